@@ -1,0 +1,2 @@
+#![no_std]
+//! Device drivers over embedded-hal 1.0.

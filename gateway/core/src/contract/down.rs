@@ -1,0 +1,61 @@
+//! What the district says to a gateway.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::Seq;
+use crate::time::UtcMs;
+
+/// An event that the receiver will never commit as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Nak {
+    /// The event.
+    pub seq: Seq,
+    /// Why, as `bad_payload`, `conflict`.
+    pub code: String,
+}
+
+/// `receipt`: sent after the receiver's commit. Only this ends the duty to deliver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    /// Every event up to this one is committed (or accounted for by `system.gap`).
+    pub upto: Seq,
+    /// Holes above `upto` and below the newest received, inclusive: send them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<(Seq, Seq)>,
+    /// Refused events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nak: Vec<Nak>,
+    /// Which receiver.
+    pub host: String,
+    /// The receiver's clock at its commit.
+    pub recv_ts: UtcMs,
+}
+
+/// How fast a gateway may send what waited.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Replay {
+    /// Backlog events per second per gateway; at least 1.
+    pub rate: u32,
+    /// The backlog begins after a random delay of at most so many seconds.
+    pub jitter_s: u32,
+}
+
+/// `gatehouse/v1/{district}/_dc/state`, retained: the control room itself, with its own will.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DistrictState {
+    /// Whether anybody receives.
+    pub online: bool,
+    /// Which receiver says so.
+    pub host: String,
+    /// When.
+    pub ts: UtcMs,
+    /// The same in milliseconds since 1970.
+    pub utc_ms: i64,
+    /// The pace of backlogs; without it the gateway's own configuration holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// The heartbeat's period in seconds; without it 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+}

@@ -1,0 +1,9 @@
+//! Every message of the MQTT contract but the event itself.
+
+mod down;
+mod up;
+
+pub use down::{DistrictState, Nak, Receipt, Replay};
+pub use up::{
+    Backlog, Description, DescribedDoor, GatewayState, Heartbeat, RetainedState, Status,
+};

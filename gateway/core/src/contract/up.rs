@@ -1,0 +1,131 @@
+//! What a gateway says of itself.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Id, Seq};
+use crate::time::{ClockState, UtcMs};
+
+/// The life of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayState {
+    /// Connected; its retained states are being refreshed and are not yet to be believed.
+    Starting,
+    /// Every retained state is current.
+    Online,
+    /// Stops in order.
+    Stopping,
+    /// Installs a new version; back soon.
+    Updating,
+    /// The broker's will: nobody knows. Its doors are unknown.
+    Lost,
+}
+
+/// `status`, retained; the will is the same with `lost` and the same `session`, so a late will
+/// cannot bury a new session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The gateway's life.
+    pub state: GatewayState,
+    /// Counts the daemon's starts.
+    pub session: u64,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// When this state began.
+    pub since: UtcMs,
+    /// Why, in the field's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The daemon's version.
+    pub version: String,
+    /// BLAKE3 of the running configuration, 16 hex digits.
+    pub config_hash: String,
+}
+
+/// How much waits in each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Backlog {
+    /// Events of `panic`, `alarm` and `tamper` without PUBACK.
+    pub alarm: u64,
+    /// All other events without PUBACK.
+    pub normal: u64,
+}
+
+/// `hb`, QoS 0: one for the whole gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeat {
+    /// Counts the daemon's starts.
+    pub session: u64,
+    /// When it was sent.
+    pub utc: UtcMs,
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// The newest stored event.
+    pub head: Seq,
+    /// The newest event that the control room has received without a hole.
+    pub host_upto: Seq,
+    /// What waits.
+    pub backlog: Backlog,
+    /// Age in seconds of the oldest event without receipt; 0 if there is none.
+    pub oldest_unreceived_s: u64,
+    /// What is known of the wall clock.
+    pub clock: ClockState,
+    /// Its error bound in milliseconds.
+    pub err_ms: Option<u32>,
+    /// Resident memory of the daemon in KiB.
+    pub rss_kib: u64,
+    /// Free bytes on the journal's file system.
+    pub disk_free: u64,
+    /// Bytes written to flash by the journal since the start.
+    pub journal_written: u64,
+    /// Units that are degraded at this moment.
+    pub degraded: Vec<String>,
+    /// Digest over all door and zone states, 16 hex digits: a receiver that holds other states
+    /// has missed something.
+    pub digest: String,
+}
+
+/// `door/{id}`, `zone/{id}` and their like, retained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetainedState {
+    /// `unknown`, `closed`, `open`, `held-open`, …
+    pub state: Cow<'static, str>,
+    /// Since when.
+    pub since: UtcMs,
+    /// The event that brought it; 0 if none has yet.
+    pub seq: Seq,
+    /// Past so many seconds without a sign of the gateway, a reader shows *unknown*.
+    pub valid_s: u32,
+    /// Short remarks, as `fault`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Counts the daemon's starts.
+    pub session: u64,
+}
+
+/// A door, as `desc` tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DescribedDoor {
+    /// Its id.
+    pub id: Id,
+    /// After so many seconds open it is held open; `null`: never.
+    pub held_open_s: Option<u32>,
+}
+
+/// `desc`, retained: what this gateway has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Description {
+    /// Counts the daemon's starts.
+    pub session: u64,
+    /// The daemon's version.
+    pub version: String,
+    /// Its doors.
+    pub doors: Vec<DescribedDoor>,
+    /// The types of event that it can send.
+    pub event_types: Vec<Cow<'static, str>>,
+    /// The largest event, in bytes.
+    pub max_payload: u32,
+}

@@ -1,0 +1,111 @@
+//! Topics of the contract, built and parsed in one place.
+//!
+//! `gatehouse/v1/{district}/{site}/{gateway}/…`
+
+use std::fmt;
+
+use crate::event::Class;
+use crate::id::Id;
+
+/// The first two levels: product and version of the contract.
+pub const ROOT: &str = "gatehouse/v1";
+
+/// The place of one gateway in the topic tree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The district.
+    pub district: Id,
+    /// The residential community.
+    pub site: Id,
+    /// The gateway; also the MQTT client id and the certificate's common name.
+    pub gateway: Id,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ROOT}/{}/{}/{}", self.district, self.site, self.gateway)
+    }
+}
+
+impl Address {
+    /// `…/status`, retained: the life of the gateway; also the will's topic.
+    pub fn status(&self) -> String {
+        format!("{self}/status")
+    }
+
+    /// `…/hb`, QoS 0: the heartbeat.
+    pub fn heartbeat(&self) -> String {
+        format!("{self}/hb")
+    }
+
+    /// `…/desc`, retained: what this gateway has.
+    pub fn description(&self) -> String {
+        format!("{self}/desc")
+    }
+
+    /// `…/ev/{class}`: events.
+    pub fn events(&self, class: Class) -> String {
+        format!("{self}/ev/{}", class.as_str())
+    }
+
+    /// `…/{kind}/{id}`, retained: the current state of a door, zone, partition or camera.
+    pub fn state(&self, kind: &str, id: &Id) -> String {
+        format!("{self}/{kind}/{id}")
+    }
+
+    /// `…/receipt`: the control room's receipts, towards the gateway.
+    pub fn receipt(&self) -> String {
+        format!("{self}/receipt")
+    }
+
+    /// `…/cmd/+`: commands, towards the gateway.
+    pub fn commands(&self) -> String {
+        format!("{self}/cmd/+")
+    }
+
+    /// `gatehouse/v1/{district}/_dc/state`, retained: the control room itself.
+    pub fn district_state(&self) -> String {
+        district_state(&self.district)
+    }
+
+    /// Splits a topic into the gateway's address and the rest below its prefix.
+    pub fn parse(topic: &str) -> Option<(Self, &str)> {
+        let mut parts = topic.strip_prefix(ROOT)?.strip_prefix('/')?.splitn(4, '/');
+        let mut id = || parts.next()?.parse::<Id>().ok();
+        let address = Self { district: id()?, site: id()?, gateway: id()? };
+        Some((address, parts.next()?))
+    }
+}
+
+/// `gatehouse/v1/{district}/_dc/state`, retained.
+pub fn district_state(district: &Id) -> String {
+    format!("{ROOT}/{district}/_dc/state")
+}
+
+/// The subscription of a receiver to everything that gateways of a district send up with `what`
+/// below their prefix, as `ev/+`; shared with other receivers of the same `group` if one is named.
+pub fn subscription(district: &Id, what: &str, group: Option<&Id>) -> String {
+    match group {
+        Some(group) => format!("$share/{group}/{ROOT}/{district}/+/+/{what}"),
+        None => format!("{ROOT}/{district}/+/+/{what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_parsed_back_to_the_address_it_was_built_from() {
+        let address = Address {
+            district: "d1".parse().unwrap(),
+            site: "s-9".parse().unwrap(),
+            gateway: "g-7f3a".parse().unwrap(),
+        };
+        let topic = address.events(Class::Door);
+        assert_eq!(topic, "gatehouse/v1/d1/s-9/g-7f3a/ev/door");
+        assert_eq!(Address::parse(&topic), Some((address, "ev/door")));
+        assert_eq!(Address::parse("gatehouse/v1/d1/_dc/state"), None);
+        assert_eq!(Address::parse("gatehouse/v1/d1/S/g/ev/door"), None);
+    }
+}
