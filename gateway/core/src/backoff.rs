@@ -17,11 +17,8 @@ pub struct Backoff {
 impl Backoff {
     /// For a broker that cannot be reached: up to 60 s. With 3,000 boxes in a district the last
     /// comes back within a minute, at 50 connects a second.
-    pub const UNREACHABLE: Self = Self::new(
-        Duration::from_millis(100),
-        Duration::from_millis(500),
-        Duration::from_secs(60),
-    );
+    pub const UNREACHABLE: Self =
+        Self::new(Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(60));
 
     /// For a broker that refused the credentials: nobody but a person can mend that, and many
     /// brokers lock out who keeps knocking. From 30 s up to 15 min.
@@ -29,11 +26,8 @@ impl Backoff {
         Self::new(Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(900));
 
     /// For a unit of the daemon that died: from a quarter of a second up to 60 s.
-    pub const UNIT: Self = Self::new(
-        Duration::from_millis(50),
-        Duration::from_millis(250),
-        Duration::from_secs(60),
-    );
+    pub const UNIT: Self =
+        Self::new(Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(60));
 
     /// A schedule. `floor` and `base` above `cap` are taken as `cap`.
     pub const fn new(floor: Duration, base: Duration, cap: Duration) -> Self {
@@ -101,9 +95,8 @@ mod tests {
 
     #[test]
     fn refused_credentials_are_tried_far_less_often_than_a_broker_that_is_away() {
-        let total = |mut backoff: Backoff| -> u64 {
-            (0..10).map(|_| backoff.next(0.5).as_secs()).sum()
-        };
+        let total =
+            |mut backoff: Backoff| -> u64 { (0..10).map(|_| backoff.next(0.5).as_secs()).sum() };
         assert!(total(Backoff::REFUSED) > 8 * total(Backoff::UNREACHABLE));
     }
 }

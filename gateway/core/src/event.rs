@@ -40,8 +40,9 @@ pub enum Class {
 }
 
 /// Which queue an event waits in. The alarm lane always goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[derive(JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
     /// `panic`, `alarm` and `tamper`: sent first and at once, never dropped undelivered.

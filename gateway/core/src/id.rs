@@ -81,9 +81,19 @@ impl JsonSchema for Id {
 
 /// An event's number: one u64 per gateway, persistent, without holes, starting at 1.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
-#[derive(JsonSchema)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 

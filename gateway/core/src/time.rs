@@ -8,9 +8,19 @@ use serde::{Deserialize, Serialize};
 
 /// Nanoseconds on `CLOCK_BOOTTIME` of one boot: the only time that durations are taken from.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
-#[derive(JsonSchema)]
 #[serde(transparent)]
 pub struct Mono(pub u64);
 

@@ -4,6 +4,4 @@ mod down;
 mod up;
 
 pub use down::{DistrictState, Nak, Receipt, Replay};
-pub use up::{
-    Backlog, Description, DescribedDoor, GatewayState, Heartbeat, RetainedState, Status,
-};
+pub use up::{Backlog, DescribedDoor, Description, GatewayState, Heartbeat, RetainedState, Status};

@@ -1,0 +1,143 @@
+//! Which broker to try next, and when.
+
+use crate::backoff::Backoff;
+use crate::time::Mono;
+
+/// Why a broker could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not be reached, or the connection ended.
+    Unreachable,
+    /// It refused the credentials or the client: nobody but a person mends that.
+    Refused,
+}
+
+/// The next thing to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The broker's place in the configuration.
+    pub broker: usize,
+    /// Not before this.
+    pub at: Mono,
+}
+
+#[derive(Clone, Debug)]
+struct Broker {
+    refused: Backoff,
+    /// Not to be tried before.
+    rests_until: Mono,
+}
+
+/// The brokers in order of preference.
+///
+/// A round tries each once, in order and without waiting; after a round without success comes the
+/// back-off. A broker that refused the credentials has a longer back-off of its own.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    brokers: Vec<Broker>,
+    backoff: Backoff,
+    /// The next one of this round.
+    next: usize,
+}
+
+impl Paths {
+    /// For so many brokers; at least one.
+    pub fn new(brokers: usize) -> Self {
+        let broker = Broker { refused: Backoff::REFUSED, rests_until: Mono(0) };
+        Self { brokers: vec![broker; brokers.max(1)], backoff: Backoff::UNREACHABLE, next: 0 }
+    }
+
+    /// The first attempt.
+    pub const fn first(&self, now: Mono) -> Attempt {
+        Attempt { broker: 0, at: now }
+    }
+
+    /// A connection is up.
+    pub fn connected(&mut self, broker: usize) {
+        self.backoff.reset();
+        self.next = 0;
+        if let Some(broker) = self.brokers.get_mut(broker) {
+            broker.refused.reset();
+            broker.rests_until = Mono(0);
+        }
+    }
+
+    /// A connection that was up has ended: the first is tried first, after a short random wait.
+    /// With `away` the broker after this one is preferred.
+    pub fn lost(&mut self, broker: usize, away: bool, now: Mono, random: f64) -> Attempt {
+        if away && self.brokers.len() > 1 {
+            return Attempt { broker: (broker + 1) % self.brokers.len(), at: now };
+        }
+        self.next = 0;
+        let wait = self.backoff.next(random);
+        self.choose(now.plus(wait))
+    }
+
+    /// An attempt has failed.
+    pub fn failed(&mut self, broker: usize, failure: Failure, now: Mono, random: f64) -> Attempt {
+        if failure == Failure::Refused
+            && let Some(broker) = self.brokers.get_mut(broker)
+        {
+            broker.rests_until = now.plus(broker.refused.next(random));
+        }
+        self.next = broker + 1;
+        if self.next < self.brokers.len() {
+            return self.choose(now);
+        }
+        self.next = 0;
+        let wait = self.backoff.next(random);
+        self.choose(now.plus(wait))
+    }
+
+    /// The next broker of this round that does not rest; if all do, the one that rests shortest.
+    fn choose(&self, at: Mono) -> Attempt {
+        let order = (self.next..self.brokers.len()).chain(0..self.next);
+        let ready = |broker: usize| self.brokers.get(broker).map_or(at, |b| b.rests_until.max(at));
+        let best = order.min_by_key(|broker| ready(*broker)).unwrap_or(0);
+        Attempt { broker: best, at: ready(best) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_round_tries_each_broker_at_once_and_then_waits() {
+        let mut paths = Paths::new(3);
+        let now = Mono(S);
+        assert_eq!(paths.first(now), Attempt { broker: 0, at: now });
+        for broker in [0, 1] {
+            let next = paths.failed(broker, Failure::Unreachable, now, 1.0);
+            assert_eq!(next, Attempt { broker: broker + 1, at: now });
+        }
+        let next = paths.failed(2, Failure::Unreachable, now, 1.0);
+        assert_eq!((next.broker, next.at.since(now).as_millis()), (0, 500));
+    }
+
+    #[test]
+    fn a_broker_that_refuses_is_left_alone_while_another_is_there() {
+        let mut paths = Paths::new(2);
+        let now = Mono(S);
+        let next = paths.failed(0, Failure::Refused, now, 1.0);
+        assert_eq!(next, Attempt { broker: 1, at: now });
+        let next = paths.failed(1, Failure::Unreachable, now, 1.0);
+        assert_eq!((next.broker, next.at.since(now).as_millis()), (1, 500));
+        // Alone, it is knocked at by its own slow schedule.
+        let mut paths = Paths::new(1);
+        let next = paths.failed(0, Failure::Refused, now, 1.0);
+        assert_eq!((next.broker, next.at.since(now).as_secs()), (0, 30));
+    }
+
+    #[test]
+    fn a_silent_control_room_sends_us_to_the_next_broker_and_a_lost_link_to_the_first() {
+        let mut paths = Paths::new(2);
+        let now = Mono(S);
+        paths.connected(0);
+        assert_eq!(paths.lost(0, true, now, 0.5).broker, 1);
+        paths.connected(1);
+        assert_eq!(paths.lost(1, false, now, 0.5).broker, 0);
+    }
+}
