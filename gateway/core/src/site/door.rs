@@ -116,13 +116,13 @@ impl Door {
         out: &mut Out<'_>,
     ) {
         match (contact, self.state) {
-            (Contact::Unknown, DoorState::Unknown) => {}
+            (Contact::Unknown, DoorState::Unknown)
+            | (Contact::Closed, DoorState::Closed)
+            | (Contact::Open, DoorState::Open | DoorState::HeldOpen) => {}
             (Contact::Unknown, _) => self.lose(index, at, out),
             (Contact::Closed | Contact::Open, DoorState::Unknown) => {
                 self.find(index, contact, at, resynced, out);
             }
-            (Contact::Closed, DoorState::Closed)
-            | (Contact::Open, DoorState::Open | DoorState::HeldOpen) => {}
             (Contact::Open, DoorState::Closed) => self.open(index, at, false, resynced, out),
             (Contact::Closed, DoorState::Open | DoorState::HeldOpen) => {
                 self.close(index, at, self.state, false, resynced, out);

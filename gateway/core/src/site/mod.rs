@@ -87,6 +87,7 @@ pub struct Report {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a few at a time, and most are records")]
 pub enum Effect {
     /// Store this event.
     Record(Draft),
@@ -229,6 +230,7 @@ impl Out<'_> {
 }
 
 /// What every draft needs.
+#[derive(Clone, Copy)]
 struct Head<'a> {
     class: Class,
     kind: &'static str,

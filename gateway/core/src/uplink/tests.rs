@@ -245,7 +245,7 @@ impl World {
         if !self.connected {
             return;
         }
-        let upto = (1..).find(|n| !self.host.contains(&Seq(*n))).unwrap() - 1;
+        let upto = (1..=u64::MAX).find(|n| !self.host.contains(&Seq(*n))).unwrap() - 1;
         let newest = self.host.last().copied().unwrap_or_default().0;
         let mut missing: Vec<(Seq, Seq)> = Vec::new();
         for n in (upto + 1..=newest).filter(|n| !self.host.contains(&Seq(*n))) {
