@@ -1,0 +1,172 @@
+//! The checked configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gatehouse_core::event::Class;
+use gatehouse_core::site::{DoorConfig, SiteConfig};
+use gatehouse_core::topic::Address;
+
+use crate::door::Door;
+use crate::finding::Warnings;
+use crate::kind::Word;
+use crate::network::Broker;
+use crate::schema;
+
+/// Everything a gateway is told, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The gateway's place in the topic tree.
+    pub address: Address,
+    /// Where the journal lives.
+    pub state_dir: PathBuf,
+    /// The control socket, for `gatehouse status`.
+    pub socket: PathBuf,
+    /// The doors, at most [`MAX_DOORS`](crate::MAX_DOORS).
+    pub doors: Vec<Door>,
+    /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
+    pub brokers: Vec<Broker>,
+    /// How events are delivered.
+    pub uplink: Uplink,
+    /// How events are kept.
+    pub journal: JournalConfig,
+    /// The simulated wiring, if there is one.
+    pub sim: Option<Sim>,
+    /// What is logged.
+    pub log: Log,
+    pub(crate) hash: String,
+    pub(crate) warnings: Warnings,
+}
+
+impl Config {
+    /// The first 16 hex digits of the BLAKE3 of the file's bytes: which configuration this is.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What is allowed in the file but unwise.
+    pub fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    /// What the rules need to know: no wires' polarity, no brokers, no names.
+    pub fn site(&self) -> SiteConfig {
+        let doors = self.doors.iter().map(|door| DoorConfig {
+            id: door.id.clone(),
+            partition: door.partition.clone(),
+            held_open: door.held_open,
+            driver: door.input.to_string(),
+        });
+        SiteConfig { doors: doors.collect() }
+    }
+
+    /// The JSON Schema of the file, for editors.
+    pub fn schema() -> String {
+        schema::document()
+    }
+}
+
+/// How events are delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uplink {
+    /// The period of heartbeats, until the control room sets another.
+    pub heartbeat: Duration,
+    /// The pace of what is sent late, in events per second.
+    pub replay_rate: u32,
+    /// What is sent late begins after a random delay of at most this.
+    pub replay_jitter: Duration,
+    /// The most events without the broker's acknowledgement.
+    pub in_flight: u16,
+    /// Without progress of receipts for so long, the events are sent again.
+    pub host_timeout: Duration,
+}
+
+/// How events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// The most the journal may take of the disk.
+    pub max_bytes: u64,
+    /// What is set aside for alarms on a full disk.
+    pub reserve_bytes: u64,
+    /// How long events are kept, by the number of their class; see [`JournalConfig::keep`].
+    pub keep: [Option<Duration>; Class::ALL.len()],
+}
+
+impl JournalConfig {
+    /// How long events of a class are kept; `None`: until room is needed.
+    pub fn keep(&self, class: Class) -> Option<Duration> {
+        self.keep[usize::from(class as u8)]
+    }
+}
+
+/// Where the simulated wiring is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sim {
+    /// A Unix socket, to which the box connects.
+    Socket(PathBuf),
+    /// A file of timed edges.
+    Script(PathBuf),
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important message that is still shown.
+    pub level: LogLevel,
+    /// How a message is written.
+    pub format: LogFormat,
+}
+
+/// How important a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the words are the field's own")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The word in the file, which `tracing` understands too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Word for LogLevel {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Error, Self::Error.as_str(), "what does not work"),
+        (Self::Warn, Self::Warn.as_str(), "also what may stop working"),
+        (Self::Info, Self::Info.as_str(), "also what happens, a few lines an hour"),
+        (Self::Debug, Self::Debug.as_str(), "also each event and each step"),
+        (Self::Trace, Self::Trace.as_str(), "everything, each edge and packet"),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("warning", "warn"), ("verbose", "debug"), ("all", "trace"), ("notice", "info")];
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Text, "text", "for people"),
+        (Self::Json, "json", "one JSON object a line, for log collectors"),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("plain", "text"), ("pretty", "text"), ("jsonl", "json")];
+}

@@ -1,0 +1,139 @@
+//! Reading the file, and looking at the files that it names.
+
+use std::io::Read as _;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::finding::{ConfigErrors, Finding};
+use crate::parse;
+use crate::reader::Notes;
+use crate::secret::PasswordSource;
+
+/// The largest configuration file. One with 64 doors and all comments has 32 KiB; a megabyte is
+/// some other file.
+pub const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A file that the configuration names.
+pub(crate) struct FileRef {
+    /// The key that names it.
+    pub(crate) key: &'static str,
+    /// Where.
+    pub(crate) span: Range<usize>,
+    pub(crate) role: Role,
+}
+
+/// What a named file is for.
+pub(crate) enum Role {
+    /// Who can write to it decides whom the gateway trusts; anyone may read it.
+    Trusted(PathBuf),
+    /// Nobody else may read or write it.
+    PrivateKey(PathBuf),
+    /// Nobody else may read or write it.
+    Password(PasswordSource),
+    /// Nothing depends on it.
+    Script(PathBuf),
+}
+
+impl Config {
+    /// Reads and checks a configuration file, and looks whether the files that it names are there
+    /// and well kept. A file that is not there (yet) is a warning: it is read when it is needed.
+    ///
+    /// # Errors
+    /// All mistakes at once. When the file cannot be read at all, there is nothing to fall back to.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = read(path).map_err(|finding| ConfigErrors::of_file(&name, finding))?;
+        let text = text(&bytes).map_err(|finding| ConfigErrors::of_file(&name, finding))?;
+        let mut outcome = parse::read(text);
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        for file in &outcome.files {
+            look_at(file, credentials.as_deref(), &mut outcome.notes);
+        }
+        if std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o002 != 0) {
+            outcome.notes.warn(
+                Finding::of_file("everyone on this machine can change this configuration")
+                    .hint(format!("chmod o-w {name}")),
+            );
+        }
+        outcome.finish(&name)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Finding> {
+    let unreadable = |error: std::io::Error| {
+        use std::io::ErrorKind::{NotFound, PermissionDenied};
+        let finding = Finding::of_file(format!("the configuration cannot be read: {error}"));
+        match error.kind() {
+            NotFound => finding.hint("name the file with --config, or put one there"),
+            PermissionDenied => finding.hint("the gateway's user must be able to read it"),
+            _ => finding,
+        }
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let title = format!("the configuration is larger than {MAX_BYTES} bytes");
+        return Err(Finding::of_file(title).hint("is this the right file?"));
+    }
+    Ok(bytes)
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Finding> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let title = format!(
+            "the configuration is not UTF-8: byte {at} (in line {line}) is 0x{:02x}",
+            bytes.get(at).copied().unwrap_or_default()
+        );
+        Finding::of_file(title).hint("save it as UTF-8; iconv -f GB18030 -t UTF-8 converts from GB")
+    })
+}
+
+fn look_at(file: &FileRef, credentials: Option<&Path>, notes: &mut Notes<'_>) {
+    let (path, secret, guarded) = match &file.role {
+        Role::Trusted(path) => (path.clone(), false, true),
+        Role::PrivateKey(path) => (path.clone(), true, true),
+        Role::Script(path) => (path.clone(), false, false),
+        Role::Password(source) => match source.path_in(credentials) {
+            Ok(path) => (path, true, true),
+            // Checked by hand, outside the unit: systemd's folder is not there, and need not be.
+            Err(_) => return,
+        },
+    };
+    let shown = path.display();
+    let finding = |title: String| Finding::new(title, file.span.clone());
+    let facts = match std::fs::metadata(&path) {
+        Ok(facts) => facts,
+        Err(error) => {
+            let title = format!("`{}` names {shown}, which cannot be looked at: {error}", file.key);
+            notes.warn(finding(title).label("needed when it is used"));
+            return;
+        }
+    };
+    if !facts.is_file() {
+        let title = format!("`{}` names {shown}, which is not a regular file", file.key);
+        notes.error(finding(title).label("not a file"));
+        return;
+    }
+    if guarded && facts.mode() & 0o002 != 0 {
+        let title = format!(
+            "`{}` names {shown}, which everyone on this machine can write (mode {:03o})",
+            file.key,
+            facts.mode() & 0o777
+        );
+        let hint = format!("chmod {} {shown}", if secret { "600" } else { "644" });
+        notes.error(finding(title).label("not trusted").hint(hint));
+    } else if secret && facts.mode() & 0o004 != 0 {
+        let title = format!(
+            "`{}` names {shown}, which everyone on this machine can read (mode {:03o})",
+            file.key,
+            facts.mode() & 0o777
+        );
+        notes.warn(finding(title).label("a secret").hint(format!("chmod 600 {shown}")));
+    }
+}

@@ -1,0 +1,324 @@
+//! What a value may be. Each kind reads one value and says what it would have allowed.
+
+use std::path::PathBuf;
+
+use gatehouse_core::id::Id;
+use serde_json::{Value, json};
+use toml::de::DeValue;
+
+use crate::hint;
+
+/// What a key may hold.
+pub(crate) trait Kind: Sync {
+    /// The checked value.
+    type Out;
+
+    /// As "a whole number from 5 to 3600, in seconds".
+    fn allowed(&self) -> String;
+
+    /// The JSON Schema of the value.
+    fn schema(&self) -> Value;
+
+    /// The checked value of the key `name`, or what could be done about it.
+    ///
+    /// # Errors
+    /// When the value is not allowed.
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<Self::Out, Wrong>;
+
+    /// Whether a value may be a secret that was put in the wrong place, so that not even a wrong
+    /// one may be shown.
+    fn confidential(&self) -> bool {
+        false
+    }
+
+    /// The words that it may hold with their meaning, if it holds words.
+    fn words(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+}
+
+/// Why a value is not allowed, beyond that it is not.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    /// What to do, if that is known.
+    pub(crate) hint: Option<String>,
+    /// The value holds a secret and must not be shown.
+    pub(crate) confidential: bool,
+}
+
+impl Wrong {
+    pub(crate) fn hint(hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), confidential: false }
+    }
+}
+
+/// The text of a value, or the hint to put quotes around what is none.
+pub(crate) fn text<'v>(name: &str, value: &'v DeValue<'_>) -> Result<&'v str, Wrong> {
+    match value {
+        DeValue::String(text) => Ok(text),
+        DeValue::Integer(number) => Err(Wrong::hint(format!("write {name} = \"{number}\""))),
+        DeValue::Float(number) => Err(Wrong::hint(format!("write {name} = \"{number}\""))),
+        _ => Err(Wrong::default()),
+    }
+}
+
+/// A whole number within bounds, made into what it counts.
+pub(crate) struct Number<T> {
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+    /// What is counted, as "in seconds"; empty for a bare number.
+    pub(crate) unit: &'static str,
+    pub(crate) make: fn(u64) -> T,
+}
+
+impl<T> Kind for Number<T> {
+    type Out = T;
+
+    fn allowed(&self) -> String {
+        let comma = if self.unit.is_empty() { "" } else { ", " };
+        format!("a whole number from {} to {}{comma}{}", self.min, self.max, self.unit)
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "integer", "minimum": self.min, "maximum": self.max })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<T, Wrong> {
+        let good = |n: &u64| (self.min..=self.max).contains(n);
+        match value {
+            DeValue::Integer(digits) => {
+                let n = u64::from_str_radix(digits.as_str(), digits.radix()).ok().filter(good);
+                n.map(self.make).ok_or_else(Wrong::default)
+            }
+            // `"50"`, `"50 ms"`, `30s`: the number is clear, only its clothes are wrong.
+            DeValue::String(text) => {
+                let text = text.trim();
+                let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+                let n = text[..end].parse().ok().filter(good);
+                let bare = text.len() == end;
+                Err(n.filter(|_| bare || self.unit_is(text[end..].trim())).map_or_else(
+                    Wrong::default,
+                    |n| Wrong::hint(format!("write {name} = {n}")),
+                ))
+            }
+            DeValue::Float(digits) => {
+                let whole = digits.as_str().strip_suffix(".0").and_then(|n| n.parse().ok());
+                Err(whole.filter(good).map_or_else(Wrong::default, |n: u64| {
+                    Wrong::hint(format!("write {name} = {n}"))
+                }))
+            }
+            _ => Err(Wrong::default()),
+        }
+    }
+}
+
+impl<T> Number<T> {
+    /// Whether what stands after a number is this very unit: `5m` is not five seconds.
+    fn unit_is(&self, written: &str) -> bool {
+        let short = match self.unit {
+            "in seconds" => "s",
+            "in milliseconds" => "ms",
+            "in MiB" => "MiB",
+            "in days" => "d",
+            _ => return false,
+        };
+        written.eq_ignore_ascii_case(short) || self.unit.strip_prefix("in ") == Some(written)
+    }
+}
+
+/// An identifier.
+pub(crate) struct Identifier;
+
+impl Kind for Identifier {
+    type Out = Id;
+
+    fn allowed(&self) -> String {
+        "1 to 32 characters of a-z, 0-9 and '-'".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[a-z0-9-]{1,32}$" })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<Id, Wrong> {
+        let given = text(name, value)?;
+        given.parse().map_err(|_| match hint::as_id(given) {
+            Some(id) => Wrong::hint(format!("write {name} = \"{id}\"")),
+            None => Wrong::hint("ids stand in topics; a name in any script goes into `name`"),
+        })
+    }
+}
+
+/// A text for people, in any script.
+pub(crate) struct Text {
+    /// The most characters.
+    pub(crate) max: usize,
+}
+
+impl Kind for Text {
+    type Out = String;
+
+    fn allowed(&self) -> String {
+        format!("a text of 1 to {} characters in one line", self.max)
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": self.max })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<String, Wrong> {
+        let given = text(name, value)?;
+        let good = (1..=self.max).contains(&given.chars().count());
+        if good && !given.contains(char::is_control) {
+            Ok(given.to_owned())
+        } else {
+            Err(Wrong::default())
+        }
+    }
+}
+
+/// An absolute path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of a file or folder.
+    Any,
+    /// Of a socket: the kernel takes at most 107 bytes.
+    Socket,
+    /// Of a file with a secret: people put the secret itself here.
+    Secret,
+}
+
+impl Place {
+    /// The longest path, in bytes: `PATH_MAX` and `sun_path`, less the final zero.
+    const fn max(self) -> usize {
+        match self {
+            Self::Socket => 107,
+            Self::Any | Self::Secret => 4095,
+        }
+    }
+}
+
+impl Kind for Place {
+    type Out = PathBuf;
+
+    fn allowed(&self) -> String {
+        match self {
+            Self::Socket => "an absolute path of at most 107 bytes, as \"/run/…\"".into(),
+            Self::Any | Self::Secret => "an absolute path, as \"/etc/gatehouse/…\"".into(),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^/", "maxLength": self.max() })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+        let given = text(name, value).map_err(|wrong| {
+            if self.confidential() { Wrong::default() } else { wrong }
+        })?;
+        let good = given.len() <= self.max() && !given.contains(char::is_control);
+        if good && given.starts_with('/') {
+            return Ok(PathBuf::from(given));
+        }
+        Err(match self {
+            Self::Secret => Wrong::hint(
+                "the secret itself goes into a file that only the gateway may read; its path goes here",
+            ),
+            Self::Any | Self::Socket if good && !given.is_empty() && !given.starts_with('~') => {
+                let file = given.trim_start_matches("./");
+                let folder = if *self == Self::Socket { "/run/gatehouse" } else { "/etc/gatehouse" };
+                Wrong::hint(format!("write the whole path, as {name} = \"{folder}/{file}\""))
+            }
+            Self::Any | Self::Socket => Wrong::default(),
+        })
+    }
+
+    fn confidential(&self) -> bool {
+        *self == Self::Secret
+    }
+}
+
+/// The name of a systemd credential.
+pub(crate) struct Credential;
+
+impl Kind for Credential {
+    type Out = String;
+
+    fn allowed(&self) -> String {
+        "the name of a systemd credential: 1 to 255 characters of A-Z, a-z, 0-9, '.', '_' and '-'"
+            .into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$" })
+    }
+
+    fn read(&self, _: &str, value: &DeValue<'_>) -> Result<String, Wrong> {
+        let name = value.as_str().unwrap_or_default();
+        let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if (1..=255).contains(&name.len()) && name.chars().all(letters) && !name.starts_with('.') {
+            return Ok(name.to_owned());
+        }
+        Err(Wrong::hint("the secret itself is given to systemd: LoadCredential=NAME:/path"))
+    }
+
+    fn confidential(&self) -> bool {
+        true
+    }
+}
+
+/// One of a few words.
+pub(crate) trait Word: Copy + Sync + 'static {
+    /// Each with its word and its meaning.
+    const WORDS: &'static [(Self, &'static str, &'static str)];
+    /// What people write instead.
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+}
+
+/// A [`Word`].
+pub(crate) struct Choice<W>(pub(crate) std::marker::PhantomData<fn() -> W>);
+
+impl<W: Word> Choice<W> {
+    pub(crate) const NEW: Self = Self(std::marker::PhantomData);
+}
+
+impl<W: Word> Kind for Choice<W> {
+    type Out = W;
+
+    fn allowed(&self) -> String {
+        let words: Vec<_> = W::WORDS.iter().map(|(_, word, _)| format!("\"{word}\"")).collect();
+        words.join(", ")
+    }
+
+    fn schema(&self) -> Value {
+        let words = W::WORDS.iter().map(|(_, word, doc)| json!({ "const": word, "description": doc }));
+        json!({ "type": "string", "oneOf": words.collect::<Vec<_>>() })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<W, Wrong> {
+        // `protocol = 5`: the digits are the word.
+        let number = match value {
+            DeValue::Integer(n) => Some(n.to_string()),
+            DeValue::Float(n) => Some(n.to_string()),
+            _ => None,
+        };
+        let Some(given) = value.as_str().or(number.as_deref()) else {
+            return Err(Wrong::default());
+        };
+        let found = W::WORDS.iter().find(|(_, word, _)| *word == given);
+        if let (Some((found, ..)), None) = (found, &number) {
+            return Ok(*found);
+        }
+        let known = W::WORDS.iter().map(|(_, word, _)| *word);
+        let plain = given.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+        let alias = W::ALIASES.iter().find(|(alias, _)| *alias == plain).map(|(_, word)| *word);
+        Err(match alias.or_else(|| hint::nearest(given, known)) {
+            Some(word) => Wrong::hint(format!("write {name} = \"{word}\"")),
+            None => Wrong::default(),
+        })
+    }
+
+    fn words(&self) -> Vec<(&'static str, &'static str)> {
+        W::WORDS.iter().map(|(_, word, meaning)| (*word, *meaning)).collect()
+    }
+}
