@@ -1,1 +1,54 @@
-//! Placeholder.
+//! The harness: real parts, started one set per test, and ways to break them.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Broker`] | a real mosquitto on its own port and folder; killed, stopped, restarted, wiped |
+//! | [`Proxy`] | a TCP fault proxy: stalls, black holes, resets, cuts after N bytes or packets |
+//! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
+//! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
+//! | [`Gateway`] | the real `gatehouse run`, with its configuration, journal and exit code |
+//! | [`Client`] | an MQTT client that sees every reason code and acknowledges only when told |
+//! | [`Subscriber`] | records every PUBLISH with its time of arrival on `CLOCK_BOOTTIME` |
+//!
+//! Nothing here sleeps to let something happen. A test waits for a fact with a limit
+//! ([`Record::wait_for`], [`wait::until`]), and a limit that passes says what was missing.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use gatehouse_tests::{Broker, BrokerOptions, Fault, Proxy};
+//!
+//! let broker = Broker::start(BrokerOptions::default()).await?;
+//! let proxy = Proxy::start(broker.address()).await?;
+//! proxy.set(Fault::Swallow); // a cable that was cut: nobody is told
+//! # Ok(()) }
+//! ```
+#![expect(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "a harness: every error ends the test, and says itself what it is"
+)]
+
+pub mod adversary;
+pub mod broker;
+pub mod client;
+pub mod gateway;
+pub mod mqtt;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod record;
+pub mod subscriber;
+pub mod tls;
+pub mod uml;
+pub mod wait;
+pub mod world;
+
+pub use adversary::{AdversarialBroker, Behaviour};
+pub use broker::{Broker, BrokerOptions};
+pub use client::{Client, ClientOptions};
+pub use gateway::{Gateway, GatewayOptions};
+pub use proxy::{Fault, Proxy};
+pub use record::Record;
+pub use subscriber::Subscriber;
+pub use tls::Certificates;
+pub use world::World;
