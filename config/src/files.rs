@@ -45,8 +45,8 @@ impl Config {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = read(path).map_err(|finding| ConfigErrors::of_file(&name, finding))?;
-        let text = text(&bytes).map_err(|finding| ConfigErrors::of_file(&name, finding))?;
+        let bytes = read(path).map_err(|finding| ConfigErrors::of_file(&name, *finding))?;
+        let text = text(&bytes).map_err(|finding| ConfigErrors::of_file(&name, *finding))?;
         let mut outcome = parse::read(text);
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         for file in &outcome.files {
@@ -62,35 +62,36 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Finding> {
+fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
     let unreadable = |error: std::io::Error| {
         use std::io::ErrorKind::{NotFound, PermissionDenied};
         let finding = Finding::of_file(format!("the configuration cannot be read: {error}"));
-        match error.kind() {
+        Box::new(match error.kind() {
             NotFound => finding.hint("name the file with --config, or put one there"),
             PermissionDenied => finding.hint("the gateway's user must be able to read it"),
             _ => finding,
-        }
+        })
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
         let title = format!("the configuration is larger than {MAX_BYTES} bytes");
-        return Err(Finding::of_file(title).hint("is this the right file?"));
+        return Err(Box::new(Finding::of_file(title).hint("is this the right file?")));
     }
     Ok(bytes)
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Finding> {
+fn text(bytes: &[u8]) -> Result<&str, Box<Finding>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
         let title = format!(
             "the configuration is not UTF-8: byte {at} (in line {line}) is 0x{:02x}",
             bytes.get(at).copied().unwrap_or_default()
         );
-        Finding::of_file(title).hint("save it as UTF-8; iconv -f GB18030 -t UTF-8 converts from GB")
+        let hint = "save it as UTF-8; iconv -f GB18030 -t UTF-8 converts from GB";
+        Box::new(Finding::of_file(title).hint(hint))
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a file, where, and how it is shown.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -85,14 +85,16 @@ impl Findings {
     fn render(&self, level: &Level<'static>, colour: bool, out: &mut String) {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         for finding in self.list.iter().take(MAX_SHOWN) {
-            let mut group = level.clone().primary_title(&finding.title).element(Origin::path(&self.name));
+            let mut group =
+                level.clone().primary_title(&finding.title).element(Origin::path(&self.name));
             if let Some(span) = &finding.span {
                 let (text, offset, line) = self.window(finding);
                 let shift = |span: &Range<usize>| span.start - offset..span.end - offset;
                 let place = AnnotationKind::Primary.span(shift(span)).label(&finding.label);
-                let also = finding.also.as_ref().map(|(span, label)| {
-                    AnnotationKind::Context.span(shift(span)).label(label)
-                });
+                let also = finding
+                    .also
+                    .as_ref()
+                    .map(|(span, label)| AnnotationKind::Context.span(shift(span)).label(label));
                 group = Group::with_title(level.clone().primary_title(&finding.title)).element(
                     Snippet::source(text)
                         .line_start(line)
@@ -108,7 +110,7 @@ impl Findings {
             out.push_str("\n\n");
         }
         if let Some(more) = self.list.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
-            out.push_str(&format!("… and {more} more of this kind\n\n"));
+            let _ = write!(out, "… and {more} more of this kind\n\n");
         }
     }
 
@@ -130,31 +132,40 @@ impl Findings {
 ///
 /// Shows itself in plain text; [`ConfigErrors::render`] can use colours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors {
-    pub(crate) errors: Findings,
-    pub(crate) warnings: Findings,
+pub struct ConfigErrors(Box<Told>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    errors: Findings,
+    warnings: Findings,
 }
 
 impl ConfigErrors {
+    pub(crate) fn new(errors: Findings, warnings: Findings) -> Self {
+        debug_assert!(!errors.list.is_empty(), "refused without a reason");
+        Self(Box::new(Told { errors, warnings }))
+    }
+
     /// A file that cannot be had at all.
     pub(crate) fn of_file(name: &str, finding: Finding) -> Self {
         let errors = Findings { name: name.into(), text: String::new(), list: vec![finding] };
-        Self { errors, warnings: Findings::default() }
+        Self::new(errors, Findings::default())
     }
 
     /// How many mistakes there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "errors without an error are not made")]
     pub fn len(&self) -> usize {
-        self.errors.list.len()
+        self.0.errors.list.len()
     }
 
     /// All mistakes, then all warnings, and a last line that counts them.
     pub fn render(&self, colour: bool) -> String {
         let mut out = String::new();
-        self.errors.render(&Level::ERROR, colour, &mut out);
-        self.warnings.render(&Level::WARNING, colour, &mut out);
+        self.0.errors.render(&Level::ERROR, colour, &mut out);
+        self.0.warnings.render(&Level::WARNING, colour, &mut out);
         let mistakes = count(self.len(), "mistake");
-        out.push_str(&format!("{}: {mistakes}; this configuration is not used\n", self.errors.name));
+        let name = &self.0.errors.name;
+        let _ = writeln!(out, "{name}: {mistakes}; this configuration is not used");
         out
     }
 }

@@ -96,10 +96,9 @@ impl<T> Kind for Number<T> {
                 let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
                 let n = text[..end].parse().ok().filter(good);
                 let bare = text.len() == end;
-                Err(n.filter(|_| bare || self.unit_is(text[end..].trim())).map_or_else(
-                    Wrong::default,
-                    |n| Wrong::hint(format!("write {name} = {n}")),
-                ))
+                Err(n
+                    .filter(|_| bare || self.unit_is(text[end..].trim()))
+                    .map_or_else(Wrong::default, |n| Wrong::hint(format!("write {name} = {n}"))))
             }
             DeValue::Float(digits) => {
                 let whole = digits.as_str().strip_suffix(".0").and_then(|n| n.parse().ok());
@@ -144,6 +143,7 @@ impl Kind for Identifier {
         let given = text(name, value)?;
         given.parse().map_err(|_| match hint::as_id(given) {
             Some(id) => Wrong::hint(format!("write {name} = \"{id}\"")),
+            None if given.is_empty() => Wrong::default(),
             None => Wrong::hint("ids stand in topics; a name in any script goes into `name`"),
         })
     }
@@ -180,8 +180,10 @@ impl Kind for Text {
 /// An absolute path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Of a file or folder.
+    /// Of a file.
     Any,
+    /// Of a folder that is written to.
+    Folder,
     /// Of a socket: the kernel takes at most 107 bytes.
     Socket,
     /// Of a file with a secret: people put the secret itself here.
@@ -193,7 +195,7 @@ impl Place {
     const fn max(self) -> usize {
         match self {
             Self::Socket => 107,
-            Self::Any | Self::Secret => 4095,
+            Self::Any | Self::Folder | Self::Secret => 4095,
         }
     }
 }
@@ -204,6 +206,7 @@ impl Kind for Place {
     fn allowed(&self) -> String {
         match self {
             Self::Socket => "an absolute path of at most 107 bytes, as \"/run/…\"".into(),
+            Self::Folder => "an absolute path, as \"/var/lib/…\"".into(),
             Self::Any | Self::Secret => "an absolute path, as \"/etc/gatehouse/…\"".into(),
         }
     }
@@ -213,9 +216,8 @@ impl Kind for Place {
     }
 
     fn read(&self, name: &str, value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
-        let given = text(name, value).map_err(|wrong| {
-            if self.confidential() { Wrong::default() } else { wrong }
-        })?;
+        let given = text(name, value)
+            .map_err(|wrong| if self.confidential() { Wrong::default() } else { wrong })?;
         let good = given.len() <= self.max() && !given.contains(char::is_control);
         if good && given.starts_with('/') {
             return Ok(PathBuf::from(given));
@@ -224,18 +226,20 @@ impl Kind for Place {
             Self::Secret => Wrong::hint(
                 "the secret itself goes into a file that only the gateway may read; its path goes here",
             ),
-            Self::Any | Self::Socket if good && !given.is_empty() && !given.starts_with('~') => {
-                let file = given.trim_start_matches("./");
-                let folder = if *self == Self::Socket { "/run/gatehouse" } else { "/etc/gatehouse" };
-                Wrong::hint(format!("write the whole path, as {name} = \"{folder}/{file}\""))
-            }
-            Self::Any | Self::Socket => Wrong::default(),
+            _ if !good || given.is_empty() || given.starts_with(['~', '.']) => Wrong::default(),
+            Self::Any => whole_path(name, "/etc/gatehouse", given),
+            Self::Folder => whole_path(name, "/var/lib", given),
+            Self::Socket => whole_path(name, "/run/gatehouse", given),
         })
     }
 
     fn confidential(&self) -> bool {
         *self == Self::Secret
     }
+}
+
+fn whole_path(name: &str, folder: &str, file: &str) -> Wrong {
+    Wrong::hint(format!("write the whole path, as {name} = \"{folder}/{file}\""))
 }
 
 /// The name of a systemd credential.
@@ -291,7 +295,8 @@ impl<W: Word> Kind for Choice<W> {
     }
 
     fn schema(&self) -> Value {
-        let words = W::WORDS.iter().map(|(_, word, doc)| json!({ "const": word, "description": doc }));
+        let words =
+            W::WORDS.iter().map(|(_, word, doc)| json!({ "const": word, "description": doc }));
         json!({ "type": "string", "oneOf": words.collect::<Vec<_>>() })
     }
 

@@ -20,6 +20,7 @@
 //! assert!(mistakes.to_string().contains("hint: write id = \"lobby\""));
 //! ```
 
+mod assemble;
 mod config;
 mod door;
 mod files;

@@ -17,6 +17,8 @@ pub fn man_page() -> String {
 
 const HEAD: &str = r#".\" Made from the declaration of the keys by `cargo run -p gatehouse-config --example generate`.
 .TH GATEWAY.TOML 5 "" "Gatehouse" "Gatehouse"
+.\" Topics and paths are not hyphenated.
+.nh
 .SH NAME
 gateway.toml \- configuration of a Gatehouse gateway
 .SH SYNOPSIS
@@ -71,7 +73,7 @@ fn describe(table: &Table, parent: &str, page: &mut String) {
     let times = match table.times {
         Times::Once => "required".to_owned(),
         Times::AtMostOnce => "optional".to_owned(),
-        Times::UpTo(max) => format!("up to {max}"),
+        Times::Several { min, max } => format!("{min} to {max} times"),
     };
     // Writing to a String cannot fail.
     let _ = writeln!(page, ".SH TABLE {}\n{} ({times})", roff(&header), roff(table.doc));

@@ -1,5 +1,6 @@
 //! Brokers, and how they are reached.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -132,7 +133,7 @@ impl Kind for Host {
         }
         let mut hint = format!("write {name} = \"{host}\"");
         if port.parse::<u16>().is_ok() {
-            hint.push_str(&format!(", port = {port}"));
+            let _ = write!(hint, ", port = {port}");
         }
         if matches!(scheme, "mqtts" | "ssl" | "tls") {
             hint.push_str(", and a table [broker.tls]");

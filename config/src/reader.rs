@@ -168,13 +168,13 @@ impl<'d, 'i> Reader<'d, 'i> {
             Ok(checked) => Some(At { value: checked, span: value.span() }),
             Err(wrong) => {
                 let quoted = if wrong.confidential || key.kind.confidential() {
-                    notes.blots.push(value.span());
-                    "not shown".into()
+                    notes.blot(value);
+                    "holds a value that is not shown".into()
                 } else {
-                    notes.quote(value)
+                    format!("is {}", notes.quote(value))
                 };
                 let title = format!(
-                    "`{}` in {} is {quoted}; allowed: {}",
+                    "`{}` in {} {quoted}; allowed: {}",
                     key.name,
                     self.place(),
                     key.kind.allowed()
@@ -230,13 +230,8 @@ impl<'d, 'i> Reader<'d, 'i> {
         let Some(value) = self.entries.get(table.name) else {
             if table.times == Times::Once {
                 let title = format!("the table {header} is missing");
-                let keys = table.keys.iter().filter(|key| key.presence() == Presence::Required);
-                let keys: Vec<_> = keys.map(|key| key.name()).collect();
-                notes.error(
-                    Finding::new(title, self.span.clone())
-                        .hint(format!("add {header} with {}", keys.join(", ")))
-                        .absent(),
-                );
+                let finding = Finding::new(title, self.span.clone());
+                notes.error(finding.hint(add(table, &header)).absent());
             }
             return None;
         };
@@ -249,7 +244,7 @@ impl<'d, 'i> Reader<'d, 'i> {
                 let title = format!("`{path}` is a list of tables; there is only one {header}");
                 let hint = format!("write {header}");
                 notes.error(Finding::new(title, value.span()).label("not a list").hint(hint));
-                let first = list.get(0)?;
+                let first = list.first()?;
                 let entries = first.get_ref().as_table()?;
                 Some(Reader::open(table, entries, first.span(), path, notes))
             }
@@ -266,12 +261,19 @@ impl<'d, 'i> Reader<'d, 'i> {
         table: &'static Table,
         notes: &mut Notes<'_>,
     ) -> Vec<Reader<'d, 'i>> {
-        let Some(value) = self.entries.get(table.name) else { return Vec::new() };
+        let header = table.header(&self.path);
+        let Some(value) = self.entries.get(table.name) else {
+            if let (true, Times::Several { min, max }) = (table.is_required(), table.times) {
+                let title = format!("there is no {header}; allowed: {min} to {max}");
+                let finding = Finding::new(title, self.span.clone());
+                notes.error(finding.hint(add(table, &header)).absent());
+            }
+            return Vec::new();
+        };
         let path = join(&self.path, table.name);
         let list = match value.get_ref() {
             DeValue::Array(list) => list,
             DeValue::Table(entries) => {
-                let header = table.header(&self.path);
                 let title = format!("[{path}] is one table; allowed is a list of tables, {header}");
                 notes.error(
                     Finding::new(title, value.span())
@@ -294,11 +296,17 @@ impl<'d, 'i> Reader<'d, 'i> {
                 _ => self.no_table(table, value, notes),
             }
         }
-        if let Times::UpTo(max) = table.times
+        if let Times::Several { min, .. } = table.times
+            && list.len() < min
+        {
+            let title = format!("the list `{path}` is empty; allowed: at least {min} of {header}");
+            notes.error(Finding::new(title, value.span()).label("empty").hint(add(table, &header)));
+        }
+        if let Times::Several { max, .. } = table.times
             && let Some(first) = readers.get(max)
         {
-            let header = table.header(&self.path);
-            let title = format!("there are {} tables {header}; allowed: at most {max}", readers.len());
+            let title =
+                format!("there are {} tables {header}; allowed: at most {max}", readers.len());
             notes.error(Finding::new(title, first.span.clone()).label("one too many"));
         }
         readers
@@ -313,6 +321,13 @@ impl<'d, 'i> Reader<'d, 'i> {
     }
 }
 
+/// What to add where a table is missing.
+fn add(table: &Table, header: &str) -> String {
+    let keys = table.keys.iter().filter(|key| key.presence() == Presence::Required);
+    let keys: Vec<_> = keys.map(|key| key.name()).collect();
+    format!("add {header} with {}", keys.join(" and "))
+}
+
 /// What stands for a key that is not there, or wrong (and then the file is refused anyway).
 fn default<K: Kind>(key: &Key<K>, text: &str, span: Range<usize>) -> Option<At<K::Out>> {
     let value = DeValue::parse(text).ok()?;
@@ -321,8 +336,10 @@ fn default<K: Kind>(key: &Key<K>, text: &str, span: Range<usize>) -> Option<At<K
 
 /// Whether a key of this name is likely to hold a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| name.contains(part))
+    let lower = name.to_ascii_lowercase();
+    let words = ["password", "passphrase", "secret", "token", "credential"];
+    ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| lower.contains(part))
+        || nearest(name, words.into_iter()).is_some()
 }
 
 /// The table that a misplaced key belongs in.

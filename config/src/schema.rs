@@ -27,19 +27,19 @@ fn object(table: &Table) -> Value {
     }
     for within in table.tables {
         let schema = match within.times {
-            Times::UpTo(max) => json!({
-                "type": "array", "maxItems": max, "description": within.doc, "items": object(within)
+            Times::Several { min, max } => json!({
+                "type": "array",
+                "minItems": min,
+                "maxItems": max,
+                "description": within.doc,
+                "items": object(within),
             }),
             Times::Once | Times::AtMostOnce => object(within),
         };
         properties.insert(within.name.to_owned(), schema);
-        if within.times == Times::Once {
+        if within.is_required() {
             required.push(within.name);
         }
-    }
-    // The one list that may not be empty; the reader says so in `brokers`.
-    if table.name.is_empty() {
-        required.push(crate::keys::broker::TABLE.name);
     }
     json!({
         "type": "object",

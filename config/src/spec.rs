@@ -82,8 +82,8 @@ pub(crate) enum Times {
     Once,
     /// `[name]`, or not at all.
     AtMostOnce,
-    /// `[[name]]`, up to so often.
-    UpTo(usize),
+    /// `[[name]]`, so often.
+    Several { min: usize, max: usize },
 }
 
 /// One table of the file, with everything that may stand in it.
@@ -117,11 +117,20 @@ impl Table {
         keys.chain(self.tables.iter().map(|table| table.name))
     }
 
+    /// Whether it may be left out.
+    pub(crate) const fn is_required(&self) -> bool {
+        match self.times {
+            Times::Once => true,
+            Times::AtMostOnce => false,
+            Times::Several { min, .. } => min > 0,
+        }
+    }
+
     /// Its header as it stands in the file, below a path such as `broker`.
     pub(crate) fn header(&self, parent: &str) -> String {
         let path = join(parent, self.name);
         match self.times {
-            Times::UpTo(_) => format!("[[{path}]]"),
+            Times::Several { .. } => format!("[[{path}]]"),
             Times::Once | Times::AtMostOnce => format!("[{path}]"),
         }
     }

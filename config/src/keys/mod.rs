@@ -1,6 +1,8 @@
 //! Every table and key of the file: the one declaration that the reader, the schema and the
 //! manual page come from.
 
+pub(crate) mod broker;
+
 use crate::spec::{Table, Times};
 
 /// The file as a whole.
@@ -56,7 +58,7 @@ pub(crate) mod gateway {
     };
     pub(crate) static STATE_DIR: Key<Place> = Key {
         name: "state-dir",
-        kind: Place::Any,
+        kind: Place::Folder,
         presence: Default("\"/var/lib/gatehouse\""),
         doc: "The folder of the journal. It must be on a disk that survives a power cut: not on \
               a tmpfs.",
@@ -80,7 +82,7 @@ pub(crate) mod door {
 
     pub(crate) static TABLE: Table = Table {
         name: "door",
-        times: Times::UpTo(MAX_DOORS),
+        times: Times::Several { min: 0, max: MAX_DOORS },
         doc: "One door and the contact that watches it. Repeat the table for every door.",
         keys: &[&ID, &NAME, &INPUT, &CONTACT, &BIAS, &DEBOUNCE, &HELD_OPEN, &PARTITION],
         tables: &[],
@@ -141,128 +143,6 @@ pub(crate) mod door {
         presence: Optional,
         doc: "The partition that the door belongs to: what is armed and disarmed as one.",
     };
-}
-
-pub(crate) mod broker {
-    use std::time::Duration;
-
-    use crate::MAX_BROKERS;
-    use crate::kind::{Choice, Credential, Identifier, Number, Place, Text};
-    use crate::network::{Host, Protocol};
-    use crate::spec::Presence::{Default, Optional, Required};
-    use crate::spec::{Key, Table, Times};
-
-    pub(crate) static TABLE: Table = Table {
-        name: "broker",
-        times: Times::UpTo(MAX_BROKERS),
-        doc: "One MQTT broker of the district; at least one. Repeat the table for more, the \
-              preferred one first: the next is used while the one before does not answer.",
-        keys: &[
-            &ID,
-            &HOST,
-            &PORT,
-            &PROTOCOL,
-            &KEEP_ALIVE,
-            &USERNAME,
-            &PASSWORD_FILE,
-            &PASSWORD_CREDENTIAL,
-        ],
-        tables: &[&tls::TABLE],
-    };
-
-    pub(crate) static ID: Key<Identifier> = Key {
-        name: "id",
-        kind: Identifier,
-        presence: Required,
-        doc: "The broker's id in events and metrics.",
-    };
-    pub(crate) static HOST: Key<Host> = Key {
-        name: "host",
-        kind: Host,
-        presence: Required,
-        doc: "Its host name or IP address; no port, no `mqtt://`.",
-    };
-    pub(crate) static PORT: Key<Number<u16>> = Key {
-        name: "port",
-        // The bound is the type's, so the conversion never falls back.
-        kind: Number { min: 1, max: 65_535, unit: "", make: super::u16 },
-        presence: Optional,
-        doc: "Its port. Without this key it is 8883 with `[broker.tls]`, and 1883 without.",
-    };
-    pub(crate) static PROTOCOL: Key<Choice<Protocol>> = Key {
-        name: "protocol",
-        kind: Choice::NEW,
-        presence: Default("\"5\""),
-        doc: "The version of MQTT.",
-    };
-    pub(crate) static KEEP_ALIVE: Key<Number<Duration>> = Key {
-        name: "keep-alive-s",
-        kind: Number { min: 5, max: 1200, unit: "in seconds", make: Duration::from_secs },
-        presence: Default("15"),
-        doc: "After so long without traffic a ping is sent; a dead connection is noticed within \
-              twice this time.",
-    };
-    pub(crate) static USERNAME: Key<Text> = Key {
-        name: "username",
-        kind: Text { max: 256 },
-        presence: Optional,
-        doc: "The name to log in with.",
-    };
-    pub(crate) static PASSWORD_FILE: Key<Place> = Key {
-        name: "password-file",
-        kind: Place::Secret,
-        presence: Optional,
-        doc: "The file that holds the password, readable by the gateway's user only. It is read \
-              anew for every connection. A password never stands in the configuration itself.",
-    };
-    pub(crate) static PASSWORD_CREDENTIAL: Key<Credential> = Key {
-        name: "password-credential",
-        kind: Credential,
-        presence: Optional,
-        doc: "Instead of `password-file`: the systemd credential that holds the password, as \
-              named by `LoadCredential=` or `LoadCredentialEncrypted=` in the unit.",
-    };
-
-    pub(crate) mod tls {
-        use crate::kind::Place;
-        use crate::network::Host;
-        use crate::spec::Presence::{Optional, Required};
-        use crate::spec::{Key, Table, Times};
-
-        pub(crate) static TABLE: Table = Table {
-            name: "tls",
-            times: Times::AtMostOnce,
-            doc: "How the connection to the broker above is secured. The files are read anew for \
-                  every connection, so a renewed certificate needs no restart.",
-            keys: &[&CA, &CERTIFICATE, &KEY, &SERVER_NAME],
-            tables: &[],
-        };
-
-        pub(crate) static CA: Key<Place> = Key {
-            name: "ca",
-            kind: Place::Any,
-            presence: Required,
-            doc: "The certificates that sign the broker's, in PEM. No others are trusted.",
-        };
-        pub(crate) static CERTIFICATE: Key<Place> = Key {
-            name: "certificate",
-            kind: Place::Any,
-            presence: Optional,
-            doc: "The gateway's own certificate with its chain, in PEM; with `key`.",
-        };
-        pub(crate) static KEY: Key<Place> = Key {
-            name: "key",
-            kind: Place::Secret,
-            presence: Optional,
-            doc: "The private key of `certificate`, in PEM, readable by the gateway's user only.",
-        };
-        pub(crate) static SERVER_NAME: Key<Host> = Key {
-            name: "server-name",
-            kind: Host,
-            presence: Optional,
-            doc: "The name in the broker's certificate, when it is not `host`.",
-        };
-    }
 }
 
 pub(crate) mod uplink {

@@ -1,0 +1,178 @@
+//! Reads every table, and checks what must fit together.
+
+mod brokers;
+mod doors;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use gatehouse_core::event::Class;
+use gatehouse_core::topic::Address;
+
+use crate::config::{Config, JournalConfig, Log, Sim, Uplink};
+use crate::files::{FileRef, Role};
+use crate::finding::{Finding, Warnings};
+use crate::keys;
+use crate::reader::{At, Notes, Reader};
+
+/// The whole configuration. `None`: something it needs is missing, and was reported.
+pub(crate) fn config(
+    file: &Reader<'_, '_>,
+    notes: &mut Notes<'_>,
+    files: &mut Vec<FileRef>,
+) -> Option<Config> {
+    // Everything is read before anything is given up, so that every mistake is found.
+    let gateway = file.table(&keys::gateway::TABLE, notes).and_then(|table| {
+        let id = table.get(&keys::gateway::ID, notes);
+        let district = table.get(&keys::gateway::DISTRICT, notes);
+        let site = table.get(&keys::gateway::SITE, notes);
+        let state_dir = table.get(&keys::gateway::STATE_DIR, notes);
+        let socket = table.get(&keys::gateway::SOCKET, notes);
+        let address = Address { district: district?.value, site: site?.value, gateway: id?.value };
+        Some((address, state_dir?.value, socket?.value))
+    });
+    let sim = sim(file, notes, files);
+    let doors = doors::doors(file, file.has_table(&keys::sim::TABLE), notes);
+    let brokers = brokers::brokers(file, notes, files);
+    let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
+    let journal = file.optional(&keys::journal::TABLE, notes, journal);
+    let log = file.optional(&keys::log::TABLE, notes, log);
+    let (address, state_dir, socket) = gateway?;
+    Some(Config {
+        address,
+        state_dir,
+        socket,
+        doors,
+        brokers,
+        uplink: uplink?,
+        journal: journal?,
+        sim,
+        log: log?,
+        hash: hash(notes.text.as_bytes()),
+        warnings: Warnings::default(),
+    })
+}
+
+/// The first 16 hex digits of BLAKE3.
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..16].to_owned()
+}
+
+fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
+    let heartbeat = table.get(&keys::uplink::HEARTBEAT, notes);
+    let replay_rate = table.get(&keys::uplink::REPLAY_RATE, notes);
+    let replay_jitter = table.get(&keys::uplink::REPLAY_JITTER, notes);
+    let in_flight = table.get(&keys::uplink::IN_FLIGHT, notes);
+    let host_timeout = table.get(&keys::uplink::HOST_TIMEOUT, notes);
+    Some(Uplink {
+        heartbeat: heartbeat?.value,
+        replay_rate: replay_rate?.value,
+        replay_jitter: replay_jitter?.value,
+        in_flight: in_flight?.value,
+        host_timeout: host_timeout?.value,
+    })
+}
+
+fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfig> {
+    let max = table.get(&keys::journal::MAX, notes);
+    let reserve = table.get(&keys::journal::RESERVE, notes);
+    let mut keep = [None; Class::ALL.len()];
+    if let Some(table) = table.table(&keys::journal::keep::TABLE, notes) {
+        for (place, key) in keep.iter_mut().zip(&keys::journal::keep::CLASSES) {
+            *place = table.get(key, notes).map(|at| at.value);
+        }
+    }
+    let (max, reserve) = (max?, reserve?);
+    if reserve.value > max.value / 2 {
+        let title = format!(
+            "`reserve-mib` is {}, more than half of `max-mib`, {}",
+            reserve.value >> 20,
+            max.value >> 20
+        );
+        notes.error(
+            Finding::new(title, reserve.span)
+                .label("too large")
+                .also(max.span, "the whole")
+                .hint("the reserve holds the alarms of a full disk; 4 MiB are about 3,000 of them"),
+        );
+    }
+    Some(JournalConfig { max_bytes: max.value, reserve_bytes: reserve.value, keep })
+}
+
+fn log(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Log> {
+    let level = table.get(&keys::log::LEVEL, notes);
+    let format = table.get(&keys::log::FORMAT, notes);
+    Some(Log { level: level?.value, format: format?.value })
+}
+
+fn sim(file: &Reader<'_, '_>, notes: &mut Notes<'_>, files: &mut Vec<FileRef>) -> Option<Sim> {
+    use keys::sim::{SCRIPT, SOCKET, TABLE};
+    let table = file.table(&TABLE, notes)?;
+    let socket = table.get(&SOCKET, notes);
+    let script = table.get(&SCRIPT, notes);
+    match (table.has(&SOCKET), table.has(&SCRIPT)) {
+        (true, true) => notes.error(
+            Finding::new(
+                "`socket` and `script` stand together in [sim]; allowed: one of them",
+                table.span_of(&SCRIPT),
+            )
+            .label("one too many")
+            .also(table.span_of(&SOCKET), "the other"),
+        ),
+        (false, false) => notes.error(
+            Finding::new("[sim] has neither `socket` nor `script`", table.span.clone())
+                .label("one of them is needed")
+                .hint("add socket = \"/run/gatehouse/world.sock\"")
+                .absent(),
+        ),
+        _ => {}
+    }
+    if let Some(script) = script {
+        let role = Role::Script(script.value.clone());
+        files.push(FileRef { key: SCRIPT.name, span: script.span, role });
+        return Some(Sim::Script(script.value));
+    }
+    socket.map(|socket| Sim::Socket(socket.value))
+}
+
+/// Values that may stand only once in a file.
+pub(crate) struct Seen<T>(HashMap<T, Range<usize>>);
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Eq + std::hash::Hash> Seen<T> {
+    /// Where the same value stood before, if it did.
+    pub(crate) fn before(&mut self, value: T, span: &Range<usize>) -> Option<Range<usize>> {
+        match self.0.entry(value) {
+            Entry::Occupied(first) => Some(first.get().clone()),
+            Entry::Vacant(place) => {
+                place.insert(span.clone());
+                None
+            }
+        }
+    }
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Seen<T> {
+    /// Reports a value that was seen before, with both places.
+    pub(crate) fn once(
+        &mut self,
+        at: Option<&At<T>>,
+        notes: &mut Notes<'_>,
+        title: impl FnOnce(&T) -> String,
+    ) {
+        let Some(at) = at else { return };
+        if let Some(first) = self.before(at.value.clone(), &at.span) {
+            notes.error(
+                Finding::new(title(&at.value), at.span.clone())
+                    .label("again here")
+                    .also(first, "first here"),
+            );
+        }
+    }
+}
