@@ -7,6 +7,7 @@
 //! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
 //! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
 //! | [`Gateway`] | the real `gatehouse run`, with its configuration, journal and exit code |
+//! | [`District`] | the real receiver |
 //! | [`Client`] | an MQTT client that sees every reason code and acknowledges only when told |
 //! | [`Subscriber`] | records every PUBLISH with its time of arrival on `CLOCK_BOOTTIME` |
 //!
@@ -36,6 +37,7 @@ pub mod mqtt;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
 pub mod record;
 pub mod subscriber;
 pub mod tls;
@@ -48,6 +50,7 @@ pub use broker::{Broker, BrokerOptions};
 pub use client::{Client, ClientOptions};
 pub use gateway::{Gateway, GatewayOptions};
 pub use proxy::{Fault, Proxy};
+pub use receiver::District;
 pub use record::Record;
 pub use subscriber::Subscriber;
 pub use tls::Certificates;

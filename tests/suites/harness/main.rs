@@ -2,5 +2,6 @@
 
 mod adversary;
 mod broker;
+mod district;
 mod proxy;
 mod tls;
