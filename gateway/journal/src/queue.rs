@@ -1,0 +1,141 @@
+//! The bounded queue in front of the one writer.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use gatehouse_core::event::{Draft, Lane};
+use gatehouse_core::time::Now;
+
+use crate::error::{AppendError, FlushError, RetainError};
+use crate::record::Record;
+use crate::retain::Retained;
+
+/// Drafts in one transaction at most: some ten milliseconds of a slow box, and a bound on memory.
+pub(crate) const MOST_IN_A_COMMIT: usize = 4096;
+
+/// Control jobs that may wait: each has a caller who waits for it.
+const CONTROLS: usize = 1024;
+
+/// Called once with what became of an append.
+pub(crate) type Done = Box<dyn FnOnce(Result<Vec<Record>, AppendError>) + Send>;
+
+pub(crate) struct Append {
+    pub drafts: Vec<Draft>,
+    pub done: Done,
+}
+
+pub(crate) enum Control {
+    Retain(Now, SyncSender<Result<Retained, RetainError>>),
+    Flush(SyncSender<Result<(), FlushError>>),
+    /// A reader met damage in the file of this generation.
+    Damaged(u64, String),
+}
+
+pub(crate) enum Work {
+    Batch(Vec<Append>),
+    Control(Control),
+    /// Closed and drained.
+    End,
+}
+
+enum Job {
+    Append(Append),
+    Control(Control),
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    drafts: usize,
+    controls: usize,
+    closed: bool,
+}
+
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    ready: Condvar,
+    limit: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), ready: Condvar::new(), limit }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held leaves a queue that is still a queue.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes drafts, or gives them back with the error that says why.
+    pub(crate) fn append(&self, append: Append) -> Result<(), (Done, AppendError)> {
+        let Append { drafts, done } = append;
+        let mut state = self.state();
+        if state.closed {
+            return Err((done, AppendError::Closed { drafts }));
+        }
+        // The alarm lane may use a quarter more: a flood of the other must not shut it out.
+        let alarm = drafts.iter().any(|draft| draft.class.lane() == Lane::Alarm);
+        let limit = if alarm { self.limit + self.limit / 4 } else { self.limit };
+        // An empty queue takes any append, so that one of more drafts than the limit is possible.
+        if state.drafts > 0 && state.drafts + drafts.len() > limit {
+            let waiting = state.drafts;
+            return Err((done, AppendError::QueueFull { drafts, waiting }));
+        }
+        state.drafts += drafts.len();
+        state.jobs.push_back(Job::Append(Append { drafts, done }));
+        drop(state);
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Whether the job was taken.
+    pub(crate) fn control(&self, control: Control) -> bool {
+        let mut state = self.state();
+        if state.closed || state.controls >= CONTROLS {
+            return false;
+        }
+        state.controls += 1;
+        state.jobs.push_back(Job::Control(control));
+        drop(state);
+        self.ready.notify_one();
+        true
+    }
+
+    /// Takes no more; what waits is still done.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.ready.notify_one();
+    }
+
+    /// All appends that wait, up to a bound, or the next control job.
+    pub(crate) fn next(&self) -> Work {
+        let mut state = self.state();
+        loop {
+            match state.jobs.pop_front() {
+                Some(Job::Control(control)) => {
+                    state.controls -= 1;
+                    return Work::Control(control);
+                }
+                Some(Job::Append(first)) => {
+                    let mut count = first.drafts.len();
+                    let mut batch = vec![first];
+                    while let Some(Job::Append(append)) = state.jobs.front()
+                        && count + append.drafts.len() <= MOST_IN_A_COMMIT
+                    {
+                        count += append.drafts.len();
+                        let Some(Job::Append(append)) = state.jobs.pop_front() else { break };
+                        batch.push(append);
+                    }
+                    state.drafts -= count;
+                    return Work::Batch(batch);
+                }
+                None if state.closed => return Work::End,
+                None => {
+                    state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}

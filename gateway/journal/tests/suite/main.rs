@@ -1,0 +1,5 @@
+//! The journal from outside, one file per matter.
+
+#[cfg(test)]
+mod common;
+mod everyday;
