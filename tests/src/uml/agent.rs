@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,13 +21,19 @@ use super::order::{Answer, Edge, Noise, Order, read_edges, write_line};
 use super::wiring::Wiring;
 use crate::wait::{boottime, monotonic_ns};
 
-/// How often the end of a program is looked for.
-const STEP: Duration = Duration::from_millis(2);
+/// How often a program's end or readiness is looked for.
+const STEP_NS: u64 = 2_000_000;
+
+struct Program {
+    child: Child,
+    /// Where it speaks to its service manager.
+    notices: UnixDatagram,
+}
 
 struct Agent {
     folder: PathBuf,
     wiring: Arc<Mutex<Wiring>>,
-    programs: BTreeMap<String, Child>,
+    programs: BTreeMap<String, Program>,
     noise: Option<(Arc<AtomicBool>, JoinHandle<anyhow::Result<u64>>)>,
 }
 
@@ -77,10 +84,13 @@ impl Agent {
                 let edges = thread.join().ok().context("the noise panicked")??;
                 Ok(Answer::Driven { edges, high: self.wiring().high().to_vec() })
             }
-            Order::Start { name, argv } => self.start(name, &argv).map(|()| Answer::Done),
+            Order::Start { name, argv, ready_ms } => {
+                let limit = ready_ms.map(Duration::from_millis);
+                self.start(&name, &argv, limit).map(|()| Answer::Done)
+            }
             Order::Signal { name, signal } => {
-                let child = self.programs.get(&name).with_context(|| format!("no {name}"))?;
-                let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+                let program = self.programs.get(&name).with_context(|| format!("no {name}"))?;
+                let pid = i32::try_from(program.child.id()).ok().and_then(Pid::from_raw);
                 let signal = Signal::from_named_raw(signal).context("not a signal")?;
                 kill_process(pid.context("a process id")?, signal)?;
                 Ok(Answer::Done)
@@ -108,9 +118,14 @@ impl Agent {
         }
     }
 
-    fn start(&mut self, name: String, argv: &[String]) -> anyhow::Result<()> {
-        if let Some(child) = self.programs.get_mut(&name)
-            && child.try_wait()?.is_none()
+    fn start(
+        &mut self,
+        name: &str,
+        argv: &[String],
+        ready: Option<Duration>,
+    ) -> anyhow::Result<()> {
+        if let Some(program) = self.programs.get_mut(name)
+            && program.child.try_wait()?.is_none()
         {
             bail!("{name} still runs");
         }
@@ -120,28 +135,54 @@ impl Agent {
             let file = File::options().create(true).append(true).open(&path);
             file.with_context(|| format!("open {}", path.display()))
         };
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(open("out")?)
-            .stderr(open("err")?)
-            .spawn()
-            .with_context(|| format!("start {program}"))?;
-        self.programs.insert(name, child);
-        Ok(())
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(open("out")?).stderr(open("err")?);
+        // Always there, as under systemd, whether or not somebody waits for it.
+        let address = format!("/run/notify-{name}");
+        let _ = std::fs::remove_file(&address);
+        let notices = UnixDatagram::bind(&address).with_context(|| format!("bind {address}"))?;
+        notices.set_nonblocking(true)?;
+        let child = command.env("NOTIFY_SOCKET", &address).spawn();
+        let child = child.with_context(|| format!("start {program}"))?;
+        self.programs.insert(name.to_owned(), Program { child, notices });
+        let Some(limit) = ready else { return Ok(()) };
+        self.poll(name, "to be ready", limit, |program| {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = program.notices.recv(&mut buffer) {
+                if buffer[..length].split(|&byte| byte == b'\n').any(|line| line == b"READY=1") {
+                    return Ok(Some(()));
+                }
+            }
+            match program.child.try_wait()? {
+                None => Ok(None),
+                Some(status) => bail!("it ended with {status}"),
+            }
+        })
     }
 
     fn wait(&mut self, name: &str, limit: Duration) -> anyhow::Result<Option<i32>> {
-        let child = self.programs.get_mut(name).with_context(|| format!("no {name}"))?;
+        self.poll(name, "to end", limit, |program| {
+            Ok(program.child.try_wait()?.map(|status| status.code()))
+        })
+    }
+
+    fn poll<R>(
+        &mut self,
+        name: &str,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut(&mut Program) -> anyhow::Result<Option<R>>,
+    ) -> anyhow::Result<R> {
+        let program = self.programs.get_mut(name).with_context(|| format!("no {name}"))?;
         let end = boottime().plus(limit);
         loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status.code());
+            if let Some(found) = look(program).with_context(|| format!("wait for {name} {what}"))? {
+                return Ok(found);
             }
             if boottime() >= end {
-                bail!("{name} still runs after {limit:?}");
+                bail!("waited {limit:?} for {name} {what}");
             }
-            sleep_until(monotonic_ns() + u64::try_from(STEP.as_nanos()).expect("2 ms"));
+            sleep_until(monotonic_ns() + STEP_NS);
         }
     }
 
@@ -217,7 +258,10 @@ impl Random {
 pub(super) fn sleep_until(due: u64) {
     let left = due.saturating_sub(monotonic_ns());
     if left > 0 {
-        #[expect(clippy::disallowed_methods, reason = "the agent plays people, who take their time")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the agent plays people, who take their time"
+        )]
         std::thread::sleep(Duration::from_nanos(left));
     }
 }

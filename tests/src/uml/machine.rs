@@ -149,11 +149,8 @@ impl Booted {
     pub async fn off(mut self) -> anyhow::Result<()> {
         // The kernel may be gone before its last answer is through.
         match self.order(Order::Off).await {
-            Ok(_) => {}
-            Err(error) if self.child.try_wait()?.is_none() => {
-                return Err(error);
-            }
-            Err(_) => {}
+            Err(error) if self.child.try_wait()?.is_none() => return Err(error),
+            Ok(_) | Err(_) => {}
         }
         self.gone().await
     }

@@ -19,9 +19,13 @@
 //! kernel has handed to its disk counts as written even without a flush.
 
 pub mod agent;
+pub mod ledger;
 pub mod machine;
 pub mod order;
+pub mod scenario;
+pub mod stage;
 mod wiring;
 
 pub use machine::{Booted, Machine};
 pub use order::{Answer, Edge, Noise, Order};
+pub use stage::{Programs, Stage};

@@ -47,6 +47,8 @@ pub enum Order {
         name: String,
         /// Program and arguments.
         argv: Vec<String>,
+        /// Answer when it has said `READY=1` as to systemd, at most after this; none: at once.
+        ready_ms: Option<u64>,
     },
     /// Send a signal to a program.
     Signal {
@@ -132,8 +134,7 @@ pub fn write_line(to: &mut impl std::io::Write, what: &impl Serialize) -> anyhow
 
 /// The edges of a pattern file.
 pub fn read_edges(path: &std::path::Path) -> anyhow::Result<Vec<Edge>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }

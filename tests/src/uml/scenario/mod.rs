@@ -1,0 +1,105 @@
+//! What is tried on the simulated box. Each scenario ends with one line of JSON.
+
+mod flood;
+mod itself;
+mod latency;
+mod power_cut;
+mod reboot;
+mod smoke;
+mod unplug;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::ledger::{self, Book, Verdict};
+use super::machine::Booted;
+use super::stage::{self, Programs, Stage};
+
+/// How long the district may take to receive what is stored, with everything running.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// One scenario and its options.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Scenario {
+    /// The simulated box without the product: doors move, and a power cut takes what was not synced.
+    Itself,
+    /// Edges in, events at the broker and receipts back: nothing lost, all in order.
+    Smoke,
+    /// A door that was opened while the box was off is reported after the boot.
+    Reboot,
+    /// The chip is pulled out while in use, and put back.
+    Unplug,
+    /// More edges than the kernel keeps: the loss is reported, and the last level is right.
+    Flood,
+    /// The power fails at random moments while events flow.
+    PowerCut {
+        /// How often.
+        #[arg(long, default_value_t = 25)]
+        cuts: u32,
+        /// Of the random numbers; another seed, other edges and moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// From the kernel's timestamp of an edge to its PUBLISH on the wire.
+    Latency {
+        /// Edges per second.
+        #[arg(long, default_value_t = 100)]
+        rate: u32,
+        /// How many edges.
+        #[arg(long, default_value_t = 500)]
+        edges: u32,
+    },
+}
+
+/// Runs one scenario in an empty folder; the result is its JSON line. An error is a failure.
+pub async fn run(
+    scenario: &Scenario,
+    folder: PathBuf,
+    programs: Programs,
+) -> anyhow::Result<Value> {
+    let folder = folder.as_path();
+    match scenario {
+        Scenario::Itself => itself::run(folder, programs).await,
+        Scenario::Smoke => smoke::run(folder, programs).await,
+        Scenario::Reboot => reboot::run(folder, programs).await,
+        Scenario::Unplug => unplug::run(folder, programs).await,
+        Scenario::Flood => flood::run(folder, programs).await,
+        Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
+        Scenario::Latency { rate, edges } => latency::run(folder, programs, *rate, *edges).await,
+    }
+}
+
+/// Waits until the district has everything, and compares its book with the journal's and with what
+/// `witnessed` says was stored. The daemon must run, and nothing may drive edges any more.
+async fn settle(stage: &Stage, booted: &mut Booted, witnessed: Book) -> anyhow::Result<Verdict> {
+    let text = stage.ask(booted, &["events", "--json"]).await?;
+    let mut stored = witnessed;
+    let conflicts = ledger::enter(&mut stored, &text, false)?;
+    let head = *stored.last_key_value().context("the journal is empty")?.0;
+    stage.wait_received(head, DRAIN).await?;
+    let received: Book = stage.received()?.into_iter().collect();
+    let mut verdict = ledger::compare(&stored, &received, head)?;
+    let audit = stage.audit()?;
+    verdict.conflicts += conflicts + audit.conflicts;
+    ensure!(audit.is_clean(), "the receiver's audit found {audit:?}");
+    Ok(verdict)
+}
+
+/// Waits for a heartbeat in which the box knows that the district has everything up to `head`.
+async fn wait_receipts(stage: &Stage, head: u64) -> anyhow::Result<()> {
+    let topic = format!("{}/hb", stage::PREFIX);
+    let what = format!("a heartbeat that knows of receipts up to {head}");
+    stage
+        .seen()
+        .wait_for(&what, DRAIN, |messages| {
+            let newest = messages.iter().rev().find(|m| m.publish.topic == topic)?;
+            let beat: Value = serde_json::from_slice(&newest.publish.payload).ok()?;
+            (beat["host_upto"].as_u64()? >= head).then_some(())
+        })
+        .await
+        .with_context(|| stage.daemon_log())
+}
