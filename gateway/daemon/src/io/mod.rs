@@ -1,0 +1,84 @@
+//! The only files that open a device: GPIO chips, and the simulated wiring that stands for one.
+//!
+//! A [`Source`] owns all lines of one chip and tells, in order, what happens to them
+//! ([`Signal`]). The unit hands each edge to its line, where a driver takes it from a [`LinePin`]:
+//! `InputPin`, `Wait` and `EdgeSource` of embedded-hal, the same for a real chip and a simulated
+//! one, so that drivers know neither.
+
+pub mod find;
+pub mod gpiochip;
+pub mod line;
+mod sequence;
+pub mod sim;
+pub mod stamp;
+
+use embedded_hal::digital::PinState;
+use gatehouse_drivers::Edge;
+
+pub use line::{LineError, LineFeed, LinePin};
+pub use stamp::{KernelClock, LineClock};
+
+/// What happened to the lines of a chip. Lines are named by their place in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The level of a line was read. Comes for every line that there is, before [`Signal::Up`].
+    Level {
+        /// Which line.
+        line: usize,
+        /// Its level.
+        level: PinState,
+    },
+    /// The chip is there, all levels have been told.
+    Up,
+    /// The chip is not there: no line can be read.
+    Down {
+        /// Why, and what to do, for a person.
+        cause: String,
+    },
+    /// A line changed. The edge says itself whether others were lost before it.
+    Edge {
+        /// Which line.
+        line: usize,
+        /// The change.
+        edge: Edge,
+    },
+    /// Edges were lost. The levels are read again, and a change found so follows as an edge.
+    Lost {
+        /// Which line, if that is known.
+        line: Option<usize>,
+        /// How many.
+        count: u32,
+        /// How it was noticed.
+        why: &'static str,
+    },
+}
+
+/// All lines of one chip, real or simulated.
+#[derive(Debug)]
+pub enum Source<C> {
+    /// `/dev/gpiochipN`.
+    Chip(gpiochip::GpioChip<C>),
+    /// A world behind a socket, or a script.
+    Sim(sim::Sim<C>),
+}
+
+impl<C: LineClock> Source<C> {
+    /// Waits until something happens, and appends it to `signals` in order.
+    ///
+    /// Cancel safe: what was not appended is told by the next call. While the chip is down this
+    /// looks for it again, with back-off, for ever.
+    pub async fn read(&mut self, signals: &mut Vec<Signal>) {
+        match self {
+            Self::Chip(chip) => chip.read(signals).await,
+            Self::Sim(sim) => sim.read(signals).await,
+        }
+    }
+
+    /// Appends what has happened already, without waiting.
+    pub fn drain(&mut self, signals: &mut Vec<Signal>) {
+        match self {
+            Self::Chip(chip) => chip.drain(signals),
+            Self::Sim(sim) => sim.drain(signals),
+        }
+    }
+}
