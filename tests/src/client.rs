@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, Write
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -72,6 +73,8 @@ pub enum Received {
     SubAck(u16, Vec<u8>),
     /// A message.
     Publish(Publish),
+    /// The answer to a ping.
+    Pong,
     /// The broker closes, with this reason code (MQTT 5).
     Disconnect(u8),
     /// The connection is over.
@@ -230,6 +233,15 @@ impl Client {
         self.received.wait_for(what, limit, find).await
     }
 
+    /// Asks for a sign of life, and waits for a new one.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        let count = |all: &[Received]| all.iter().filter(|e| matches!(e, Received::Pong)).count();
+        let before = self.received.read(count);
+        self.send(mqtt::packet(kind::PINGREQ, 0, &[])).await?;
+        let find = |all: &[Received]| (count(all) > before).then_some(());
+        self.received.wait_for("PINGRESP", SOON, find).await
+    }
+
     /// Says goodbye and waits until the broker has closed.
     pub async fn disconnect(self) -> anyhow::Result<()> {
         self.send(mqtt::packet(kind::DISCONNECT, 0, &[])).await?;
@@ -290,6 +302,7 @@ fn decode(packet: &Packet, version: u8) -> anyhow::Result<Option<Received>> {
             Received::SubAck(pid, reader.0.to_vec())
         }
         kind::PUBLISH => Received::Publish(Publish::parse(packet, version)?),
+        kind::PINGRESP => Received::Pong,
         kind::DISCONNECT => Received::Disconnect(reader.u8().unwrap_or(0)),
         _ => return Ok(None),
     }))
@@ -301,7 +314,8 @@ async fn write_all(
     mut outbox: mpsc::Receiver<Vec<u8>>,
     keep_alive_s: u16,
 ) {
-    let mut pings = tokio::time::interval(Duration::from_secs(u64::from(keep_alive_s.max(2)) / 2));
+    let period = Duration::from_secs(u64::from(keep_alive_s.max(2)) / 2);
+    let mut pings = tokio::time::interval_at(Instant::now() + period, period);
     loop {
         let bytes = tokio::select! {
             bytes = outbox.recv() => match bytes {

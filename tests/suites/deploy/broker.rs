@@ -1,0 +1,229 @@
+//! The recommended Mosquitto keeps what it has acknowledged, and lets nobody into another's topics.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+use gatehouse_tests::broker::Persistence;
+use gatehouse_tests::ports::Port;
+use gatehouse_tests::wait::SOON;
+use gatehouse_tests::{Broker, BrokerOptions, Certificates, Client, ClientOptions};
+
+use super::deploy;
+
+/// The shipped configuration with this machine's places: nothing else of it is changed.
+struct Recommended {
+    broker: Broker,
+    certificates: Certificates,
+    /// The listener of the control room.
+    local: Port,
+}
+
+const PASSWORD: &str = "for this test only";
+
+fn replaced(text: &str, from: &str, to: &str) -> anyhow::Result<String> {
+    ensure!(text.contains(from), "deploy/broker/mosquitto.conf has no {from:?} any more");
+    Ok(text.replace(from, to))
+}
+
+async fn recommended() -> anyhow::Result<Recommended> {
+    let certificates = Certificates::new()?;
+    let folder = certificates.folder();
+    let tls = certificates.broker()?;
+    std::fs::copy(deploy("broker/acl"), folder.join("acl"))?;
+    // Mosquitto wants both for itself alone.
+    std::fs::set_permissions(folder.join("acl"), Permissions::from_mode(0o600))?;
+    let passwords = folder.join("passwords");
+    let output = Command::new("mosquitto_passwd")
+        .args(["-c", "-b"])
+        .arg(&passwords)
+        .args(["control-room", PASSWORD])
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let local = Port::hold()?;
+    let path = |path: &Path| path.to_str().expect("a UTF-8 name").to_owned();
+    let mut text = std::fs::read_to_string(deploy("broker/mosquitto.conf"))?;
+    for (from, to) in [
+        ("/etc/mosquitto/certs/ca.pem", path(&tls.ca)),
+        ("/etc/mosquitto/certs/broker.pem", path(&tls.certificate)),
+        ("/etc/mosquitto/certs/broker.key", path(&tls.key)),
+        ("/etc/mosquitto/acl", path(&folder.join("acl"))),
+        ("/etc/mosquitto/passwords", path(&passwords)),
+        ("/var/lib/mosquitto/", "{folder}/".into()),
+        ("listener 8883", "listener {port} 127.0.0.1".into()),
+        ("listener 1883 127.0.0.1", format!("listener {} 127.0.0.1", local.number())),
+        ("log_dest syslog", "log_dest stderr\nlog_type information\nuser root".into()),
+    ] {
+        text = replaced(&text, from, &to)?;
+    }
+    let broker = Broker::start(BrokerOptions { whole: Some(text), ..BrokerOptions::default() });
+    Ok(Recommended { broker: broker.await?, certificates, local })
+}
+
+impl Recommended {
+    async fn gateway(&self, id: &str) -> anyhow::Result<Client> {
+        let identity = self.certificates.client(id)?;
+        let options = ClientOptions::new(id).tls(self.certificates.ca(), Some(identity));
+        Client::connect(self.broker.address(), options).await
+    }
+
+    fn control_room(&self) -> ClientOptions {
+        let mut options = ClientOptions::new("control-room");
+        options.connect.username = Some("control-room".into());
+        options.connect.password = Some(PASSWORD.into());
+        options
+    }
+}
+
+const MESSAGES: usize = 200;
+
+/// Publishes 200 messages to a subscriber that is away, kills the broker as soon as it has
+/// acknowledged all and answered one ping, and counts what the subscriber gets after the restart.
+async fn kept_over_a_kill(
+    broker: &mut Broker,
+    publisher: &mut Client,
+    subscriber: ClientOptions,
+    at: std::net::SocketAddr,
+) -> anyhow::Result<usize> {
+    let mut away = Client::connect(at, subscriber.clone().persistent()).await?;
+    ensure!(away.subscribe("gatehouse/v1/#").await? == 1);
+    away.disconnect().await?;
+    let mut handed_over = Vec::new();
+    for number in 0..MESSAGES {
+        let payload = number.to_string();
+        let topic = "gatehouse/v1/d-1/s-1/g-1/ev/door";
+        handed_over.push(publisher.hand_over(topic, payload.as_bytes(), false).await?);
+    }
+    for pid in handed_over {
+        let code = publisher.acknowledged(pid).await?;
+        ensure!(code == 0, "a message was refused with {code:#04x}");
+    }
+    // Mosquitto acknowledges first and saves at the end of the same turn of its loop: whatever it
+    // answers next comes after the save. That instant is the only one in which it can still lose.
+    publisher.ping().await?;
+    broker.kill().await?;
+    broker.restart().await?;
+    let mut back = Client::connect(at, subscriber.persistent()).await?;
+    // A marker comes behind everything that was kept: no need to wait for what does not come.
+    ensure!(back.subscribe("gatehouse/v1/#").await? == 1);
+    back.publish("gatehouse/v1/d-1/_dc/state", b"marker").await?;
+    back.messages("the marker", SOON, |all| {
+        let marker = all.iter().position(|message| message.payload == b"marker")?;
+        Some(
+            all[..marker]
+                .iter()
+                .map(|m| m.payload.clone())
+                .collect::<std::collections::BTreeSet<_>>(),
+        )
+    })
+    .await
+    .map(|kept| kept.len())
+}
+
+#[tokio::test]
+async fn a_stock_mosquitto_loses_what_it_acknowledged_and_the_recommended_one_nothing()
+-> anyhow::Result<()> {
+    let options = BrokerOptions { persistence: Persistence::Stock, ..BrokerOptions::default() };
+    let mut stock = Broker::start(options).await?;
+    let at = stock.address();
+    let mut publisher = Client::connect(at, ClientOptions::new("g-1")).await?;
+    let kept = kept_over_a_kill(&mut stock, &mut publisher, ClientOptions::new("away"), at).await?;
+    println!("stock: {kept} of {MESSAGES} kept");
+    assert_eq!(kept, 0, "then the recommendation is not needed any more");
+
+    let mut ours = recommended().await?;
+    let mut publisher = ours.gateway("g-1").await?;
+    let (at, subscriber) = (ours.local.address(), ours.control_room());
+    let kept = kept_over_a_kill(&mut ours.broker, &mut publisher, subscriber, at).await?;
+    println!("recommended: {kept} of {MESSAGES} kept");
+    assert_eq!(kept, MESSAGES);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_writes_only_below_its_own_prefix() -> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let mut watcher = Client::connect(ours.local.address(), ours.control_room()).await?;
+    watcher.subscribe("gatehouse/v1/#").await?;
+    let mut gateway = ours.gateway("g-1").await?;
+    for topic in ["status", "hb", "desc", "ev/alarm", "door/d-1", "alarm/a1", "cmd/1/res"] {
+        let topic = format!("gatehouse/v1/d-1/s-1/g-1/{topic}");
+        assert_eq!(gateway.publish(&topic, b"x").await?, 0, "{topic}");
+    }
+    for topic in [
+        "gatehouse/v1/d-1/s-1/g-2/ev/alarm",
+        "gatehouse/v1/d-1/s-1/g-2/receipt",
+        "gatehouse/v1/d-1/s-1/g-2/cmd/1",
+        "gatehouse/v1/d-1/_dc/state",
+        "gatehouse/v1/d-1/s-1",
+        "elsewhere",
+    ] {
+        assert_eq!(gateway.publish(topic, b"x").await?, 0x87, "{topic} must be refused");
+    }
+    // The control room speaks, but cannot invent an event.
+    let mut room = Client::connect(ours.local.address(), {
+        let mut options = ours.control_room();
+        options.connect.client_id = "second".into();
+        options
+    })
+    .await?;
+    assert_eq!(room.publish("gatehouse/v1/d-1/s-1/g-1/ev/alarm", b"x").await?, 0x87);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_reads_only_what_is_said_to_it() -> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let mut gateway = ours.gateway("g-1").await?;
+    // Mosquitto grants every subscription and checks when it delivers.
+    gateway.subscribe("gatehouse/v1/#").await?;
+    let mut room = Client::connect(ours.local.address(), ours.control_room()).await?;
+    let mut other = ours.gateway("g-2").await?;
+    let secret = ["cmd/1", "receipt", "alarm/a1/op"];
+    for topic in secret {
+        room.publish(&format!("gatehouse/v1/d-1/s-1/g-2/{topic}"), b"secret").await?;
+    }
+    for topic in ["ev/alarm", "door/d-1", "status"] {
+        other.publish(&format!("gatehouse/v1/d-1/s-1/g-2/{topic}"), b"secret").await?;
+    }
+    let allowed = ["s-1/g-1/cmd/1", "s-1/g-1/receipt", "s-1/g-1/alarm/a1/op", "_dc/state"];
+    for topic in allowed {
+        assert_eq!(room.publish(&format!("gatehouse/v1/d-1/{topic}"), b"own").await?, 0);
+    }
+    let seen = gateway
+        .messages("the control room's state", SOON, |all| {
+            let last = all.last()?;
+            last.topic.ends_with("_dc/state").then(|| {
+                all.iter()
+                    .map(|message| message.topic["gatehouse/v1/d-1/".len()..].to_owned())
+                    .collect::<Vec<_>>()
+            })
+        })
+        .await?;
+    assert_eq!(seen, allowed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_enters_without_certificate_or_password_or_takes_another_s_session()
+-> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let anonymous = Client::connect(ours.local.address(), ClientOptions::new("x")).await;
+    assert!(anonymous.unwrap_err().to_string().contains("0x87"));
+    let bare = ClientOptions::new("g-1").tls(ours.certificates.ca(), None);
+    assert!(Client::connect(ours.broker.address(), bare).await.is_err());
+
+    // g-2 says that it is g-1: its certificate decides, and g-1 stays connected.
+    let mut first = ours.gateway("g-1").await?;
+    let identity = ours.certificates.client("g-2")?;
+    let thief = ClientOptions::new("g-1").tls(ours.certificates.ca(), Some(identity));
+    let mut thief = Client::connect(ours.broker.address(), thief).await?;
+    assert_eq!(thief.publish("gatehouse/v1/d-1/s-1/g-1/ev/alarm", b"x").await?, 0x87);
+    let topic = "gatehouse/v1/d-1/s-1/g-1/ev/alarm";
+    let answer = tokio::time::timeout(Duration::from_secs(5), first.publish(topic, b"x")).await??;
+    assert!(answer < 0x80);
+    Ok(())
+}

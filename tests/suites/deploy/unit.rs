@@ -1,0 +1,56 @@
+//! The unit: systemd understands it, and its sandbox is tight.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::deploy;
+
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    ensure!(output.status.success(), "{command:?}: {text}");
+    Ok(text)
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
+    // The binary is elsewhere before it is installed; everything else is checked as it is.
+    let installed = "/usr/bin/gatehouse";
+    ensure!(text.matches(installed).count() == 2, "ExecStartPre and ExecStart");
+    let copy = folder.path().join("gatehouse.service");
+    std::fs::write(&copy, text.replace(installed, "/bin/true"))?;
+    let said = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy))?;
+    assert_eq!(said, "", "systemd-analyze verify");
+    Ok(())
+}
+
+#[test]
+fn the_exposure_of_the_unit_is_below_two() -> anyhow::Result<()> {
+    let unit = deploy("systemd/gatehouse.service");
+    let said = run(Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=20"])
+        .arg(&unit))?;
+    let overall = said.lines().find(|line| line.contains("Overall exposure level"));
+    println!("{}", overall.context("no overall level")?);
+    Ok(())
+}
+
+#[test]
+fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
+    for page in ["man/gatehouse.8", "man/gateway.toml.5"] {
+        let (_, name) = page.split_once('/').context("a page")?;
+        let (name, section) = name.rsplit_once('.').context("a section")?;
+        ensure!(text.contains(&format!("man:{name}({section})")), "{page} is not named");
+        ensure!(deploy(page).is_file(), "{page} is not there");
+    }
+    let users = std::fs::read_to_string(deploy("systemd/gatehouse.sysusers"))?;
+    ensure!(users.contains("\nu gatehouse ") && text.contains("\nUser=gatehouse\n"));
+    let rules = std::fs::read_to_string(deploy("udev/60-gatehouse.rules"))?;
+    ensure!(rules.contains("GROUP=\"gpio\"") && text.contains("\nSupplementaryGroups=gpio\n"));
+    Ok(())
+}
