@@ -1,1 +1,65 @@
-//! Placeholder.
+//! The control room's end of a district: commits events, sends receipts, finds gaps.
+//!
+//! ```text
+//!  broker ──▶ link (one task: a fresh rumqttc event loop per connection)
+//!               │  ▲
+//!   slots, queue│  │ outbox: acknowledgements, receipts
+//!               ▼  │
+//!             desk (one thread: groups what is queued into one transaction) ──▶ SQLite
+//! ```
+//!
+//! * A message is acknowledged to the broker only after its commit, in the order of arrival.
+//! * An event counts once by (district, site, gateway, seq): the same bytes again are a duplicate;
+//!   other bytes are a conflict, kept beside the first and refused with a nak.
+//! * A receipt says up to which number nothing is missing, and asks for what is. Only receipts end
+//!   a gateway's duty to deliver.
+//! * Nobody waits without a bound: the queue holds 4,096 messages, the broker may send 2,048
+//!   without an acknowledgement, and while the database takes no commits nothing is acknowledged.
+//!
+//! Limits of this version: one receiver per database (a second is refused by a lock), so a
+//! `--group` is for a receiver and its stand-by, not for two side by side; no TLS; the time of a
+//! gateway that had none is not corrected afterwards.
+//!
+//! ```no_run
+//! use std::path::PathBuf;
+//! use gatehouse_receiver::{Receiver, ReceiverConfig};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ReceiverConfig::new(
+//!     "mqtt://127.0.0.1:1883".parse()?,
+//!     "d-1".parse()?,
+//!     PathBuf::from("district.db"),
+//! );
+//! let receiver = Receiver::start(config).await?;
+//! let mut events = receiver.subscribe();
+//! let first = events.recv().await?;
+//! println!("{} {} {}", first.address, first.seq, receiver.snapshot().received);
+//! receiver.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cli;
+mod clock;
+mod config;
+mod correspondent;
+mod desk;
+pub mod gaps;
+mod handle;
+mod life;
+mod link;
+mod outbox;
+pub mod receipts;
+mod snapshot;
+mod store;
+mod wire;
+
+pub use clock::{Clock, SystemClock};
+pub use config::{
+    BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
+    DEFAULT_WATCH_CAPACITY, Login, ReceiverConfig,
+};
+pub use handle::{Ended, Handle, Receiver, StartError};
+pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
+pub use snapshot::{Committed, DoorView, GatewayView, LATEST_EVENTS, Link, Snapshot};
+pub use store::{Audit, Database, Filter, OpenError, Store, Stored};

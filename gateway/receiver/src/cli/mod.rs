@@ -1,0 +1,237 @@
+//! The command line of `gatehouse-receiver`.
+//!
+//! Exit codes: 0 all is well; 1 `verify` found something; 64 usage; 70 the receiver ended by
+//! itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
+
+mod read;
+mod run;
+mod screen;
+mod watch;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use gatehouse_core::event::Class;
+use gatehouse_core::id::Id;
+
+use crate::config::BrokerAddress;
+
+const EXAMPLES: &str = "\
+Examples:
+  Receive district d-1 and keep its events:
+    gatehouse-receiver run --broker mqtt://broker.lan --district d-1 --db d-1.db
+  The same with a table on the terminal:
+    gatehouse-receiver watch --broker mqtt://broker.lan --district d-1 --db d-1.db
+  Is every event there, and is the chain whole? (while it runs, too)
+    gatehouse-receiver verify --db d-1.db
+  The last alarms of one gateway:
+    gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
+
+/// The control room's end of Gatehouse: commits events, sends receipts, finds gaps.
+#[derive(Debug, Parser)]
+#[command(name = "gatehouse-receiver", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive a district until stopped.
+    #[command(after_help = "\
+Examples:
+  gatehouse-receiver run --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
+  gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --jsonl | jq .event.type
+Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
+    Run {
+        #[command(flatten)]
+        receive: Receive,
+        /// Print each committed event as a line of JSON.
+        #[arg(long)]
+        jsonl: bool,
+    },
+    /// Receive a district, with a live table on the terminal.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver watch --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
+Without a terminal it prints the table when it has changed, at most every two seconds.
+No colours with NO_COLOR or without a terminal.")]
+    Watch {
+        #[command(flatten)]
+        receive: Receive,
+    },
+    /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver verify --db d-1.db && echo complete
+The summary is one line on stdout; what was found is named on stderr.")]
+    Verify {
+        /// The database.
+        #[arg(long, value_name = "FILE")]
+        db: PathBuf,
+        /// Only this gateway.
+        #[arg(long, value_name = "ID")]
+        gateway: Option<Id>,
+    },
+    /// Print events with site, gateway and time of receipt, as lines of JSON.
+    #[command(after_help = "\
+Examples:
+  gatehouse-receiver query --db d-1.db --newest 50
+  gatehouse-receiver query --db d-1.db --gateway g-7f3a --from 1000 --to 2000")]
+    Query {
+        #[command(flatten)]
+        select: Select,
+        /// Only the newest so many.
+        #[arg(long, value_name = "N")]
+        newest: Option<u32>,
+    },
+    /// Print the canonical bytes of events, one per line: what the chain was made of.
+    #[command(after_help = "\
+Example: the hash that event 8 carries as `prev`
+  gatehouse-receiver export --db d-1.db --gateway g-7f3a --from 7 --to 7 | head -c -1 | b3sum")]
+    Export {
+        #[command(flatten)]
+        select: Select,
+    },
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is received, from where, into what.
+#[derive(Debug, Args)]
+struct Receive {
+    /// The broker, as mqtt://host[:port]; without a port 1883.
+    #[arg(long, value_name = "URL")]
+    broker: BrokerAddress,
+    /// The district.
+    #[arg(long, value_name = "ID")]
+    district: Id,
+    /// The database; made when it is not there.
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// Share the events with other receivers of this group ($share/GROUP/…); this version serves a
+    /// receiver and its stand-by, not two side by side.
+    #[arg(long, value_name = "ID")]
+    group: Option<Id>,
+    /// This receiver's name in receipts and at the broker; without it the machine's name.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// The user at the broker.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    username: Option<String>,
+    /// The file with the password (its first line).
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
+    /// The gateways' heartbeat period that the district asks for.
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    heartbeat: u32,
+}
+
+#[derive(Debug, Args)]
+struct Select {
+    /// The database.
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// Only this gateway.
+    #[arg(long, value_name = "ID")]
+    gateway: Option<Id>,
+    /// Only from this seq on.
+    #[arg(long, value_name = "SEQ")]
+    from: Option<u64>,
+    /// Only up to this seq.
+    #[arg(long, value_name = "SEQ")]
+    to: Option<u64>,
+    /// Only this class.
+    #[arg(long, value_name = "CLASS", value_parser = class)]
+    class: Option<Class>,
+}
+
+fn class(word: &str) -> Result<Class, String> {
+    Class::from_word(word).ok_or_else(|| {
+        let words: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+        format!("allowed is {}", words.join(", "))
+    })
+}
+
+/// Why a command ended without doing its work, with its exit code.
+#[derive(Debug)]
+struct Failed {
+    code: u8,
+    message: String,
+}
+
+impl Failed {
+    fn new(code: u8, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(70, format!("the database cannot be read: {error}"))
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::new(70, format!("cannot write to stdout: {error}"))
+    }
+}
+
+impl From<crate::store::OpenError> for Failed {
+    fn from(error: crate::store::OpenError) -> Self {
+        Self::new(77, error)
+    }
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream is right.
+            let code = if error.use_stderr() { 64 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Run { receive, jsonl } => run::run(receive, jsonl),
+        Command::Watch { receive } => watch::watch(receive),
+        Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
+        Command::Query { select, newest } => read::query(select, newest),
+        Command::Export { select } => read::export(select),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "gatehouse-receiver", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|failed| {
+        let _ = writeln!(io::stderr(), "gatehouse-receiver: {}", failed.message);
+        ExitCode::from(failed.code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_class_is_answered_with_the_right_ones() {
+        let error = class("allarm").unwrap_err();
+        assert!(error.contains("panic, alarm, tamper"), "{error}");
+    }
+}

@@ -1,0 +1,223 @@
+//! `run`: receives until stopped.
+
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{Failed, Receive};
+use crate::config::{Login, ReceiverConfig};
+use crate::handle::{Handle, Receiver, StartError};
+use crate::snapshot::Committed;
+
+pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
+    log_to(io::stderr, io::stderr().is_terminal());
+    let config = config(receive)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let mut handle = start(config).await?;
+        let printer = jsonl.then(|| printer(handle.subscribe())).transpose()?;
+        let (unread, printed) = printer.unzip();
+        let failed = tokio::select! {
+            ended = handle.ended() => Some(Failed::new(70, ended)),
+            () = signals.next() => None,
+            () = until(unread) => None,
+        };
+        let code = stop(handle, &mut signals, failed).await;
+        // What was committed last is printed too, unless nobody reads and a signal says so.
+        tokio::select! {
+            () = until(printed) => {}
+            () = signals.next() => {}
+        }
+        code
+    })
+}
+
+/// Until the printing thread has said so; without one, never.
+async fn until(said: Option<oneshot::Receiver<()>>) {
+    match said {
+        // Dropped without a word is said as well.
+        Some(said) => drop(said.await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Prints every committed event until the receiver is gone, on its own thread: a pipe that nobody
+/// reads must not keep the receiver from its work. The first channel tells that nobody reads any
+/// more, the second that all is printed.
+fn printer(
+    mut events: broadcast::Receiver<Arc<Committed>>,
+) -> Result<(oneshot::Receiver<()>, oneshot::Receiver<()>), Failed> {
+    let (unread, is_unread) = oneshot::channel();
+    let (printed, is_printed) = oneshot::channel();
+    let print = move || {
+        let mut out = BufWriter::new(io::stdout());
+        loop {
+            // What has come together is written together; nothing waits for more to come.
+            let flushed = if events.is_empty() { out.flush() } else { Ok(()) };
+            let written = flushed.and_then(|()| match events.blocking_recv() {
+                Ok(event) => line(&mut out, &event).map(|()| true),
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "stdout is too slow; `query` has the rest");
+                    writeln!(out, "{{\"missed\":{missed}}}").map(|()| true)
+                }
+                Err(RecvError::Closed) => out.flush().map(|()| false),
+            });
+            match written {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::BrokenPipe {
+                        tracing::error!(%error, "cannot write to stdout");
+                    }
+                    let _ = unread.send(());
+                    break;
+                }
+            }
+        }
+        let _ = printed.send(());
+    };
+    thread::Builder::new()
+        .name("printer".to_owned())
+        .spawn(print)
+        .map_err(|error| Failed::new(70, format!("cannot start a thread: {error}")))?;
+    Ok((is_unread, is_printed))
+}
+
+fn line(out: &mut impl Write, event: &Committed) -> io::Result<()> {
+    write!(
+        out,
+        "{{\"site\":\"{}\",\"gateway\":\"{}\",\"seq\":{},\"recv\":\"{}\",\"duplicate\":{},\
+         \"replayed\":{},\"event\":",
+        event.address.site,
+        event.address.gateway,
+        event.seq,
+        event.received.utc,
+        event.duplicate,
+        event.replayed
+    )?;
+    out.write_all(&event.body)?;
+    out.write_all(b"}\n")
+}
+
+pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
+    Receiver::start(config).await.map_err(|error| match error {
+        StartError::Open(error) => error.into(),
+        StartError::Thread(_) => Failed::new(70, error),
+    })
+}
+
+/// Stops in order; a second signal does not wait for that.
+pub(super) async fn stop(
+    handle: Handle,
+    signals: &mut Signals,
+    failed: Option<Failed>,
+) -> Result<ExitCode, Failed> {
+    tokio::select! {
+        () = handle.stop() => {}
+        () = signals.next() => tracing::warn!("a second signal: stopped at once"),
+    }
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    // One thread: the connection's two halves and the printing hardly compete, and the database
+    // has its own.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::new(70, format!("cannot start the runtime: {error}")))
+}
+
+/// `RUST_LOG` sets what is told; without it, what an operator should see.
+pub(super) fn log_to<W>(writer: W, colours: bool)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = colours && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // Already set in a test that runs two commands: the first stays.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(colours)
+        .with_target(false)
+        .try_init();
+}
+
+/// SIGINT and SIGTERM.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self, Failed> {
+        let of = |kind| {
+            signal(kind).map_err(|error| Failed::new(70, format!("no signal handler: {error}")))
+        };
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+pub(super) fn config(receive: Receive) -> Result<ReceiverConfig, Failed> {
+    let Receive { broker, district, db, group, host, username, password_file, heartbeat } = receive;
+    let mut config = ReceiverConfig::new(broker, district, db);
+    config.group = group;
+    config.heartbeat_s = heartbeat;
+    config.host = match host {
+        Some(host) => host,
+        None => machine_name()?,
+    };
+    if let (Some(username), Some(file)) = (username, password_file) {
+        config.login = Some(Login { username, password: password(&file)? });
+    }
+    Ok(config)
+}
+
+fn machine_name() -> Result<String, Failed> {
+    let file = "/proc/sys/kernel/hostname";
+    let name = fs::read_to_string(file)
+        .map_err(|error| Failed::new(78, format!("{file}: {error}; name it with --host")))?;
+    Ok(name.trim().to_owned())
+}
+
+fn password(file: &Path) -> Result<String, Failed> {
+    let shown = file.display();
+    let cannot = |error| Failed::new(77, format!("--password-file {shown}: {error}"));
+    let mode = fs::metadata(file).map_err(cannot)?.permissions().mode();
+    if mode & 0o002 != 0 {
+        let message = format!(
+            "--password-file {shown} may be changed by everybody (mode {:o}); chmod 600 it",
+            mode & 0o777
+        );
+        return Err(Failed::new(78, message));
+    }
+    if mode & 0o004 != 0 {
+        tracing::warn!("--password-file {shown} may be read by everybody; chmod 600 it");
+    }
+    let text = fs::read_to_string(file).map_err(cannot)?;
+    match text.lines().next() {
+        Some(password) if !password.is_empty() => Ok(password.to_owned()),
+        _ => Err(Failed::new(78, format!("--password-file {shown}: its first line is empty"))),
+    }
+}

@@ -1,0 +1,192 @@
+//! One gateway as the database's thread holds it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatehouse_core::contract::{GatewayState, Heartbeat, RetainedState, Status};
+use gatehouse_core::id::Seq;
+use gatehouse_core::time::{Mono, Now};
+use gatehouse_core::topic::Address;
+
+use crate::gaps::GapTracker;
+use crate::life::{Life, Vital};
+use crate::receipts::Owed;
+use crate::snapshot::{DoorView, GatewayView};
+use crate::store::Loaded;
+
+/// The most doors kept per gateway; the contract's boxes have 64 wires.
+const MAX_DOORS: usize = 256;
+
+/// Ranges of holes that a [`GatewayView`] carries.
+const SHOWN_HOLES: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Correspondent {
+    pub(crate) address: Arc<Address>,
+    /// Its row in the database; none before its first event.
+    pub(crate) row: Option<i64>,
+    pub(crate) tracker: GapTracker,
+    /// Number and hash of the event stored last: the chain's next link is checked without a look
+    /// into the database.
+    pub(crate) tip: Option<(Seq, [u8; 32])>,
+    pub(crate) owed: Owed,
+    pub(crate) counts: Counts,
+    vital: Vital,
+    doors: Arc<BTreeMap<String, DoorView>>,
+    /// The shortest validity among its doors' states.
+    valid_s: Option<u32>,
+    heartbeat: Option<(Mono, Arc<Heartbeat>)>,
+    /// What was logged last, so that a change is logged once.
+    life: Life,
+    /// Where it stands in the order of what is due.
+    pub(crate) due: Option<Mono>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) received: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) breaks: u64,
+}
+
+impl Correspondent {
+    pub(crate) fn new(address: Arc<Address>) -> Self {
+        Self {
+            address,
+            row: None,
+            tracker: GapTracker::default(),
+            tip: None,
+            owed: Owed::default(),
+            counts: Counts::default(),
+            vital: Vital::default(),
+            doors: Arc::default(),
+            valid_s: None,
+            heartbeat: None,
+            life: Life::default(),
+            due: None,
+        }
+    }
+
+    /// Takes over what the database knows: at the start, and after a commit that failed.
+    pub(crate) fn restore(&mut self, loaded: Option<Loaded>) {
+        self.tip = None;
+        let Some(loaded) = loaded else {
+            self.row = None;
+            self.tracker = GapTracker::default();
+            return;
+        };
+        self.row = Some(loaded.row);
+        self.tracker = loaded.tracker;
+        self.counts = Counts {
+            received: loaded.events,
+            duplicates: loaded.duplicates,
+            conflicts: loaded.conflicts,
+            quarantined: loaded.quarantined,
+            breaks: loaded.breaks,
+        };
+    }
+
+    pub(crate) fn event(&mut self, session: u64) {
+        self.vital.event(session);
+    }
+
+    pub(crate) fn status(&mut self, status: &Status, now: Now) {
+        if !self.vital.status(status, now.mono) {
+            tracing::debug!(gateway = %self.address, session = status.session,
+                "a status of an older session is passed over");
+            return;
+        }
+        match status.state {
+            // A gateway with nothing new to send learns where it stands.
+            GatewayState::Starting => self.owed.at_once(),
+            GatewayState::Online => {
+                self.owed.at_once();
+                self.owed.ask_again();
+            }
+            GatewayState::Stopping | GatewayState::Updating | GatewayState::Lost => {}
+        }
+    }
+
+    pub(crate) fn heartbeat(&mut self, beat: Heartbeat, now: Now) {
+        if !self.vital.heartbeat(&beat, now.mono) {
+            return;
+        }
+        if beat.host_upto < self.tracker.upto() {
+            // It does not know what we have: a receipt was lost with a broker's memory.
+            self.owed.at_once();
+        }
+        self.heartbeat = Some((now.mono, Arc::new(beat)));
+    }
+
+    pub(crate) fn door(&mut self, id: &str, state: Option<RetainedState>, now: Now) {
+        let doors = Arc::make_mut(&mut self.doors);
+        match state {
+            None => {
+                doors.remove(id);
+            }
+            Some(state) if doors.contains_key(id) || doors.len() < MAX_DOORS => {
+                let view = DoorView { state, shown: String::new(), received: now.utc };
+                doors.insert(id.to_owned(), view);
+            }
+            Some(_) => {
+                tracing::warn!(gateway = %self.address, door = id,
+                    "more than {MAX_DOORS} doors; this one is not kept");
+            }
+        }
+        self.valid_s = doors.values().map(|door| door.state.valid_s).min();
+    }
+
+    pub(crate) fn life(&self, now: Mono, period: Duration) -> Life {
+        self.vital.life(now, period)
+    }
+
+    /// Logs a change of life once, where it is noticed.
+    pub(crate) fn notice(&mut self, now: Mono, period: Duration) {
+        let life = self.life(now, period);
+        let before = std::mem::replace(&mut self.life, life);
+        match life {
+            _ if life == before => {}
+            Life::Lost | Life::Suspect => {
+                tracing::warn!(gateway = %self.address, life = life.as_str(), "gateway");
+            }
+            _ => tracing::info!(gateway = %self.address, life = life.as_str(), "gateway"),
+        }
+    }
+
+    /// When something is to be done for it without further messages.
+    pub(crate) fn next_due(&self, now: Mono, period: Duration) -> Option<Mono> {
+        let reachable = self.life(now, period).reachable();
+        let receipt = self.owed.due(&self.tracker, reachable);
+        let silence = self.vital.next_change(now, period);
+        let expiry = self.valid_s.and_then(|s| self.vital.expiry(s)).filter(|at| *at > now);
+        [receipt, silence, expiry].into_iter().flatten().min()
+    }
+
+    pub(crate) fn view(&self, now: Mono, period: Duration) -> GatewayView {
+        let mut doors = Arc::clone(&self.doors);
+        let believed = |door: &DoorView| self.vital.believed(&door.state, now, period).to_owned();
+        if doors.values().any(|door| door.shown != believed(door)) {
+            for door in Arc::make_mut(&mut doors).values_mut() {
+                door.shown = believed(door);
+            }
+        }
+        GatewayView {
+            life: self.life(now, period),
+            session: self.vital.session(),
+            upto: self.tracker.upto(),
+            head: self.tracker.head(),
+            holes: self.tracker.holes().take(SHOWN_HOLES).collect(),
+            missing: self.tracker.missing(),
+            received: self.counts.received,
+            duplicates: self.counts.duplicates,
+            conflicts: self.counts.conflicts,
+            quarantined: self.counts.quarantined,
+            breaks: self.counts.breaks,
+            heartbeat: self.heartbeat.clone(),
+            doors,
+        }
+    }
+}

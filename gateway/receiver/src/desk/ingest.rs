@@ -1,0 +1,311 @@
+//! What one message means: inside the transaction for events, after it for everything else.
+
+use std::sync::Arc;
+
+use gatehouse_core::contract::{Heartbeat, RetainedState, Status};
+use gatehouse_core::event;
+use gatehouse_core::id::Seq;
+use gatehouse_core::time::{Now, UtcMs};
+use gatehouse_core::topic::Address;
+use rumqttc::v5::mqttbytes::v5::Publish;
+use serde::de::DeserializeOwned;
+
+use super::{Desk, Fate, Inbound, MAX_GATEWAYS};
+use crate::correspondent::Correspondent;
+use crate::gaps::{MAX_SEQ, Seen};
+use crate::snapshot::LATEST_EVENTS;
+use crate::store::Writer;
+use crate::wire::{self, Bad, Head};
+
+impl Desk {
+    /// Writes every event of a batch and commits. On an error nothing of it is in the database,
+    /// and the touched gateways are to be read back.
+    pub(super) fn transaction(
+        &mut self,
+        writer: &mut Writer<'_>,
+        batch: &[Inbound],
+    ) -> rusqlite::Result<Vec<Fate>> {
+        // Left from an attempt after which they could not be read back.
+        for at in std::mem::take(&mut self.touched) {
+            let gateway = &mut self.gateways[at];
+            gateway.restore(writer.load(&gateway.address, self.parts.clock.now().mono)?);
+        }
+        writer.begin()?;
+        let mut brought = vec![(0, 0); self.gateways.len()];
+        let mut fates = Vec::with_capacity(batch.len());
+        for (left, inbound) in (0..batch.len()).rev().zip(batch) {
+            // Nobody looks at the others' bytes again.
+            let keep = left < LATEST_EVENTS || self.parts.watchers.receiver_count() > 0;
+            let fate = self.take(writer, inbound, keep)?;
+            if let Fate::Event { at, duplicate, .. } = fate {
+                if brought.len() <= at {
+                    brought.resize(at + 1, (0, 0));
+                }
+                let (events, duplicates) = &mut brought[at];
+                *(if duplicate { duplicates } else { events }) += 1;
+            }
+            fates.push(fate);
+        }
+        for at in &self.touched {
+            let gateway = &mut self.gateways[*at];
+            let (events, duplicates) = brought.get(*at).copied().unwrap_or_default();
+            gateway.counts.received += events;
+            gateway.counts.duplicates += duplicates;
+            if let Some(row) = gateway.row {
+                writer.progress(row, gateway.tracker.upto(), events, duplicates)?;
+            }
+        }
+        writer.commit()?;
+        Ok(fates)
+    }
+
+    fn take(
+        &mut self,
+        writer: &mut Writer<'_>,
+        inbound: &Inbound,
+        keep: bool,
+    ) -> rusqlite::Result<Fate> {
+        let Some((topic, prefix, rest)) = split(&inbound.publish) else { return Ok(Fate::Other) };
+        let Some(class_word) = rest.strip_prefix("ev/") else { return Ok(Fate::Other) };
+        let Some(at) = self.gateway(prefix) else { return Ok(Fate::Deferred) };
+        self.touched.insert(at);
+        let gateway = &mut self.gateways[at];
+        let row = match gateway.row {
+            Some(row) => row,
+            None => *gateway.row.insert(writer.gateway(&gateway.address)?),
+        };
+        let (canonical, replayed) = event::canonical(&inbound.publish.payload);
+        let head = match wire::head(&gateway.address.gateway, class_word, &canonical) {
+            Ok(head) => head,
+            Err(bad) => return bad_payload(writer, gateway, at, row, topic, bad, inbound),
+        };
+        store_event(writer, gateway, at, row, &head, canonical.as_ref(), replayed, keep, inbound)
+    }
+
+    /// The gateway with this prefix; none only when there are too many.
+    fn gateway(&mut self, prefix: &str) -> Option<usize> {
+        if let Some(at) = self.by_prefix.get(prefix) {
+            return Some(*at);
+        }
+        let (address, _) = Address::parse(&format!("{prefix}/x"))?;
+        if self.gateways.len() >= MAX_GATEWAYS {
+            tracing::error!(gateway = %address,
+                "more than {MAX_GATEWAYS} gateways in one district; this one is not served");
+            return None;
+        }
+        tracing::info!(gateway = %address, "first message of this gateway");
+        let at = self.gateways.len();
+        self.gateways.push(Correspondent::new(Arc::new(address)));
+        self.by_prefix.insert(prefix.into(), at);
+        Some(at)
+    }
+
+    /// Takes in a message that is no event: nothing of it is stored, it comes again retained.
+    pub(super) fn apply(&mut self, inbound: &Inbound, now: Now) {
+        let Some((topic, prefix, rest)) = split(&inbound.publish) else { return };
+        let Some(at) = self.gateway(prefix) else { return };
+        let gateway = &mut self.gateways[at];
+        let payload = &inbound.publish.payload[..];
+        match rest.split_once('/') {
+            // An empty payload is how a retained message is deleted.
+            None if payload.is_empty() => {}
+            None if rest == "status" => {
+                if let Some(status) = read::<Status>(topic, payload) {
+                    gateway.status(&status, now);
+                }
+            }
+            None if rest == "hb" => {
+                if let Some(beat) = read::<Heartbeat>(topic, payload) {
+                    gateway.heartbeat(beat, now);
+                }
+            }
+            Some(("door", id)) if payload.is_empty() => gateway.door(id, None, now),
+            Some(("door", id)) => {
+                if let Some(state) = read::<RetainedState>(topic, payload) {
+                    gateway.door(id, Some(state), now);
+                }
+            }
+            // `desc` says nothing yet that this receiver shows; others are for later versions.
+            _ => {}
+        }
+        self.touched.insert(at);
+    }
+}
+
+/// Topic, the gateway's prefix, and what is below it.
+fn split(publish: &Publish) -> Option<(&str, &str, &str)> {
+    let topic = std::str::from_utf8(&publish.topic).ok()?;
+    let (end, _) = topic.match_indices('/').nth(4)?;
+    Some((topic, &topic[..end], &topic[end + 1..]))
+}
+
+fn read<T: DeserializeOwned>(topic: &str, payload: &[u8]) -> Option<T> {
+    match serde_json::from_slice(payload) {
+        Ok(message) => Some(message),
+        Err(error) => {
+            tracing::warn!(topic, %error, "not what the contract says; passed over");
+            None
+        }
+    }
+}
+
+/// The number of an MQTT 5 message whose payload does not tell it.
+fn seq_property(publish: &Publish) -> Option<Seq> {
+    let properties = publish.properties.as_ref()?;
+    let (_, value) = properties.user_properties.iter().find(|(key, _)| key == "seq")?;
+    value.parse().ok().filter(|seq| (1..=MAX_SEQ).contains(seq)).map(Seq)
+}
+
+fn bad_payload(
+    writer: &Writer<'_>,
+    gateway: &mut Correspondent,
+    at: usize,
+    row: i64,
+    topic: &str,
+    bad: Bad,
+    inbound: &Inbound,
+) -> rusqlite::Result<Fate> {
+    let Bad { seq, reason } = bad;
+    let seq = seq.or_else(|| seq_property(&inbound.publish));
+    tracing::error!(topic, ?seq, reason, "not an event; kept in quarantine");
+    // A number whose event is stored stays that event's; else the quarantine accounts for it.
+    if let Some(seq) = seq
+        && gateway.tracker.insert(seq, inbound.at.mono) == Seen::Refused
+    {
+        return Ok(Fate::Deferred);
+    }
+    let payload = &inbound.publish.payload;
+    writer.quarantine(Some(row), topic, seq, inbound.at.utc, &reason, payload)?;
+    gateway.counts.quarantined += 1;
+    Ok(Fate::Bad { at: Some(at), seq })
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of `take`, split off to be readable")]
+fn store_event(
+    writer: &mut Writer<'_>,
+    gateway: &mut Correspondent,
+    at: usize,
+    row: i64,
+    head: &Head<'_>,
+    body: &[u8],
+    replayed: bool,
+    keep: bool,
+    inbound: &Inbound,
+) -> rusqlite::Result<Fate> {
+    let recv = inbound.at.utc;
+    let seen = gateway.tracker.insert(head.seq, inbound.at.mono);
+    if seen == Seen::Refused {
+        tracing::warn!(gateway = %gateway.address, seq = head.seq.0,
+            "too many holes; left to the gateway until older ones are filled");
+        return Ok(Fate::Deferred);
+    }
+    // A number that is accounted for may still be free: a gap or the quarantine stood for it.
+    let stored = if seen == Seen::Known { writer.body(row, head.seq)? } else { None };
+    let mut duplicate = false;
+    match stored {
+        Some(stored) if stored == body => duplicate = true,
+        Some(_) => return conflict(writer, gateway, at, row, head, body, inbound),
+        None if writer.event(row, head.seq, head.class, recv, replayed, body)? => {}
+        // The tracker was wrong about a stored event: never seen, and not worth losing one over.
+        None => match writer.body(row, head.seq)? {
+            Some(stored) if stored == body => duplicate = true,
+            _ => return conflict(writer, gateway, at, row, head, body, inbound),
+        },
+    }
+    if !duplicate {
+        check_chain(writer, gateway, row, head, body, recv)?;
+        if head.is_gap() {
+            match wire::gap(head, body) {
+                Ok(gap) => {
+                    gateway.tracker.resolve(gap.from, gap.to, inbound.at.mono);
+                    writer.gap(row, gap.from, gap.to, head.seq, &gap.reason)?;
+                    tracing::warn!(gateway = %gateway.address, from = gap.from.0, to = gap.to.0,
+                        reason = gap.reason, "the gateway cannot send these events any more");
+                }
+                Err(reason) => {
+                    tracing::error!(gateway = %gateway.address, seq = head.seq.0, reason,
+                        "a system.gap that accounts for nothing");
+                }
+            }
+        }
+    }
+    Ok(Fate::Event {
+        at,
+        seq: head.seq,
+        class: head.class,
+        session: head.session,
+        duplicate,
+        replayed,
+        body: keep.then(|| body.into()),
+    })
+}
+
+fn conflict(
+    writer: &Writer<'_>,
+    gateway: &mut Correspondent,
+    at: usize,
+    row: i64,
+    head: &Head<'_>,
+    body: &[u8],
+    inbound: &Inbound,
+) -> rusqlite::Result<Fate> {
+    tracing::error!(gateway = %gateway.address, seq = head.seq.0, id = %head.id,
+        "CONFLICT: another event is committed under this number; both are kept. \
+         Was the gateway's journal wiped or restored, or is its id in use twice?");
+    writer.conflict(row, head.seq, inbound.at.utc, body)?;
+    gateway.counts.conflicts += 1;
+    Ok(Fate::Conflict { at, seq: head.seq })
+}
+
+/// Checks the link to the event before and from the event after, where they are there.
+fn check_chain(
+    writer: &mut Writer<'_>,
+    gateway: &mut Correspondent,
+    row: i64,
+    head: &Head<'_>,
+    body: &[u8],
+    recv: UtcMs,
+) -> rusqlite::Result<()> {
+    let hash = event::chain_hash(body);
+    let before = Seq(head.seq.0 - 1);
+    let expected = match gateway.tip {
+        _ if before == Seq::ZERO => Some(event::GENESIS),
+        Some((seq, hash)) if seq == before => Some(hash),
+        _ if gateway.tracker.contains(before) => {
+            writer.body(row, before)?.map(|body| event::chain_hash(&body))
+        }
+        _ => None,
+    };
+    if let Some(expected) = expected {
+        link(writer, gateway, row, head.seq, &expected, &head.prev, recv)?;
+    }
+    let after = head.seq.next();
+    if gateway.tracker.contains(after)
+        && let Some(next) = writer.body(row, after)?
+        && let Some(prev) = wire::prev(&next)
+    {
+        link(writer, gateway, row, after, &hash, &prev, recv)?;
+    }
+    gateway.tip = Some((head.seq, hash));
+    Ok(())
+}
+
+/// One link of the chain: recorded and told when it does not hold.
+fn link(
+    writer: &Writer<'_>,
+    gateway: &mut Correspondent,
+    row: i64,
+    seq: Seq,
+    expected: &[u8; 32],
+    found: &str,
+    recv: UtcMs,
+) -> rusqlite::Result<()> {
+    let expected = event::hex(expected);
+    if expected == found {
+        return Ok(());
+    }
+    tracing::error!(gateway = %gateway.address, seq = seq.0, expected, found,
+        "CHAIN BROKEN: prev is not the hash of the event before");
+    gateway.counts.breaks += 1;
+    writer.chain_break(row, seq, recv, &expected, found)
+}

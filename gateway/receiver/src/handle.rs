@@ -1,0 +1,213 @@
+//! Starting a receiver inside a program, watching it and stopping it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::ReceiverConfig;
+use crate::desk::{self, Desk, Parts, QUEUE, Work};
+use crate::link::Linker;
+use crate::outbox::Outbox;
+use crate::snapshot::{Committed, Snapshot};
+use crate::store::{OpenError, Store};
+
+/// How long an orderly stop may take: a last commit, the goodbye, the end of the connection.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Room in the channel beside the slots of [`QUEUE`], for words of command.
+const COMMANDS: usize = 8;
+
+/// The control room's end of one district.
+#[derive(Debug)]
+pub struct Receiver;
+
+/// A running receiver. Dropped without [`Handle::stop`] it ends as by a crash: what is not
+/// acknowledged comes again, and the broker publishes its will.
+#[derive(Debug)]
+pub struct Handle {
+    tasks: JoinSet<()>,
+    desk: Option<thread::JoinHandle<()>>,
+    failed: watch::Receiver<Option<String>>,
+    work: SyncSender<Work>,
+    stop: watch::Sender<bool>,
+    stop_desk: Arc<AtomicBool>,
+    watchers: broadcast::Sender<Arc<Committed>>,
+    board: Arc<Mutex<Snapshot>>,
+}
+
+/// Why a receiver could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The system gave no thread: out of memory or of process ids.
+    #[error("cannot start the database's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A receiver that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the receiver has ended: {0}")]
+pub struct Ended(pub String);
+
+/// Tells the connection that nothing more will come, however the thread ends.
+struct Ending(Arc<Outbox>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl Receiver {
+    /// Opens the database, begins to connect, and returns. Runs inside the caller's runtime.
+    ///
+    /// # Errors
+    /// When the database cannot be opened. A broker that is away is no error: it is tried again.
+    pub async fn start(config: ReceiverConfig) -> Result<Handle, StartError> {
+        Self::start_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// The same, with another clock.
+    ///
+    /// # Errors
+    /// See [`Receiver::start`].
+    pub async fn start_with(
+        config: ReceiverConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Handle, StartError> {
+        let config = Arc::new(config);
+        let outbox = Arc::new(Outbox::default());
+        let board = Arc::new(Mutex::new(Snapshot::default()));
+        let slots = Arc::new(Semaphore::new(QUEUE));
+        let (work, works) = sync_channel(QUEUE + COMMANDS);
+        let (watchers, _) = broadcast::channel(config.watch_capacity.max(1));
+        let (stop, stopping) = watch::channel(false);
+        let (failed, failure) = watch::channel(None);
+        let stop_desk = Arc::new(AtomicBool::new(false));
+        let desk = Desk::new(Parts {
+            clock: Arc::clone(&clock),
+            district: config.district.clone(),
+            host: config.host.clone(),
+            period: config.period(),
+            outbox: Arc::clone(&outbox),
+            board: Arc::clone(&board),
+            watchers: watchers.clone(),
+            slots: Arc::clone(&slots),
+            stop: Arc::clone(&stop_desk),
+        });
+        let (opened, is_open) = oneshot::channel();
+        let database = config.database.clone();
+        let ending = Arc::clone(&outbox);
+        let desk = thread::Builder::new()
+            .name("receiver_desk".to_owned())
+            .spawn(move || {
+                // Also when the thread panics: the connection must not outlive it.
+                let _ending = Ending(ending);
+                let store = match Store::open(&database) {
+                    Ok(store) => store,
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = opened.send(Ok(()));
+                if let Err(error) = desk.run(&store, &works) {
+                    tracing::error!(%error, "the database cannot be read");
+                    failed.send_replace(Some(format!("the database cannot be read: {error}")));
+                }
+            })
+            .map_err(StartError::Thread)?;
+        match is_open.await {
+            Ok(opened) => opened?,
+            Err(_) => unreachable!("the thread answers before it does anything else"),
+        }
+        let linker = Linker {
+            config,
+            clock,
+            outbox,
+            board: Arc::clone(&board),
+            slots,
+            work: work.clone(),
+            stop: stopping,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(linker.run());
+        Ok(Handle {
+            tasks,
+            desk: Some(desk),
+            failed: failure,
+            work,
+            stop,
+            stop_desk,
+            watchers,
+            board,
+        })
+    }
+}
+
+impl Handle {
+    /// Every event from now on whose commit has returned, duplicates included. A watcher that
+    /// falls behind by more than `watch_capacity` is told how many it missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.watchers.subscribe()
+    }
+
+    /// Counts and states at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        desk::lock(&self.board).summed()
+    }
+
+    /// Waits until the receiver ends by itself, which it does only if the database's thread dies.
+    pub async fn ended(&mut self) -> Ended {
+        // A panic of the only task ends the receiver as well.
+        let join = self.tasks.join_next().await;
+        let reason = self.failed.borrow().clone();
+        match (reason, join) {
+            (Some(reason), _) => Ended(reason),
+            (None, Some(Err(error))) => Ended(format!("the connection's task failed: {error}")),
+            (None, _) => Ended("the database's thread is gone; see the log".to_owned()),
+        }
+    }
+
+    /// Commits what has arrived, sends what is owed, tells the district that nobody receives,
+    /// and closes connection and database.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.stop_desk.store(true, Ordering::Release);
+        // The channel has room for commands beside the slots; if it is gone, so is the thread.
+        let _ = self.work.try_send(Work::Stop);
+        if let Some(desk) = &self.desk {
+            desk.thread().unpark();
+        }
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(STOP_WITHIN, ended).await.is_err() {
+            tracing::warn!("the connection does not end; it is cut");
+            self.tasks.shutdown().await;
+        }
+        if let Some(desk) = self.desk.take() {
+            // The thread is past its last commit, or ends after the present one.
+            let joined = tokio::task::spawn_blocking(move || desk.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the database's thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop_desk.store(true, Ordering::Release);
+        if let Some(desk) = &self.desk {
+            desk.thread().unpark();
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The connection: one fresh rumqttc event loop for each, never a second life of an old one.
+//!
+//! rumqttc is a dumb pipe here. Nothing is queued in it that is not also kept elsewhere: what
+//! comes in is acknowledged only after its commit, what goes out lies in the [`Outbox`] or can be
+//! given back to it. A connection subscribes before it says anything, whether or not the broker
+//! remembers the session: that costs little, and brings the retained states anew.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gatehouse_core::backoff::Backoff;
+use gatehouse_core::contract::{DistrictState, Receipt};
+use gatehouse_core::topic::{self, Address};
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, Publish, SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use crate::clock::Clock;
+use crate::config::ReceiverConfig;
+use crate::desk::{self, Inbound, Work};
+use crate::outbox::{Outbox, Say};
+use crate::snapshot::{Link, Snapshot};
+
+/// The most messages that the broker may have sent without our acknowledgement: at 30,000 events
+/// a second and 20 ms per commit, 600 are on their way; three times that leaves room for a slow
+/// disk. Also the bound of what waits between wire and database.
+pub(crate) const RECEIVE_MAXIMUM: u16 = 2048;
+
+/// A broker that is silent for so long is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// An event loop that returned nothing for so long hangs: with a ping every [`KEEP_ALIVE`] it
+/// always has something. rumqttc 0.25 for MQTT 5 has no time limit of its own on a write.
+const WATCHDOG: Duration = Duration::from_secs(40);
+
+/// TCP and CONNACK, in seconds.
+const CONNECT_TIMEOUT_S: u64 = 10;
+
+/// The longest packet taken: `desc` is the largest message subscribed to.
+const MAX_PACKET: u32 = 256 * 1024;
+
+/// Packet identifiers for what we publish. More than the window, so that acknowledgements out of
+/// order do not stall rumqttc; few, since it keeps a slot for each.
+const PACKET_IDS: u16 = 128;
+
+/// The most receipts without PUBACK.
+const WINDOW: u16 = 64;
+
+/// The contract's period of `_dc/state`.
+const STATE_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// A receiver is one per district, there is no herd of them: it comes back faster than a gateway.
+const UNREACHABLE: Backoff =
+    Backoff::new(Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(5));
+
+/// Everything that one receiver's connections share.
+pub(crate) struct Linker {
+    pub(crate) config: Arc<ReceiverConfig>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) board: Arc<Mutex<Snapshot>>,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) work: SyncSender<Work>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// Said goodbye, as asked.
+    Stopped,
+    /// The database's thread is gone: no connection makes sense any more.
+    DeskGone,
+    Failed(Failure),
+}
+
+/// Why a connection failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Mqtt(#[from] Box<ConnectionError>),
+    #[error("nothing from the broker and no progress for {}s", WATCHDOG.as_secs())]
+    Stuck,
+    #[error("the broker refuses the subscription to {filter:?}: {reason:?}; check its ACL")]
+    Subscription { filter: String, reason: SubscribeReasonCode },
+    #[error("the connection's request channel is closed")]
+    Closed,
+}
+
+impl Failure {
+    /// Nobody but a person can mend it: keep from knocking.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Subscription { .. } => true,
+            Self::Mqtt(error) => matches!(
+                **error,
+                ConnectionError::ConnectionRefused(
+                    ConnectReturnCode::BadUserNamePassword
+                        | ConnectReturnCode::NotAuthorized
+                        | ConnectReturnCode::Banned
+                        | ConnectReturnCode::BadClientId
+                        | ConnectReturnCode::ClientIdentifierNotValid
+                        | ConnectReturnCode::BadAuthenticationMethod
+                )
+            ),
+            Self::Stuck | Self::Closed => false,
+        }
+    }
+}
+
+/// What was handed to rumqttc and is not acknowledged by the broker.
+#[derive(Debug, Default)]
+struct Flight {
+    /// In the order of handing over; rumqttc numbers them in that order.
+    handed: VecDeque<Handed>,
+    numbered: HashMap<u16, Handed>,
+}
+
+#[derive(Debug)]
+enum Handed {
+    State,
+    Receipt(Arc<Address>, Receipt),
+}
+
+impl Flight {
+    fn len(&self) -> usize {
+        self.handed.len() + self.numbered.len()
+    }
+}
+
+/// One connection's shared facts between its reading and its speaking half.
+struct Session<'a> {
+    linker: &'a Linker,
+    epoch: u64,
+    client: AsyncClient,
+    window: usize,
+    flight: Mutex<Flight>,
+    /// The broker has granted every subscription.
+    subscribed: watch::Sender<bool>,
+}
+
+impl Linker {
+    /// Connects for as long as the receiver runs. Returns when told to stop, or when the
+    /// database's thread is gone.
+    pub(crate) async fn run(self) {
+        let mut stop = self.stop.clone();
+        let mut unreachable = UNREACHABLE;
+        let mut refused = Backoff::REFUSED;
+        for epoch in 1.. {
+            let failure = match self.connection(epoch, &mut unreachable, &mut refused).await {
+                End::Stopped => return,
+                End::DeskGone => {
+                    tracing::error!("the database's thread has ended; the receiver ends too");
+                    return;
+                }
+                End::Failed(failure) => failure,
+            };
+            desk::lock(&self.board).link = Link::Down(failure.to_string());
+            if *stop.borrow() {
+                return;
+            }
+            let backoff = if failure.is_refusal() { &mut refused } else { &mut unreachable };
+            let wait = backoff.next(fastrand::f64());
+            tracing::warn!(broker = %self.config.broker, error = %failure, ?wait,
+                "no connection to the broker");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    async fn connection(
+        &self,
+        epoch: u64,
+        unreachable: &mut Backoff,
+        refused: &mut Backoff,
+    ) -> End {
+        let (client, mut eventloop) = AsyncClient::new(self.options(), 256);
+        let mut stop = self.stop.clone();
+        let connack = tokio::select! {
+            connected = timeout(WATCHDOG, eventloop.poll()) => match connected {
+                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => connack,
+                // With a fresh event loop the first event is the CONNACK.
+                Ok(Ok(_)) | Err(_) => return End::Failed(Failure::Stuck),
+                Ok(Err(error)) => return End::Failed(Failure::Mqtt(Box::new(error))),
+            },
+            _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+        };
+        let receive_max = connack
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.receive_max)
+            .unwrap_or(u16::MAX);
+        tracing::info!(broker = %self.config.broker, session_present = connack.session_present,
+            receive_max, "connected");
+        self.outbox.connected(epoch);
+        let session = Session {
+            linker: self,
+            epoch,
+            client,
+            window: usize::from((receive_max / 2).clamp(1, WINDOW)),
+            flight: Mutex::default(),
+            subscribed: watch::Sender::new(false),
+        };
+        let speaking = async {
+            session.subscribe().await?;
+            unreachable.reset();
+            refused.reset();
+            desk::lock(&self.board).link = Link::Up;
+            session.speak().await
+        };
+        // Both halves live as long as the connection: rumqttc's poll must never be dropped while
+        // its event loop is to be used again, and it is not.
+        let end = tokio::select! {
+            end = session.listen(&mut eventloop) => end,
+            Err(failure) = speaking => End::Failed(failure),
+        };
+        for event in eventloop.state.events.drain(..) {
+            session.note(&event);
+        }
+        session.give_back();
+        end
+    }
+
+    fn options(&self) -> MqttOptions {
+        let config = &self.config;
+        let mut options =
+            MqttOptions::new(config.client_id(), config.broker.host.clone(), config.broker.port);
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            .set_clean_start(false)
+            .set_manual_acks(true)
+            .set_connection_timeout(CONNECT_TIMEOUT_S)
+            .set_outgoing_inflight_upper_limit(PACKET_IDS)
+            .set_receive_maximum(Some(RECEIVE_MAXIMUM))
+            .set_max_packet_size(Some(MAX_PACKET))
+            .set_session_expiry_interval(Some(config.session_expiry_s));
+        if let Some(login) = &config.login {
+            options.set_credentials(login.username.clone(), login.password.clone());
+        }
+        let mut network = options.network_options();
+        network.set_tcp_nodelay(true);
+        network.set_connection_timeout(CONNECT_TIMEOUT_S);
+        options.set_network_options(network);
+        let will = serde_json::to_vec(&self.state(false)).unwrap_or_default();
+        let topic = topic::district_state(&config.district);
+        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
+        options
+    }
+
+    /// What the district is told of this receiver. One that cannot commit does not receive.
+    fn state(&self, online: bool) -> DistrictState {
+        let now = self.clock.now();
+        DistrictState {
+            online: online && !self.outbox.failing(),
+            host: self.config.host.clone(),
+            ts: now.utc,
+            utc_ms: now.utc.0,
+            replay: self.config.replay,
+            hb_s: Some(self.config.heartbeat_s),
+        }
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        let filter = |what: &str, group, qos| {
+            Filter::new(topic::subscription(&self.config.district, what, group), qos)
+        };
+        vec![
+            // Only the events are shared: every receiver of a group shows all gateways' states.
+            filter("ev/+", self.config.group.as_ref(), QoS::AtLeastOnce),
+            filter("status", None, QoS::AtLeastOnce),
+            filter("hb", None, QoS::AtMostOnce),
+            filter("door/+", None, QoS::AtLeastOnce),
+            filter("desc", None, QoS::AtLeastOnce),
+        ]
+    }
+}
+
+impl Session<'_> {
+    fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Subscribes to everything and waits until the broker has granted it.
+    async fn subscribe(&self) -> Result<(), Failure> {
+        let filters = self.linker.filters();
+        self.client.subscribe_many(filters).await.map_err(|_| Failure::Closed)?;
+        let mut subscribed = self.subscribed.subscribe();
+        subscribed.wait_for(|yes| *yes).await.map_err(|_| Failure::Closed).map(drop)
+    }
+
+    /// Reads until the connection ends. Never waits for the database as long as the broker keeps
+    /// to the receive maximum; if it does not, nothing more is read until there is room.
+    async fn listen(&self, eventloop: &mut EventLoop) -> End {
+        loop {
+            let event = match timeout(WATCHDOG, eventloop.poll()).await {
+                Ok(Ok(event)) => event,
+                Ok(Err(error)) => return End::Failed(Failure::Mqtt(Box::new(error))),
+                Err(_) => return End::Failed(Failure::Stuck),
+            };
+            self.note(&event);
+            match event {
+                Event::Incoming(Packet::Publish(publish)) => {
+                    let Ok(()) = self.inbound(publish).await else { return End::DeskGone };
+                }
+                Event::Incoming(Packet::SubAck(suback)) => {
+                    let refused = suback
+                        .return_codes
+                        .iter()
+                        .zip(self.linker.filters())
+                        .find(|(code, _)| !matches!(code, SubscribeReasonCode::Success(_)));
+                    if let Some((reason, filter)) = refused {
+                        let (filter, reason) = (filter.path, *reason);
+                        return End::Failed(Failure::Subscription { filter, reason });
+                    }
+                    self.subscribed.send_replace(true);
+                }
+                Event::Outgoing(Outgoing::Disconnect) => return End::Stopped,
+                _ => {}
+            }
+        }
+    }
+
+    async fn inbound(&self, publish: Publish) -> Result<(), ()> {
+        let linker = self.linker;
+        if *linker.stop.borrow() {
+            // Not acknowledged: the broker keeps it for the next receiver.
+            return Ok(());
+        }
+        if publish.pkid == 0 && linker.slots.available_permits() == 0 {
+            // A heartbeat is worth no waiting; the next one comes.
+            return Ok(());
+        }
+        linker.slots.acquire().await.map_err(drop)?.forget();
+        let inbound = Inbound { epoch: self.epoch, publish, at: linker.clock.now() };
+        match linker.work.try_send(Work::In(inbound)) {
+            Ok(()) => Ok(()),
+            // There are as many slots as the channel has room, so it is the other end.
+            Err(TrySendError::Disconnected(_) | TrySendError::Full(_)) => Err(()),
+        }
+    }
+
+    /// Follows what was handed over to its packet id and its acknowledgement.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::Outgoing(Outgoing::Publish(pkid)) if *pkid != 0 => {
+                let mut flight = self.flight();
+                if let Some(handed) = flight.handed.pop_front() {
+                    flight.numbered.insert(*pkid, handed);
+                }
+            }
+            Event::Incoming(Packet::PubAck(ack)) => {
+                let handed = self.flight().numbered.remove(&ack.pkid);
+                let taken = matches!(
+                    ack.reason,
+                    PubAckReason::Success | PubAckReason::NoMatchingSubscribers
+                );
+                match handed {
+                    Some(Handed::Receipt(address, _)) if taken => {
+                        tracing::trace!(gateway = %address, "receipt delivered to the broker");
+                        desk::lock(&self.linker.board).receipts += 1;
+                    }
+                    Some(handed) if !taken => {
+                        tracing::error!(reason = ?ack.reason, what = ?handed,
+                            "the broker refuses what we say; check its ACL");
+                    }
+                    _ => {}
+                }
+                self.linker.outbox.nudge();
+            }
+            _ => {}
+        }
+    }
+
+    /// Says what is to be said until the connection ends. Returns only on failure: after the
+    /// goodbye the reading half sees the end.
+    async fn speak(&self) -> Result<(), Failure> {
+        let linker = self.linker;
+        let mut every = interval_at(Instant::now(), STATE_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = None;
+        loop {
+            if failing != Some(linker.outbox.failing()) {
+                failing = Some(linker.outbox.failing());
+                every.reset_immediately();
+            }
+            let room = self.flight().len() < self.window;
+            match linker.outbox.next(room) {
+                Some(Say::Ack(pkid)) => {
+                    // All that an acknowledgement needs of the publish.
+                    let publish = Publish { qos: QoS::AtLeastOnce, pkid, ..Publish::default() };
+                    self.client.ack(&publish).await.map_err(|_| Failure::Closed)?;
+                    continue;
+                }
+                Some(Say::Receipt(address, receipt)) => {
+                    self.hand_over(Handed::Receipt(address, receipt)).await?;
+                    continue;
+                }
+                None => {}
+            }
+            if linker.outbox.is_done() {
+                return self.say_goodbye().await;
+            }
+            tokio::select! {
+                () = linker.outbox.changed() => {}
+                _ = every.tick() => self.hand_over(Handed::State).await?,
+            }
+        }
+    }
+
+    async fn hand_over(&self, what: Handed) -> Result<(), Failure> {
+        let (topic, payload, retain) = match &what {
+            Handed::State => (
+                topic::district_state(&self.linker.config.district),
+                serde_json::to_vec(&self.linker.state(!*self.linker.stop.borrow())),
+                true,
+            ),
+            Handed::Receipt(address, receipt) => {
+                (address.receipt(), serde_json::to_vec(receipt), false)
+            }
+        };
+        let Ok(payload) = payload else {
+            tracing::error!(?what, "cannot be rendered: our bug");
+            return Ok(());
+        };
+        // Noted before it is handed over, so that the reading half cannot see its number first.
+        self.flight().handed.push_back(what);
+        self.client
+            .publish(topic, QoS::AtLeastOnce, retain, payload)
+            .await
+            .map_err(|_| Failure::Closed)
+    }
+
+    /// The last word is that nobody receives; then the connection is closed in order, so that the
+    /// will does not come.
+    async fn say_goodbye(&self) -> Result<(), Failure> {
+        self.hand_over(Handed::State).await?;
+        let all_taken = async {
+            while self.flight().len() > 0 {
+                self.linker.outbox.changed().await;
+            }
+        };
+        if timeout(GOODBYE, all_taken).await.is_err() {
+            tracing::warn!("the broker does not take the goodbye");
+        }
+        self.client.disconnect().await.map_err(|_| Failure::Closed)?;
+        std::future::pending().await
+    }
+
+    /// What was handed over and not acknowledged is said again by the next connection.
+    fn give_back(&self) {
+        let mut flight = self.flight();
+        let numbered = std::mem::take(&mut flight.numbered);
+        let handed = std::mem::take(&mut flight.handed);
+        for what in numbered.into_values().chain(handed) {
+            if let Handed::Receipt(address, receipt) = what {
+                self.linker.outbox.give_back(&address, receipt);
+            }
+        }
+    }
+}

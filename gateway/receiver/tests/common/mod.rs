@@ -1,0 +1,408 @@
+//! A real broker of the test's own, a gateway's end, and a proxy that can hold back one direction.
+#![expect(dead_code, unreachable_pub, reason = "each suite uses its part of the harness")]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gatehouse_core::contract::{DistrictState, GatewayState, Receipt, Status};
+use gatehouse_core::event::{self, Class, Draft, GENESIS, Qualifier, Source, Stamp};
+use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
+use gatehouse_core::topic::Address;
+use gatehouse_receiver::{Database, Handle, Link, Receiver, ReceiverConfig, Snapshot};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// The patience of every wait in the suites: far more than any takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A mosquitto on a free loopback port with its own folder; ended with the value.
+pub struct Broker {
+    folder: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Broker {
+    pub async fn start() -> Self {
+        let mut broker = Self { folder: TempDir::new().unwrap(), port: free_port(), child: None };
+        broker.restart().await;
+        broker
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Starts it again on the same port with what its folder still holds.
+    pub async fn restart(&mut self) {
+        assert!(self.child.is_none());
+        let folder = self.folder.path();
+        let user = rustix::process::geteuid().is_root().then_some("user root\n").unwrap_or("");
+        let conf = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{user}\
+             persistence true\npersistence_location {}/\nautosave_interval 1\n\
+             autosave_on_changes true\nmax_queued_messages 0\nlog_dest file {}/log\nlog_type all\n",
+            self.port,
+            folder.display(),
+            folder.display()
+        );
+        let file = folder.join("mosquitto.conf");
+        fs::write(&file, conf).unwrap();
+        let binary = if Path::new("/usr/sbin/mosquitto").exists() {
+            "/usr/sbin/mosquitto"
+        } else {
+            "mosquitto"
+        };
+        let child = Command::new(binary)
+            .arg("-c")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("these suites need mosquitto: apt install mosquitto");
+        self.child = Some(child);
+        let address = self.address();
+        within("the broker listens", async {
+            while TcpStream::connect(address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Kills it as a power cut does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Its memory of sessions, retained messages and queues is gone.
+    pub fn forget(&self) {
+        assert!(self.child.is_none());
+        let _ = fs::remove_file(self.folder.path().join("mosquitto.db"));
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {PATIENCE:?}: {what}"),
+    }
+}
+
+pub fn district() -> Id {
+    "d-1".parse().unwrap()
+}
+
+pub fn config(url: &str, database: impl Into<Database>) -> ReceiverConfig {
+    let mut config = ReceiverConfig::new(url.parse().unwrap(), district(), database);
+    config.host = "room".to_owned();
+    config
+}
+
+pub async fn receiver(broker: &Broker, database: impl Into<Database>) -> Handle {
+    started(config(&broker.url(), database)).await
+}
+
+/// A receiver that has subscribed: a broker keeps nothing for one that it does not know.
+pub async fn started(config: ReceiverConfig) -> Handle {
+    let handle = Receiver::start(config).await.unwrap();
+    until(&handle, "subscribed", |snapshot| snapshot.link == Link::Up).await;
+    handle
+}
+
+/// Waits until the receiver's counts are as told.
+pub async fn until(handle: &Handle, what: &str, mut is: impl FnMut(&Snapshot) -> bool) -> Snapshot {
+    let wait = async {
+        loop {
+            let snapshot = handle.snapshot();
+            if is(&snapshot) {
+                return snapshot;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    match timeout(PATIENCE, wait).await {
+        Ok(snapshot) => snapshot,
+        Err(_) => panic!("not within {PATIENCE:?}: {what}; {:#?}", handle.snapshot()),
+    }
+}
+
+/// A gateway's end: sends what it is told, collects receipts and the district's state.
+pub struct Gateway {
+    pub address: Address,
+    client: AsyncClient,
+    pub receipts: mpsc::Receiver<Receipt>,
+    pub states: mpsc::Receiver<DistrictState>,
+    acked: mpsc::Receiver<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Gateway {
+    pub async fn connect(broker: SocketAddr, id: &str) -> Self {
+        let address = Address {
+            district: district(),
+            site: "s-1".parse().unwrap(),
+            gateway: id.parse().unwrap(),
+        };
+        let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
+        options.set_outgoing_inflight_upper_limit(100).set_keep_alive(Duration::from_secs(30));
+        options.set_session_expiry_interval(Some(3600));
+        options.set_clean_start(false);
+        let (client, mut eventloop) = AsyncClient::new(options, 100);
+        client.subscribe(address.receipt(), QoS::AtLeastOnce).await.unwrap();
+        client.subscribe(address.district_state(), QoS::AtLeastOnce).await.unwrap();
+        let (receipt, receipts) = mpsc::channel(10_000);
+        let (state, states) = mpsc::channel(10_000);
+        let (ack, acked) = mpsc::channel(200_000);
+        let (ready, mut is_ready) = mpsc::channel(8);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            loop {
+                match eventloop.poll().await {
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        if publish.topic.ends_with(b"/receipt") {
+                            let message = serde_json::from_slice(&publish.payload).unwrap();
+                            receipt.send(message).await.unwrap();
+                        } else {
+                            let message = serde_json::from_slice(&publish.payload).unwrap();
+                            state.send(message).await.unwrap();
+                        }
+                    }
+                    Ok(Event::Incoming(Packet::PubAck(_))) => ack.try_send(()).unwrap(),
+                    Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.try_send(())),
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        });
+        for _ in 0..2 {
+            within("the gateway is subscribed", is_ready.recv()).await.unwrap();
+        }
+        Self { address, client, receipts, states, acked, tasks }
+    }
+
+    /// Hands an event to the broker; see [`Gateway::acked`].
+    pub async fn send(&self, class: Class, payload: &[u8]) {
+        let topic = self.address.events(class);
+        self.client.publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).await.unwrap();
+    }
+
+    pub async fn send_with_seq(&self, class: Class, payload: &[u8], seq: u64) {
+        let properties = PublishProperties {
+            user_properties: vec![("seq".into(), seq.to_string())],
+            ..PublishProperties::default()
+        };
+        let topic = self.address.events(class);
+        self.client
+            .publish_with_properties(topic, QoS::AtLeastOnce, false, payload.to_vec(), properties)
+            .await
+            .unwrap();
+    }
+
+    pub async fn retain(&self, topic: String, payload: &impl serde::Serialize) {
+        let payload = serde_json::to_vec(payload).unwrap();
+        self.client.publish(topic, QoS::AtLeastOnce, true, payload).await.unwrap();
+    }
+
+    pub async fn say(&self, topic: String, payload: &impl serde::Serialize) {
+        let payload = serde_json::to_vec(payload).unwrap();
+        self.client.publish(topic, QoS::AtMostOnce, false, payload).await.unwrap();
+    }
+
+    pub async fn status(&self, state: GatewayState, session: u64) {
+        let status = Status {
+            state,
+            session,
+            boot_id: "boot".into(),
+            since: UtcMs(0),
+            reason: None,
+            version: "0".into(),
+            config_hash: "0".into(),
+        };
+        self.retain(self.address.status(), &status).await;
+    }
+
+    /// Waits for so many PUBACKs.
+    pub async fn acked(&mut self, count: usize) {
+        for _ in 0..count {
+            within("the broker acknowledges", self.acked.recv()).await.unwrap();
+        }
+    }
+
+    /// Waits for a receipt of which this is true.
+    pub async fn receipt(&mut self, what: &str, mut is: impl FnMut(&Receipt) -> bool) -> Receipt {
+        within(what, async {
+            loop {
+                let receipt = self.receipts.recv().await.unwrap();
+                if is(&receipt) {
+                    return receipt;
+                }
+            }
+        })
+        .await
+    }
+
+    pub async fn state(&mut self, what: &str, mut is: impl FnMut(&DistrictState) -> bool) {
+        within(what, async { while !is(&self.states.recv().await.unwrap()) {} }).await;
+    }
+}
+
+/// The events of a gateway's journal, numbered and chained.
+pub struct Journal {
+    gateway: Id,
+    pub session: u64,
+    pub next: u64,
+    prev: [u8; 32],
+}
+
+impl Journal {
+    pub fn new(gateway: &Gateway) -> Self {
+        Self::of(&gateway.address.gateway)
+    }
+
+    pub fn of(gateway: &Id) -> Self {
+        Self { gateway: gateway.clone(), session: 1, next: 1, prev: GENESIS }
+    }
+
+    pub fn event(&mut self, class: Class, kind: &'static str) -> Vec<u8> {
+        self.detailed(class, kind, None)
+    }
+
+    pub fn door(&mut self) -> Vec<u8> {
+        self.event(Class::Door, "door.opened")
+    }
+
+    pub fn gap(&mut self, from: u64, to: u64) -> Vec<u8> {
+        let detail = serde_json::json!({ "from": from, "to": to, "reason": "retention" });
+        self.detailed(Class::System, "system.gap", Some(detail))
+    }
+
+    pub fn detailed(
+        &mut self,
+        class: Class,
+        kind: &'static str,
+        detail: Option<serde_json::Value>,
+    ) -> Vec<u8> {
+        let draft = Draft {
+            class,
+            kind: kind.into(),
+            qualifier: Qualifier::New,
+            severity: 4,
+            partition: None,
+            source: Source { kind: "door".into(), id: "lobby".parse().unwrap(), driver: None },
+            time: Time {
+                utc: UtcMs(1_790_000_000_000),
+                boot: "b".into(),
+                mono_ns: Mono(self.next),
+                err_ms: Some(3),
+                clock: ClockState::Synced,
+            },
+            state: None,
+            cause: None,
+            opens: None,
+            detail,
+            closes: None,
+            test: false,
+            flags: vec![],
+        };
+        let stamp = Stamp {
+            gateway: &self.gateway,
+            session: self.session,
+            seq: Seq(self.next),
+            prev: self.prev,
+        };
+        let bytes = event::render(&stamp, &draft).unwrap();
+        self.next += 1;
+        self.prev = event::chain_hash(&bytes);
+        bytes
+    }
+}
+
+/// A TCP proxy in front of the broker which can hold back what the client says.
+pub struct Proxy {
+    pub address: SocketAddr,
+    /// While set, nothing of the client's reaches the broker.
+    muted: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    pub async fn start(broker: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let muted = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        let for_task = Arc::clone(&muted);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let Ok(server) = TcpStream::connect(broker).await else { continue };
+                let muted = Arc::clone(&for_task);
+                connections.spawn(async move {
+                    let (mut from_client, mut to_client) = client.into_split();
+                    let (mut from_server, mut to_server) = server.into_split();
+                    let up = async {
+                        let mut bytes = [0; 4096];
+                        loop {
+                            let Ok(count) = from_client.read(&mut bytes).await else { return };
+                            if count == 0 {
+                                return;
+                            }
+                            // Muted words are lost, as in a connection that is cut later.
+                            if !muted.load(Ordering::SeqCst)
+                                && to_server.write_all(&bytes[..count]).await.is_err()
+                            {
+                                return;
+                            }
+                        }
+                    };
+                    let down = tokio::io::copy(&mut from_server, &mut to_client);
+                    tokio::select! {
+                        () = up => {}
+                        _ = down => {}
+                    }
+                });
+            }
+        });
+        Self { address, muted, tasks }
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://{}", self.address)
+    }
+
+    pub fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::SeqCst);
+    }
+}

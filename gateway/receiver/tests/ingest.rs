@@ -1,0 +1,247 @@
+//! Events into the database and receipts back, over a real mosquitto.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Broker, Gateway, Journal, receiver, until, within};
+use gatehouse_core::contract::{GatewayState, Nak};
+use gatehouse_core::event::{self, Class};
+use gatehouse_core::id::Seq;
+use gatehouse_receiver::{Audit, Database, Filter, Life, Store};
+use tempfile::TempDir;
+
+fn audit(folder: &TempDir) -> (Audit, Vec<String>) {
+    let store = Store::open_to_read(&folder.path().join("r.db")).unwrap();
+    let mut found = Vec::new();
+    let audit = store.audit(None, &mut |finding| found.push(finding)).unwrap();
+    (audit, found)
+}
+
+fn file(folder: &TempDir) -> Database {
+    Database::File(folder.path().join("r.db"))
+}
+
+#[tokio::test]
+async fn events_are_committed_told_to_watchers_and_confirmed() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut watcher = handle.subscribe();
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let mut sent = Vec::new();
+    for _ in 0..200 {
+        sent.push(journal.door());
+        gateway.send(Class::Door, sent.last().unwrap()).await;
+    }
+    let receipt = gateway.receipt("all is confirmed", |r| r.upto == Seq(200)).await;
+    assert_eq!((receipt.missing, receipt.nak), (vec![], vec![]));
+    assert_eq!(receipt.host, "room");
+    for (n, bytes) in sent.iter().enumerate() {
+        let event = within("a watcher is told", watcher.recv()).await.unwrap();
+        assert_eq!(&*event.body, bytes.as_slice(), "event {n}");
+        assert!(!event.duplicate && event.committed >= event.received.mono);
+        assert_eq!(event.event().unwrap().seq, event.seq);
+    }
+    handle.stop().await;
+    let (audit, found) = audit(&folder);
+    assert_eq!((audit.events, audit.is_clean()), (200, true), "{found:?}");
+    let store = Store::open_to_read(&folder.path().join("r.db")).unwrap();
+    let mut bodies = Vec::new();
+    store
+        .query::<rusqlite::Error>(&Filter::default(), |event| {
+            bodies.push(event.body);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(bodies, sent);
+}
+
+#[tokio::test]
+async fn the_same_event_again_is_a_duplicate_late_or_not_and_is_confirmed_again() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let bytes = Journal::new(&gateway).door();
+    gateway.send(Class::Door, &bytes).await;
+    gateway.receipt("confirmed", |r| r.upto == Seq(1)).await;
+    gateway.send(Class::Door, &event::with_replayed(&bytes)).await;
+    gateway.send(Class::Door, &bytes).await;
+    let again = gateway.receipt("confirmed again", |r| r.upto == Seq(1)).await;
+    assert_eq!(again.nak, []);
+    let counts = until(&handle, "two duplicates", |s| s.duplicates == 2).await;
+    assert_eq!((counts.received, counts.conflicts), (1, 0));
+    handle.stop().await;
+    let (audit, _) = audit(&folder);
+    assert_eq!((audit.events, audit.duplicates, audit.is_clean()), (1, 2, true));
+}
+
+#[tokio::test]
+async fn another_event_under_the_same_number_is_refused_and_both_are_kept() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let first = Journal::new(&gateway).door();
+    let other = Journal::new(&gateway).event(Class::Alarm, "zone.alarm");
+    gateway.send(Class::Door, &first).await;
+    gateway.send(Class::Alarm, &other).await;
+    gateway.send(Class::Alarm, &other).await;
+    let refused = gateway.receipt("a nak", |r| !r.nak.is_empty()).await;
+    assert_eq!(refused.nak, [Nak { seq: Seq(1), code: "conflict".into() }]);
+    assert_eq!(refused.upto, Seq(1));
+    until(&handle, "two conflicts", |s| s.conflicts == 2).await;
+    handle.stop().await;
+    let (audit, _) = audit(&folder);
+    assert_eq!((audit.events, audit.conflicts, audit.is_clean()), (1, 1, false));
+}
+
+#[tokio::test]
+async fn a_hole_is_waited_for_asked_for_and_filled() {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, Database::Memory).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let events: Vec<_> = (0..6).map(|_| journal.door()).collect();
+    for n in [0, 3, 5] {
+        gateway.send(Class::Door, &events[n]).await;
+    }
+    let began = Instant::now();
+    let early = gateway.receipt("the first is confirmed", |r| r.upto == Seq(1)).await;
+    assert_eq!(early.missing, []);
+    let asked = gateway.receipt("holes are asked for", |r| !r.missing.is_empty()).await;
+    let waited = began.elapsed();
+    assert!(waited > Duration::from_millis(4500), "asked after {waited:?}");
+    assert!(waited < Duration::from_secs(8), "asked after {waited:?}");
+    assert_eq!(asked.missing, [(Seq(2), Seq(3)), (Seq(5), Seq(5))]);
+    assert_eq!(handle.snapshot().holes(), 3);
+    for n in [4, 2, 1] {
+        gateway.send(Class::Door, &events[n]).await;
+    }
+    gateway.receipt("all is confirmed", |r| r.upto == Seq(6)).await;
+    let counts = handle.snapshot();
+    assert_eq!((counts.holes(), counts.received, counts.breaks), (0, 6, 0));
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_can_never_send_is_accounted_for_by_its_gap_event() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let events: Vec<_> = (0..9).map(|_| journal.door()).collect();
+    let gap = journal.gap(1, 8);
+    gateway.send(Class::Door, &events[8]).await;
+    gateway.send(Class::System, &gap).await;
+    let receipt = gateway.receipt("the gap counts", |r| r.upto == Seq(10)).await;
+    assert_eq!(receipt.missing, []);
+    // One of them comes after all: it is kept.
+    gateway.send(Class::Door, &events[4]).await;
+    until(&handle, "the late event", |s| s.received == 3).await;
+    assert_eq!(handle.snapshot().breaks, 0);
+    handle.stop().await;
+    let (audit, found) = audit(&folder);
+    assert_eq!((audit.events, audit.accounted, audit.holes), (3, 7, 0), "{found:?}");
+    assert!(audit.is_clean(), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_event_is_kept_aside_refused_and_stops_nothing() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let events: Vec<_> = (0..3).map(|_| journal.door()).collect();
+    gateway.send(Class::Door, &events[0]).await;
+    gateway.send(Class::Door, b"\xff\x00 door open!").await;
+    gateway.send_with_seq(Class::Door, &events[1][..100], 2).await;
+    gateway.send(Class::Door, &events[2]).await;
+    let mut refused = Vec::new();
+    let all = gateway.receipt("the rest is confirmed", |receipt| {
+        refused.extend(receipt.nak.clone());
+        receipt.upto == Seq(3)
+    });
+    assert_eq!(all.await.missing, []);
+    assert_eq!(refused, [Nak { seq: Seq(2), code: "bad_payload".into() }]);
+    let counts = until(&handle, "two in quarantine", |s| s.quarantined == 2).await;
+    assert_eq!(counts.received, 2);
+    // The event itself comes after all, and takes its place.
+    gateway.send(Class::Door, &events[1]).await;
+    until(&handle, "the event itself", |s| s.received == 3).await;
+    handle.stop().await;
+    let (audit, found) = audit(&folder);
+    assert_eq!((audit.events, audit.quarantined, audit.breaks), (3, 0, 0), "{found:?}");
+    assert!(audit.is_clean());
+}
+
+#[tokio::test]
+async fn a_break_of_the_chain_is_found_in_whatever_order_the_events_come() {
+    for backwards in [false, true] {
+        let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+        let handle = receiver(&broker, file(&folder)).await;
+        let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+        let mut journal = Journal::new(&gateway);
+        let mut events: Vec<_> = (0..3).map(|_| journal.door()).collect();
+        let text = String::from_utf8(events[1].clone()).unwrap();
+        events[1] = text.replace("\"severity\":4", "\"severity\":1").into_bytes();
+        if backwards {
+            events.reverse();
+        }
+        for event in &events {
+            gateway.send(Class::Door, event).await;
+        }
+        gateway.receipt("all is confirmed", |r| r.upto == Seq(3)).await;
+        assert_eq!(handle.snapshot().breaks, 1);
+        handle.stop().await;
+        let (audit, found) = audit(&folder);
+        assert_eq!((audit.breaks, audit.holes), (1, 0));
+        assert!(found[0].starts_with("s-1/g-1 seq 3: prev is "), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let handle = receiver(&broker, file(&folder)).await;
+    for _ in 0..5 {
+        gateway.send(Class::Door, &journal.door()).await;
+    }
+    gateway.receipt("confirmed", |r| r.upto == Seq(5)).await;
+    handle.stop().await;
+
+    // After a restart every gateway is told, from the database.
+    let handle = receiver(&broker, file(&folder)).await;
+    gateway.receipt("told after a restart", |r| r.upto == Seq(5)).await;
+    gateway.status(GatewayState::Online, 1).await;
+    gateway.receipt("told when it comes", |r| r.upto == Seq(5)).await;
+    let counts = until(&handle, "online", |s| s.gateways[&gateway.address].life == Life::Online);
+    assert_eq!(counts.await.received, 5);
+    // The will of an older start buries nothing; that of this one does.
+    gateway.status(GatewayState::Lost, 0).await;
+    gateway.status(GatewayState::Lost, 1).await;
+    until(&handle, "lost", |s| s.gateways[&gateway.address].life == Life::Lost).await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_alarm_overtakes_and_is_confirmed_at_once() {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, Database::Memory).await;
+    let mut watcher = handle.subscribe();
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let doors: Vec<_> = (0..40).map(|_| journal.door()).collect();
+    let alarm = journal.event(Class::Alarm, "zone.alarm");
+    gateway.send(Class::Alarm, &alarm).await;
+    let first = gateway.receipt("the alarm's receipt", |_| true).await;
+    assert_eq!((first.upto, first.missing), (Seq(0), vec![]));
+    for door in &doors {
+        gateway.send(Class::Door, door).await;
+    }
+    gateway.receipt("all is confirmed", |r| r.upto == Seq(41)).await;
+    assert_eq!(within("told", watcher.recv()).await.unwrap().class, Class::Alarm);
+    assert_eq!(handle.snapshot().breaks, 0);
+    handle.stop().await;
+}
