@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The gateway daemon: reads the wires, applies the rules, records, delivers.
+//!
+//! This crate is the tasks around the pure parts: `gatehouse-core` decides, `gatehouse-journal`
+//! remembers, `gatehouse-drivers` reads devices; here are the clocks, the Linux devices, the
+//! broker's connection, the supervisor that owns every task, and the command line.
+//!
+//! A start, in order: configuration whole or refused, journal open (session counted, durable),
+//! doors recalled, rules running, `system.started` on flash, `READY=1`; then units and uplink. A
+//! stop, in order: units, rules drained, uplink's grace, journal closed.
+
+pub mod board;
+pub mod cli;
+pub mod clock;
+pub mod control;
+pub mod health;
+pub mod io;
+pub mod rules;
+pub mod run;
+pub mod supervise;
+pub mod unit;
+pub mod uplink;

@@ -169,6 +169,16 @@ impl Site {
     }
 }
 
+/// The event of a technical report, made outside the rules: before they run, or after.
+pub fn draft(report: Report, boot: &str, now: &Now) -> Draft {
+    let mut out = Out { boot, now, effects: Vec::new() };
+    out.report(report);
+    match out.effects.pop() {
+        Some(Effect::Record(draft)) => draft,
+        _ => unreachable!("a report makes exactly one record"),
+    }
+}
+
 /// Collects effects, and stamps drafts with the time of what happened.
 struct Out<'a> {
     boot: &'a str,

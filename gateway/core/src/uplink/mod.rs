@@ -311,6 +311,11 @@ impl<R: Outgoing, C> Uplink<R, C> {
         }
     }
 
+    /// Whether everything but events was handed over and acknowledged.
+    pub fn control_is_done(&self) -> bool {
+        self.control.is_empty() && self.control_in_flight.is_empty()
+    }
+
     /// Whether everything that is stored was handed over and acknowledged by a broker.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.alarm.is_drained() && self.normal.is_drained()

@@ -201,8 +201,10 @@ struct Unit<C> {
     out: mpsc::Sender<UnitReport>,
     lines: Vec<Line>,
     up: bool,
-    /// Why the chip is down, once that has been reported.
+    /// While the chip is down: why it went, as reported.
     down: Option<String>,
+    /// What the last attempt to open it met, as logged.
+    met: String,
     /// Losses of which the line is not known.
     losses: Option<Losses>,
 }
@@ -265,7 +267,19 @@ impl<C: LineClock> Unit<C> {
             Line { name, feed, contact, missing: false, losses: None }
         };
         let lines = config.lines.iter().map(line).collect();
-        Ok((source, Self { chip, clock, out, lines, up: false, down: None, losses: None }))
+        Ok((
+            source,
+            Self {
+                chip,
+                clock,
+                out,
+                lines,
+                up: false,
+                down: None,
+                met: String::new(),
+                losses: None,
+            },
+        ))
     }
 
     /// The next time at which something is decided without an edge.
@@ -305,7 +319,8 @@ impl<C: LineClock> Unit<C> {
         let now_ns = self.clock.monotonic_ns();
         if let Some(cause) = self.down.take() {
             tracing::info!(chip = self.chip, "the chip is back");
-            let cause = format!("back; it was gone because {cause}");
+            self.met.clear();
+            let cause = format!("the chip is back; before: {cause}");
             self.report(None, now_ns, |what, at| UnitReport::Restore { what, cause, at }).await?;
         }
         for line in 0..self.lines.len() {
@@ -314,22 +329,24 @@ impl<C: LineClock> Unit<C> {
         Ok(())
     }
 
-    async fn went_down(&mut self, cause: String) -> Result<(), UnitError> {
-        if self.down.as_ref() == Some(&cause) {
+    async fn went_down(&mut self, met: String) -> Result<(), UnitError> {
+        if self.met != met {
+            tracing::warn!(chip = self.chip, "the chip is not there, trying again: {met}");
+        }
+        // The hint is for whoever can act on it, at the box: it stays in the log.
+        let cause = met.lines().next().unwrap_or_default().to_owned();
+        self.met = met;
+        // One outage is one fault, whatever the attempts to end it meet.
+        if self.down.is_some() {
             return Ok(());
         }
-        tracing::warn!(chip = self.chip, cause, "the chip is not there; trying again");
         self.up = false;
         for line in &self.lines {
             line.feed.level(None);
         }
+        self.down = Some(cause.clone());
         let now_ns = self.clock.monotonic_ns();
-        // One outage is one fault, however its cause is told while it lasts.
-        if self.down.is_none() {
-            let cause = cause.clone();
-            self.report(None, now_ns, |what, at| UnitReport::Fault { what, cause, at }).await?;
-        }
-        self.down = Some(cause);
+        self.report(None, now_ns, |what, at| UnitReport::Fault { what, cause, at }).await?;
         self.all_unknown(Told::IfChanged).await
     }
 

@@ -207,7 +207,12 @@ async fn a_change_while_the_chip_was_gone_is_seen_and_marked() {
     assert_eq!(bench.reading().await, told("sim:5", Unknown, gone_ms, false));
     let _peer = bench.greet("level 3 1 9\nlevel 5 0 9\nready\n").await;
     let (fault, what, cause) = bench.fault().await;
-    assert!(!fault && what == "sim" && cause.starts_with("back; "), "{cause}");
+    assert!(
+        !fault
+            && what == "sim"
+            && cause.starts_with("the chip is back; before: the simulated world at "),
+        "{cause}"
+    );
     let (line, state, _, resynced) = bench.reading().await;
     assert_eq!((line.as_str(), state, resynced), ("sim:3", Open, true));
     let (line, state, _, resynced) = bench.reading().await;

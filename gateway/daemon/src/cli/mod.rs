@@ -1,0 +1,209 @@
+//! The command line: `run`, `check`, `status`, `events`.
+//!
+//! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
+//! device or file may not be opened, 78 configuration.
+
+mod check;
+mod events;
+mod output;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use gatehouse_config::{Config, LogFormat};
+
+/// The gateway of a residential community: doors in, events out, nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "gatehouse", version, propagate_version = true)]
+#[command(after_help = "Examples:
+  gatehouse check                          is the configuration right?
+  gatehouse run                            watch the doors (systemd does this)
+  gatehouse status                         what is happening now
+  gatehouse events --follow                every event as it is recorded
+  gatehouse events --class door --since 2h what the doors did
+
+Manual: gatehouse(8), gateway.toml(5)")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the doors, record and deliver, until SIGTERM.
+    Run(ConfigArg),
+    /// Check the configuration: all mistakes at once, with line, key and what is allowed.
+    Check(CheckArgs),
+    /// Show the running gateway: doors, uplink, what waits.
+    Status(StatusArgs),
+    /// Show recorded events: query the journal, or follow it.
+    Events(events::EventsArgs),
+    /// Print the JSON Schema of gateway.toml, for editors.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/gatehouse/gateway.toml")]
+    config: PathBuf,
+    /// Colours in what is printed.
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Say nothing when it is right.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Bad usage of the command line.
+const EX_USAGE: u8 = 64;
+/// A part of the program failed.
+const EX_SOFTWARE: u8 = 70;
+/// A file or device may not be opened.
+const EX_NOPERM: u8 = 77;
+/// The configuration is wrong or cannot be read.
+const EX_CONFIG: u8 = 78;
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => act(cli.command),
+        Err(error) => {
+            // Help and version are no errors; anything else is EX_USAGE instead of clap's 2.
+            let code = if error.use_stderr() { EX_USAGE } else { 0 };
+            let _ = error.print();
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn act(command: Command) -> ExitCode {
+    match command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Events(args) => events::events(&args),
+        Command::Schema => {
+            output::print(&Config::schema());
+            ExitCode::SUCCESS
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "gatehouse", &mut script);
+            output::print(&String::from_utf8_lossy(&script));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Loads the configuration, or says everything that is wrong with it.
+fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
+    Config::load(&args.config).map_err(|errors| {
+        output::eprint(&errors.render(output::coloured(args.color, &std::io::stderr())));
+        ExitCode::from(EX_CONFIG)
+    })
+}
+
+fn run(args: &ConfigArg) -> ExitCode {
+    let config = match load(args) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    log(&config, args.color);
+    for warning in config.warnings().lines() {
+        tracing::warn!("{warning}");
+    }
+    match crate::run::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &crate::run::RunError) -> u8 {
+    use crate::run::RunError;
+    match error {
+        RunError::Journal(gatehouse_journal::OpenError::Io { source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            EX_NOPERM
+        }
+        _ => EX_SOFTWARE,
+    }
+}
+
+/// Logs to stderr: under systemd with the journal's priority prefixes, else for people.
+pub fn log(config: &Config, colour: impl Into<LogColour>) {
+    let level = config.log.level.as_str();
+    // rumqttc logs each refused publish by itself; we tell it once, where it is handled.
+    let filter = std::env::var("GATEHOUSE_LOG").unwrap_or_else(|_| format!("{level},rumqttc=off"));
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let colour = match colour.into() {
+        LogColour::Auto => output::coloured(Colour::Auto, &std::io::stderr()),
+        LogColour::Is(colour) => colour,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false);
+    // A second logger in one process is a test's matter: the first stays.
+    let _ = match config.log.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+}
+
+/// Whether log lines are coloured.
+#[derive(Clone, Copy, Debug)]
+pub enum LogColour {
+    /// On a terminal.
+    Auto,
+    /// As told.
+    Is(bool),
+}
+
+impl From<Colour> for LogColour {
+    fn from(colour: Colour) -> Self {
+        match colour {
+            Colour::Auto => Self::Auto,
+            Colour::Always => Self::Is(true),
+            Colour::Never => Self::Is(false),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `gatehouse status`.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gatehouse_core::site::DoorState;
+use gatehouse_core::time::ClockState;
+
+use super::output::Paint;
+use super::{StatusArgs, load, output};
+use crate::control::Report;
+
+/// A daemon that does not answer in this time hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn status(args: &StatusArgs) -> ExitCode {
+    let config = match load(&args.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let line = match ask(&config.socket) {
+        Ok(line) => line,
+        Err(error) => {
+            output::eprint(&format!(
+                "error: no gateway answers at {}: {error}\nhint: is it running? systemctl status \
+                 gatehouse; journalctl -u gatehouse\n",
+                config.socket.display()
+            ));
+            return ExitCode::FAILURE;
+        }
+    };
+    if args.json {
+        output::print(&line);
+        return ExitCode::SUCCESS;
+    }
+    match serde_json::from_str::<Report>(&line) {
+        Ok(report) => {
+            let paint = Paint(output::coloured(args.config.color, &std::io::stdout()));
+            output::print(&table(&report, paint));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
+            ExitCode::from(super::EX_SOFTWARE)
+        }
+    }
+}
+
+fn ask(socket: &Path) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"status\n")?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    if line.is_empty() {
+        return Err(std::io::Error::other("it closed the connection without an answer"));
+    }
+    Ok(line)
+}
+
+fn table(report: &Report, paint: Paint) -> String {
+    let mut text = String::new();
+    let uptime = duration(report.uptime_s);
+    let _ = writeln!(
+        text,
+        "{} {}  up {uptime}, start {}, version {}, configuration {}",
+        paint.bold("gateway"),
+        report.gateway,
+        report.session,
+        report.version,
+        report.config_hash
+    );
+    let _ = match (&report.broker, &report.trouble) {
+        (Some(broker), _) => writeln!(
+            text,
+            "{}  {} to {broker} since {}",
+            paint.bold("uplink"),
+            paint.good("connected"),
+            report.uplink_since
+        ),
+        (None, trouble) => writeln!(
+            text,
+            "{}  {} since {}: {}",
+            paint.bold("uplink"),
+            paint.bad("not connected"),
+            report.uplink_since,
+            trouble.as_deref().unwrap_or("first attempt")
+        ),
+    };
+    let _ = match report.host_online {
+        Some(true) => writeln!(text, "        the control room is {}", paint.good("there")),
+        Some(false) => writeln!(text, "        the control room is {}", paint.bad("away")),
+        None => writeln!(text, "        the control room has not said anything yet"),
+    };
+    let waiting = report.head.0.saturating_sub(report.host_upto.0);
+    let _ = writeln!(
+        text,
+        "{}  {} recorded, {} received by the control room{}",
+        paint.bold("events"),
+        report.head,
+        report.host_upto,
+        if waiting == 0 {
+            format!(", {}", paint.good("nothing waits"))
+        } else {
+            let age = duration(report.oldest_unreceived_s);
+            format!(", {}", paint.warn(&format!("{waiting} wait, the oldest for {age}")))
+        }
+    );
+    if report.set_aside > 0 {
+        let aside = format!("{} set aside: the broker refuses them", report.set_aside);
+        let _ = writeln!(text, "        {}", paint.bad(&aside));
+    }
+    let _ = match report.clock {
+        (ClockState::Synced, err) => {
+            writeln!(text, "{}   synced, within {} ms", paint.bold("clock"), err.unwrap_or(0))
+        }
+        (ClockState::Holdover, err) => writeln!(
+            text,
+            "{}   {}",
+            paint.bold("clock"),
+            paint.warn(&format!("holdover, within {} ms", err.unwrap_or(0)))
+        ),
+        (ClockState::Never, _) => writeln!(
+            text,
+            "{}   {}",
+            paint.bold("clock"),
+            paint.bad("not set since this boot; times may be wrong")
+        ),
+    };
+    for unit in &report.degraded {
+        let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
+    }
+    let _ = writeln!(text, "{}", paint.bold("doors"));
+    for door in &report.doors {
+        let state = format!("{:<9}", door.state.as_str());
+        let state = match door.state {
+            DoorState::Closed => paint.good(&state),
+            DoorState::Open => paint.warn(&state),
+            DoorState::HeldOpen | DoorState::Unknown => paint.bad(&state),
+        };
+        let name = door.name.as_deref().unwrap_or("");
+        let since = paint.dim(&format!("since {}", door.since));
+        let _ = writeln!(text, "  {:<20} {state} {since}  {name}", door.id.as_str());
+    }
+    text
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {seconds} s"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        let told: Vec<_> = [7, 67, 3_600, 90_061].map(duration).into();
+        assert_eq!(told, ["7 s", "1 min 7 s", "1 h 0 min", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
+//!
+//! A Unix socket of the daemon's own folder. It only tells, never obeys: a line `status` is
+//! answered with one JSON object, a line `follow` with a line for each commit, holding the newest
+//! seq, until the client goes away.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatehouse_core::contract::Backlog;
+use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::site::DoorState;
+use gatehouse_core::time::{ClockState, UtcMs};
+use gatehouse_journal::{Cursors, Journal};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::debug;
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::supervise::Outcome;
+
+/// Clients at once; the next one waits in the kernel.
+const CLIENTS: usize = 16;
+
+/// A request is a word.
+const LONGEST_REQUEST: u64 = 64;
+
+/// A client that says nothing in this time is not one of ours.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The state of a running gateway, as `gatehouse status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The gateway.
+    pub gateway: Id,
+    /// Its version.
+    pub version: String,
+    /// Counts the daemon's starts.
+    pub session: u64,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Which configuration runs.
+    pub config_hash: String,
+    /// What is known of the wall clock, and its error bound in milliseconds.
+    pub clock: (ClockState, Option<u32>),
+    /// The newest stored event.
+    pub head: Seq,
+    /// The newest event that the control room has, without a hole.
+    pub host_upto: Seq,
+    /// What waits for a PUBACK.
+    pub backlog: Backlog,
+    /// Age in seconds of the oldest event without a receipt.
+    pub oldest_unreceived_s: u64,
+    /// Events that the broker refuses.
+    pub set_aside: u32,
+    /// The broker that is in use.
+    pub broker: Option<Id>,
+    /// Why none is.
+    pub trouble: Option<String>,
+    /// Since when.
+    pub uplink_since: UtcMs,
+    /// What the control room says of itself.
+    pub host_online: Option<bool>,
+    /// The doors.
+    pub doors: Vec<DoorReport>,
+    /// Units that are degraded.
+    pub degraded: Vec<String>,
+    /// Resident memory in KiB.
+    pub rss_kib: u64,
+    /// Events, commits and bytes of this start.
+    pub stored: u64,
+    /// Transactions.
+    pub commits: u64,
+    /// Bytes written to flash.
+    pub journal_written: u64,
+}
+
+/// One door in a [`Report`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DoorReport {
+    /// Its id.
+    pub id: Id,
+    /// Its name, which stays on the box.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: DoorState,
+    /// Since when.
+    pub since: UtcMs,
+}
+
+/// What the socket answers from.
+#[derive(Clone)]
+pub struct Sources {
+    /// Where the socket is.
+    pub path: PathBuf,
+    /// The configuration.
+    pub config: gatehouse_config::Config,
+    /// What is shown.
+    pub board: Board,
+    /// The journal.
+    pub journal: Journal,
+    /// The newest event of each lane.
+    pub heads: watch::Receiver<Cursors>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Counts the daemon's starts.
+    pub session: u64,
+    /// When the daemon started.
+    pub started: gatehouse_core::time::Mono,
+}
+
+/// Answers until the task is ended.
+///
+/// # Errors
+/// When the socket cannot be made; tried again by the supervisor.
+pub async fn run(sources: Sources) -> Outcome {
+    let listener = bind(&sources.path)
+        .map_err(|error| format!("cannot open {}: {error}", sources.path.display()))?;
+    let mut clients = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if clients.len() < CLIENTS => {
+                let (stream, _) = accepted.map_err(|error| format!("accept: {error}"))?;
+                let sources = sources.clone();
+                clients.spawn(async move {
+                    if let Err(error) = answer(stream, sources).await {
+                        debug!(%error, "a client of the control socket went away");
+                    }
+                });
+            }
+            Some(_) = clients.join_next() => {}
+        }
+    }
+}
+
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    match std::fs::remove_file(path) {
+        // Left by a start that was cut off: the journal's lock says that no other daemon runs.
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    // The daemon's group may look.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read.take(LONGEST_REQUEST)).lines();
+    let Ok(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await else { return Ok(()) };
+    match line?.as_deref() {
+        Some("status") => {
+            let mut json = serde_json::to_vec(&report(&sources))?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
+        Some("follow") => follow(write, lines, sources.heads).await,
+        _ => write.write_all(b"{\"error\":\"ask for status or follow\"}\n").await,
+    }
+}
+
+async fn follow(
+    mut write: tokio::net::unix::OwnedWriteHalf,
+    mut lines: tokio::io::Lines<BufReader<tokio::io::Take<tokio::net::unix::OwnedReadHalf>>>,
+    mut heads: watch::Receiver<Cursors>,
+) -> std::io::Result<()> {
+    loop {
+        let heads_now = *heads.borrow_and_update();
+        let head = heads_now.alarm.max(heads_now.normal);
+        write.write_all(format!("{head}\n").as_bytes()).await?;
+        tokio::select! {
+            changed = heads.changed() => if changed.is_err() { return Ok(()) },
+            // Nothing more is expected: an end means that the client is gone.
+            line = lines.next_line() => if line?.is_none() { return Ok(()) },
+        }
+    }
+}
+
+fn report(sources: &Sources) -> Report {
+    let now = sources.clock.now();
+    let heads = *sources.heads.borrow();
+    let stats = sources.journal.stats();
+    // Unreadable for a moment while the journal is being replaced: then nothing is known to wait.
+    let waiting = sources.journal.backlog().unwrap_or_default();
+    let view = sources.board.view();
+    let doors = view.doors.iter().zip(&sources.config.doors).map(|(view, door)| DoorReport {
+        id: view.id.clone(),
+        name: door.name.clone(),
+        state: view.state,
+        since: view.since,
+    });
+    Report {
+        gateway: sources.config.address.gateway.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        session: sources.session,
+        uptime_s: now.mono.since(sources.started).as_secs(),
+        config_hash: sources.config.hash().to_owned(),
+        clock: (now.clock, now.err_ms),
+        head: heads.alarm.max(heads.normal),
+        host_upto: view.uplink.progress.host_upto,
+        backlog: Backlog { alarm: waiting.alarm.unacked, normal: waiting.normal.unacked },
+        oldest_unreceived_s: crate::health::oldest_age(&waiting, &now).as_secs(),
+        set_aside: view.uplink.progress.set_aside,
+        broker: view.uplink.broker.clone(),
+        trouble: view.uplink.trouble.clone(),
+        uplink_since: view.uplink.since,
+        host_online: view.uplink.host_online,
+        doors: doors.collect(),
+        degraded: view.degraded.iter().cloned().collect(),
+        rss_kib: crate::health::resident_kib(),
+        stored: stats.events,
+        commits: stats.commits,
+        journal_written: stats.bytes_written.unwrap_or(0),
+    }
+}

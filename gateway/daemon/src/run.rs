@@ -1,0 +1,361 @@
+//! One life of the daemon, from a checked configuration to an exit.
+
+use std::future::Future;
+use std::time::Duration;
+
+use gatehouse_config::Config;
+use gatehouse_core::event::{Class, Qualifier};
+use gatehouse_core::site::{self, Input, Report, Site};
+use gatehouse_journal::{ClockSource, Journal, OpenError, Opened, Options};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::rules::{self, Rules};
+use crate::supervise::{Ended, Notice, Supervisor};
+use crate::{control, unit, uplink};
+
+/// How many of a door's newest events are looked at to recall its state: a state stands in one of
+/// the last two or three, faults may lie above.
+const RECALLED: usize = 16;
+
+/// How often delivery marks are made durable while nothing is stored: losing one costs duplicates.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// How often retention looks; each look is bounded.
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal cannot be opened; nothing can be recorded.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The async runtime or the signal handlers cannot be made: limits of the process.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+    /// Recording stopped, or could not begin; systemd starts us again.
+    #[error("{unit} ended: {reason}")]
+    Essential {
+        /// The task.
+        unit: String,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT, or until an essential part ends.
+///
+/// # Errors
+/// See [`RunError`]. A second signal returns at once.
+pub fn run(config: Config) -> Result<(), RunError> {
+    // One thread for all tasks: the work is small, and the journal's writer has its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Start)?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(RunError::Start)?;
+        let mut again = Signals::new().map_err(RunError::Start)?;
+        let life = live(config, async move { signals.next().await });
+        tokio::pin!(life);
+        // The first signal stops in order, the second at once: `again` sees both.
+        let second = async {
+            again.next().await;
+            again.next().await;
+        };
+        tokio::select! {
+            ended = &mut life => ended,
+            () = second => {
+                warn!("a second signal: stopping at once");
+                Ok(())
+            }
+        }
+    })
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Everything between start and stop.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(), RunError> {
+    let clock = Clock::system();
+    let started = clock.mono();
+    let (journal, opened) = Journal::open(options(&config, &clock))?;
+    info!(session = opened.session, head = %opened.head, host_upto = %opened.host_upto,
+        "journal open");
+
+    let heads = watch::Sender::new(opened.heads);
+    let told = heads.clone();
+    journal.on_commit(move |commit| {
+        told.send_replace(commit.heads);
+    });
+    let board = Board::new(config.doors.iter().map(|door| door.id.clone()), clock.now().utc);
+    let (inputs, queue) = mpsc::channel(rules::QUEUE);
+    let (stop_rules, rules_stop) = watch::channel(false);
+    let (stop_uplink, uplink_stop) = watch::channel(false);
+    let (notices, noticed) = mpsc::channel(64);
+    let mut supervisor = Supervisor::new(clock.clone(), notices);
+
+    let site = recall(&config, &journal, &clock);
+    let rules = Rules::new(site, journal.clone(), board.clone(), clock.clone(), queue, rules_stop);
+    supervisor.essential("rules", rules.run());
+    record_start(&config, &journal, &opened, &clock).await?;
+    announce_ready(&supervisor_watchdog());
+
+    let parts = uplink::Parts {
+        config: config.clone(),
+        journal: journal.clone(),
+        heads: heads.subscribe(),
+        board: board.clone(),
+        rules: inputs.clone(),
+        clock: clock.clone(),
+        session: opened.session,
+        started,
+        host_upto: opened.host_upto,
+        acked: opened.acked,
+    };
+    supervisor.essential("uplink", uplink::run(parts, uplink_stop));
+    unit::start(&mut supervisor, &config, &inputs);
+    let sources = control::Sources {
+        path: config.socket.clone(),
+        config: config.clone(),
+        board: board.clone(),
+        journal: journal.clone(),
+        heads: heads.subscribe(),
+        clock: clock.clone(),
+        session: opened.session,
+        started,
+    };
+    supervisor.unit("control", move || control::run(sources.clone()));
+    let keeper = (journal.clone(), clock.clone());
+    supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let teller = (config.address.gateway.clone(), board, inputs.clone());
+    supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
+    if let Some(period) = supervisor_watchdog() {
+        supervisor.unit("watchdog", move || watchdog(period));
+    }
+
+    let ended = supervisor.run(asked).await;
+    // In this order: nothing new comes in, what came is stored, what is stored gets its chance.
+    sd_notify_state(&[sd_notify::NotifyState::Stopping]);
+    let essential = |name: &str| matches!(name, "rules" | "uplink" | "watchdog" | "notices");
+    supervisor.stop(|name| !essential(name)).await;
+    let reason = match &ended {
+        Ended::Asked => "asked to stop".to_owned(),
+        Ended::Essential { unit, reason } => format!("{unit} ended: {reason}"),
+    };
+    let gateway = config.address.gateway.clone();
+    let stopping = system("system.stopping", gateway, Some(reason), None);
+    if inputs.send(Input::Report(stopping)).await.is_err() {
+        warn!("the stop could not be recorded");
+    }
+    stop_rules.send_replace(true);
+    supervisor.join(|name| name == "rules").await;
+    stop_uplink.send_replace(true);
+    supervisor.join(|name| name == "uplink").await;
+    journal.close();
+    match ended {
+        Ended::Asked => Ok(()),
+        Ended::Essential { unit, reason } => Err(RunError::Essential { unit, reason }),
+    }
+}
+
+fn options(config: &Config, clock: &Clock) -> Options {
+    let clock_for_journal = clock.clone();
+    let source = ClockSource::new(move || clock_for_journal.now());
+    let dir = config.state_dir.join("journal");
+    let gateway = config.address.gateway.clone();
+    let mut options = Options::new(dir, gateway, clock.boot().to_owned(), source);
+    options.max_bytes = config.journal.max_bytes;
+    options.reserve_bytes = config.journal.reserve_bytes;
+    for class in Class::ALL {
+        options.max_age[usize::from(class as u8)] = config.journal.keep(class);
+    }
+    options
+}
+
+/// The site, with what the journal knows of each door from before.
+fn recall(config: &Config, journal: &Journal, clock: &Clock) -> Site {
+    let mut site = Site::new(config.site(), clock.boot());
+    for (door, known) in config.doors.iter().enumerate() {
+        match journal.last_of_source("door", &known.id, RECALLED) {
+            Ok(events) => {
+                let state = site::recalled(&events);
+                site.apply(Input::Recall { door, state }, &clock.now());
+            }
+            // Unknown is not closed: the door starts without a past.
+            Err(error) => warn!(door = %known.id, %error, "the door's past cannot be read"),
+        }
+    }
+    site
+}
+
+/// Records the start. When this is on flash, we are ready: recording works.
+async fn record_start(
+    config: &Config,
+    journal: &Journal,
+    opened: &Opened,
+    clock: &Clock,
+) -> Result<(), RunError> {
+    let detail = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "config": config.hash(),
+        "doors": config.doors.len(),
+    });
+    if let Some(quarantine) = &opened.quarantined {
+        error!(?quarantine, "the journal was damaged and set aside");
+    }
+    let gateway = config.address.gateway.clone();
+    let report = system("system.started", gateway, None, Some(detail));
+    let drafts = site::draft(report, clock.boot(), &clock.now());
+    match rules::append(journal, vec![drafts]).await {
+        Ok(_) => Ok(()),
+        Err(gatehouse_journal::AppendError::DiskFull { .. }) => {
+            // Degraded, not stopped: alarms go on from the reserve.
+            error!("the disk is full; only alarms are recorded");
+            Ok(())
+        }
+        Err(problem) => {
+            let reason = problem.to_string();
+            Err(RunError::Essential { unit: "journal".to_owned(), reason })
+        }
+    }
+}
+
+fn system(
+    kind: &'static str,
+    gateway: gatehouse_core::id::Id,
+    cause: Option<String>,
+    detail: Option<serde_json::Value>,
+) -> Report {
+    Report {
+        class: Class::System,
+        kind,
+        qualifier: Qualifier::Status,
+        severity: 5,
+        source: ("gateway", gateway),
+        closes: None,
+        cause,
+        detail,
+        at: None,
+    }
+}
+
+/// Makes marks durable and keeps the journal within its bounds.
+async fn keep(journal: Journal, clock: Clock) -> crate::supervise::Outcome {
+    let mut flush = tokio::time::interval(FLUSH_EVERY);
+    let mut retain = tokio::time::interval(RETAIN_EVERY);
+    loop {
+        let journal = journal.clone();
+        // Both wait for the journal's writer, so not on the thread of all tasks.
+        let done = tokio::select! {
+            _ = flush.tick() => spawn_blocking(move || journal.flush_marks().map_err(text)).await,
+            _ = retain.tick() => {
+                let clock = clock.clone();
+                spawn_blocking(move || retain_all(&journal, &clock)).await
+            }
+        };
+        match done {
+            Ok(Ok(())) => {}
+            // The journal's own fault event tells of a full or failing disk; this is tried again.
+            Ok(Err(error)) => warn!(%error, "the journal was not tended"),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn retain_all(journal: &Journal, clock: &Clock) -> Result<(), String> {
+    while journal.retain(clock.now()).map_err(text)?.more {}
+    Ok(())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Makes events of the supervisor's notices.
+async fn tell(
+    mut notices: mpsc::Receiver<Notice>,
+    gateway: gatehouse_core::id::Id,
+    board: Board,
+    inputs: mpsc::Sender<Input>,
+) -> crate::supervise::Outcome {
+    while let Some(notice) = notices.recv().await {
+        let (unit, reason) = match notice {
+            Notice::Degraded { unit, reason } => (unit, Some(reason)),
+            Notice::Recovered { unit } => (unit, None),
+        };
+        let degraded = reason.is_some();
+        board.change(|view| {
+            if degraded {
+                view.degraded.insert(unit.clone());
+            } else {
+                view.degraded.remove(&unit);
+            }
+        });
+        let report = Report {
+            class: Class::Fault,
+            kind: if degraded { "unit.degraded" } else { "unit.recovered" },
+            qualifier: if degraded { Qualifier::New } else { Qualifier::Restore },
+            severity: 2,
+            source: ("gateway", gateway.clone()),
+            closes: (!degraded).then_some("unit.degraded"),
+            cause: reason.map(|reason| reason.chars().take(200).collect()),
+            detail: Some(serde_json::json!({ "unit": unit })),
+            at: None,
+        };
+        if inputs.send(Input::Report(report)).await.is_err() {
+            break;
+        }
+    }
+    std::future::pending().await
+}
+
+/// systemd's watchdog period, if it set one for us.
+fn supervisor_watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// Tells systemd that the runtime still turns, at a third of its period.
+async fn watchdog(period: Duration) -> crate::supervise::Outcome {
+    let mut tick = tokio::time::interval(period / 3);
+    loop {
+        tick.tick().await;
+        sd_notify_state(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+fn announce_ready(watchdog: &Option<Duration>) {
+    info!(?watchdog, "recording");
+    sd_notify_state(&[sd_notify::NotifyState::Ready]);
+}
+
+fn sd_notify_state(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "systemd cannot be told");
+    }
+}

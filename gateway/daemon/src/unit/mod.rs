@@ -1,0 +1,124 @@
+//! The kinds of task that touch the world outside, a file each.
+
+pub mod gpio_lines;
+
+use std::collections::BTreeMap;
+
+use gatehouse_config::{Chip, Config, Door, Sim};
+use gatehouse_core::event::{Class, Qualifier};
+use gatehouse_core::id::{Id, MAX_ID_LEN};
+use gatehouse_core::site::{Contact, Input, Report};
+use tokio::sync::mpsc;
+
+use crate::io::KernelClock;
+use crate::io::sim::Origin;
+use crate::supervise::{Outcome, Supervisor};
+use gpio_lines::{ContactState, GpioLines, LineConfig, LineSource, UnitReport};
+
+/// Reports of one chip on their way to the rules; a full one makes the unit wait.
+const REPORTS: usize = 256;
+
+/// Starts a unit for each chip that the doors are wired to.
+pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &mpsc::Sender<Input>) {
+    let mut chips: BTreeMap<&Chip, Vec<(usize, &Door)>> = BTreeMap::new();
+    for (index, door) in config.doors.iter().enumerate() {
+        chips.entry(&door.input.chip).or_default().push((index, door));
+    }
+    for (chip, doors) in chips {
+        let source = match (chip, &config.sim) {
+            (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
+            (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
+            (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
+            // The configuration refuses a sim line without [sim].
+            (Chip::Sim, None) => continue,
+        };
+        let name = match chip {
+            Chip::Gpio(name) => format!("gpio_lines({name})"),
+            Chip::Sim => "gpio_lines(sim)".to_owned(),
+        };
+        let by_line: BTreeMap<String, usize> =
+            doors.iter().map(|(index, door)| (door.input.to_string(), *index)).collect();
+        let lines = GpioLines {
+            chip: source,
+            lines: doors.iter().map(|(_, door)| LineConfig::door(door)).collect(),
+            recheck: gpio_lines::RECHECK,
+        };
+        let inputs = inputs.clone();
+        supervisor.unit(name, move || watch(lines.clone(), by_line.clone(), inputs.clone()));
+    }
+}
+
+/// One life of a unit, and the way of its reports to the rules.
+async fn watch(
+    lines: GpioLines,
+    doors: BTreeMap<String, usize>,
+    inputs: mpsc::Sender<Input>,
+) -> Outcome {
+    let (tell, mut reports) = mpsc::channel(REPORTS);
+    let forward = async {
+        while let Some(report) = reports.recv().await {
+            let Some(input) = input(report, &doors) else { continue };
+            if inputs.send(input).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        ended = gpio_lines::run(lines, KernelClock::new(), tell) => match ended {
+            Ok(never) => match never {},
+            Err(error) => Err(error.to_string()),
+        },
+        () = forward => Ok(()),
+    }
+}
+
+fn input(report: UnitReport, doors: &BTreeMap<String, usize>) -> Option<Input> {
+    let (what, cause, at, qualifier) = match report {
+        UnitReport::Reading(reading) => {
+            let contact = match reading.state {
+                ContactState::Unknown => Contact::Unknown,
+                ContactState::Closed => Contact::Closed,
+                ContactState::Open => Contact::Open,
+            };
+            let (door, at) = (*doors.get(&reading.line)?, reading.at);
+            return Some(Input::Contact { door, contact, at, resynced: reading.resynced });
+        }
+        UnitReport::Fault { what, cause, at } => (what, cause, at, Qualifier::New),
+        UnitReport::Restore { what, cause, at } => (what, cause, at, Qualifier::Restore),
+    };
+    let restore = qualifier == Qualifier::Restore;
+    Some(Input::Report(Report {
+        class: Class::Fault,
+        kind: if restore { "input.restored" } else { "input.fault" },
+        qualifier,
+        severity: 2,
+        source: ("input", wire_id(&what)),
+        closes: restore.then_some("input.fault"),
+        cause: Some(cause.chars().take(200).collect()),
+        detail: Some(serde_json::json!({ "input": what })),
+        at: Some(at),
+    }))
+}
+
+/// `gpiochip0:17` as an id: `gpiochip0-17`.
+fn wire_id(wire: &str) -> Id {
+    let letter = |c: char| match c.to_ascii_lowercase() {
+        c @ ('a'..='z' | '0'..='9') => c,
+        _ => '-',
+    };
+    let id: String = wire.chars().map(letter).take(MAX_ID_LEN).collect();
+    id.parse().unwrap_or_else(|_| "input".parse().expect("five letters are an id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_wire_has_an_id() {
+        assert_eq!(wire_id("gpiochip0:17").as_str(), "gpiochip0-17");
+        assert_eq!(wire_id("pinctrl-BCM2711:4").as_str(), "pinctrl-bcm2711-4");
+        assert_eq!(wire_id("").as_str(), "input");
+        assert_eq!(wire_id(&"长".repeat(40)).as_str(), "-".repeat(32));
+    }
+}

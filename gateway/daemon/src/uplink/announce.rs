@@ -1,0 +1,113 @@
+//! What the gateway says of itself on a connection, besides events.
+
+use std::borrow::Cow;
+
+use gatehouse_core::contract::{
+    Backlog, DescribedDoor, Description, GatewayState, Heartbeat, RetainedState, Status,
+};
+use gatehouse_core::event::MAX_PAYLOAD;
+use gatehouse_core::site::EVENT_TYPES;
+use serde::Serialize;
+
+use super::Parts;
+use super::link::{Hello, Message};
+
+/// A publish with QoS 1 that is no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    Status(GatewayState),
+    /// A door, by its place in the configuration.
+    Door(usize),
+    Description,
+}
+
+/// A retained state is believed for so many heartbeats without a sign of the gateway.
+const VALID_HEARTBEATS: u32 = 3;
+
+pub(super) fn hello(parts: &Parts) -> Hello {
+    let address = &parts.config.address;
+    let will = status(parts, GatewayState::Lost, Some("the connection broke"));
+    Hello {
+        client_id: address.gateway.to_string(),
+        will: (address.status(), json(&will)),
+        subscriptions: vec![address.receipt(), address.district_state()],
+        in_flight: parts.config.uplink.in_flight,
+    }
+}
+
+pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -> Status {
+    Status {
+        state,
+        session: parts.session,
+        boot_id: parts.clock.boot().to_owned(),
+        since: parts.clock.now().utc,
+        reason: reason.map(str::to_owned),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_hash: parts.config.hash().to_owned(),
+    }
+}
+
+/// The message of a control item, with what is true at this moment.
+pub(super) fn message(parts: &Parts, control: Control) -> Message {
+    let address = &parts.config.address;
+    let (topic, payload) = match control {
+        Control::Status(state) => (address.status(), json(&status(parts, state, None))),
+        Control::Door(index) => {
+            let heartbeat = u32::try_from(parts.config.uplink.heartbeat.as_secs());
+            let view = parts.board.view();
+            let door = &view.doors[index];
+            let state = RetainedState {
+                state: Cow::Borrowed(door.state.as_str()),
+                since: door.since,
+                seq: door.seq,
+                valid_s: heartbeat.unwrap_or(u32::MAX).saturating_mul(VALID_HEARTBEATS),
+                flags: Vec::new(),
+                session: parts.session,
+            };
+            (address.state("door", &door.id), json(&state))
+        }
+        Control::Description => {
+            let doors = parts.config.doors.iter().map(|door| DescribedDoor {
+                id: door.id.clone(),
+                held_open_s: door.held_open.and_then(|limit| u32::try_from(limit.as_secs()).ok()),
+            });
+            let description = Description {
+                session: parts.session,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                doors: doors.collect(),
+                event_types: EVENT_TYPES.iter().map(|kind| Cow::Borrowed(*kind)).collect(),
+                max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
+            };
+            (address.description(), json(&description))
+        }
+    };
+    Message { topic, payload, retain: true, properties: Vec::new() }
+}
+
+pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
+    let now = parts.clock.now();
+    let stats = parts.journal.stats();
+    let waiting = parts.journal.backlog().unwrap_or_default();
+    let view = parts.board.view();
+    let heads = *parts.heads.borrow();
+    json(&Heartbeat {
+        session: parts.session,
+        utc: now.utc,
+        uptime_s: now.mono.since(parts.started).as_secs(),
+        head: heads.alarm.max(heads.normal),
+        host_upto: view.uplink.progress.host_upto,
+        backlog: Backlog { alarm: waiting.alarm.unacked, normal: waiting.normal.unacked },
+        oldest_unreceived_s: crate::health::oldest_age(&waiting, &now).as_secs(),
+        clock: now.clock,
+        err_ms: now.err_ms,
+        rss_kib: crate::health::resident_kib(),
+        disk_free: crate::health::disk_free(&parts.config.state_dir),
+        journal_written: stats.bytes_written.unwrap_or(0),
+        degraded: view.degraded.iter().cloned().collect(),
+        digest: view.digest.clone(),
+    })
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("the contract's types have only string keys")
+}

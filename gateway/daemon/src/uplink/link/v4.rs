@@ -1,0 +1,181 @@
+//! MQTT 3.1.1 through rumqttc, for brokers that speak nothing newer.
+//!
+//! Weaker by nature: a PUBACK has no reason, so a broker that denies a topic may acknowledge and
+//! drop; only the control room's receipt tells. There is no receive maximum and no session expiry.
+
+use std::time::Duration;
+
+use gatehouse_config::Broker;
+use gatehouse_core::uplink::{Ack, Down, Failure};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
+    NetworkOptions, Outgoing, Packet, QoS, StateError, SubscribeFilter,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    ConnectError, EVENTS, Fifo, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, PacketIds,
+    Sender, dial, watchdog,
+};
+
+pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectError> {
+    let route = dial::route(broker).await?;
+    let options = options(broker, hello, &route)?;
+    let (client, mut eventloop) = AsyncClient::new(options, usize::from(hello.in_flight) * 2 + 16);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    // Also the time that a flush may take: packets are small, but a slow uplink needs its time.
+    network.set_connection_timeout(super::CONNECT_TIMEOUT.as_secs());
+    eventloop.set_network_options(network);
+    let mut early = Vec::new();
+    let session_present = loop {
+        match eventloop.poll().await.map_err(|error| refused(&error))? {
+            Event::Incoming(Packet::ConnAck(ack)) => break ack.session_present,
+            other => early.extend(incoming(other)),
+        }
+    };
+    let filters = hello.subscriptions.iter();
+    let filters = filters.map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
+    client.try_subscribe_many(filters).map_err(ConnectError::unreachable)?;
+    loop {
+        match eventloop.poll().await.map_err(|error| refused(&error))? {
+            Event::Incoming(Packet::SubAck(_)) => break,
+            other => early.extend(incoming(other)),
+        }
+    }
+    let (tell, events) = mpsc::channel(EVENTS);
+    for event in early {
+        // The channel is empty and the district sends less than it holds before our first word.
+        let _ = tell.try_send(event);
+    }
+    let fifo = Fifo::default();
+    let mut pump = route.tunnel;
+    pump.spawn(run(eventloop, PacketIds::new(fifo.clone()), tell, broker.keep_alive));
+    let (sender, window) = (Box::new(V4 { client }), hello.in_flight.max(1));
+    Ok(Link { sender, events, session_present, window, fifo, _pump: pump })
+}
+
+fn options(
+    broker: &Broker,
+    hello: &Hello,
+    route: &dial::Route,
+) -> Result<MqttOptions, ConnectError> {
+    let mut options = MqttOptions::new(hello.client_id.clone(), route.host.clone(), route.port);
+    options.set_transport(route.transport.clone());
+    options.set_keep_alive(broker.keep_alive);
+    options.set_clean_session(false);
+    let incoming = usize::try_from(MAX_INCOMING).unwrap_or(usize::MAX);
+    options.set_max_packet_size(incoming, incoming);
+    // Twice the window of packet ids, so that acknowledgements out of order do not collide.
+    options.set_inflight(hello.in_flight.saturating_mul(2).max(8));
+    if let Some((user, password)) = dial::credentials(broker)? {
+        options.set_credentials(user, password);
+    }
+    let (topic, payload) = &hello.will;
+    options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
+    Ok(options)
+}
+
+struct V4 {
+    client: AsyncClient,
+}
+
+impl Sender for V4 {
+    fn publish(&mut self, message: Message) -> Result<(), Gone> {
+        let Message { topic, payload, retain, properties: _ } = message;
+        self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
+    }
+
+    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
+        self.client.try_publish(topic, QoS::AtMostOnce, false, payload).map_err(|_| Gone)
+    }
+
+    fn disconnect(&mut self) {
+        // Full or closed: then the connection ends by being dropped.
+        let _ = self.client.try_disconnect();
+    }
+}
+
+/// Polls one event loop until its connection ends, then drops it.
+async fn run(
+    mut eventloop: EventLoop,
+    mut ids: PacketIds,
+    tell: mpsc::Sender<LinkEvent>,
+    keep_alive: Duration,
+) {
+    let patience = watchdog(keep_alive);
+    loop {
+        let (down, why) = match tokio::time::timeout(patience, eventloop.poll()).await {
+            Ok(Ok(event)) => match translate(event, &mut ids) {
+                Ok(None) => continue,
+                Ok(Some(event)) => {
+                    if tell.send(event).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(why) => (Down::Network, why),
+            },
+            Ok(Err(error)) => (blame(&error), error.to_string()),
+            Err(_) => (Down::Network, format!("the connection is stuck for {patience:?}")),
+        };
+        // PUBACKs that came before the end still count.
+        for event in std::mem::take(&mut eventloop.state.events) {
+            if let Ok(Some(event)) = translate(event, &mut ids)
+                && tell.send(event).await.is_err()
+            {
+                return;
+            }
+        }
+        // Nobody listens any more: then nobody needs to know.
+        let _ = tell.send(LinkEvent::Down(down, why)).await;
+        return;
+    }
+}
+
+fn translate(event: Event, ids: &mut PacketIds) -> Result<Option<LinkEvent>, String> {
+    match event {
+        Event::Outgoing(Outgoing::Publish(id)) => ids.written(id).map(|()| None),
+        Event::Outgoing(Outgoing::Disconnect) => Err("we have disconnected".to_owned()),
+        Event::Incoming(Packet::PubAck(ack)) => {
+            Ok(ids.acked(ack.pkid).map(|token| LinkEvent::Acked(token, Ack::Taken)))
+        }
+        other => Ok(incoming(other)),
+    }
+}
+
+fn incoming(event: Event) -> Option<LinkEvent> {
+    match event {
+        Event::Incoming(Packet::Publish(publish)) => Some(LinkEvent::Message {
+            topic: publish.topic,
+            payload: publish.payload.to_vec(),
+            retained: publish.retain,
+        }),
+        _ => None,
+    }
+}
+
+/// Whether the peer may have ended the connection because of what it was sent.
+fn blame(error: &ConnectionError) -> Down {
+    match error {
+        ConnectionError::MqttState(
+            StateError::Deserialization(_)
+            | StateError::WrongPacket
+            | StateError::ConnectionAborted,
+        ) => Down::Peer,
+        _ => Down::Network,
+    }
+}
+
+fn refused(error: &ConnectionError) -> ConnectError {
+    let failure = match error {
+        ConnectionError::ConnectionRefused(
+            ConnectReturnCode::BadUserNamePassword
+            | ConnectReturnCode::NotAuthorized
+            | ConnectReturnCode::BadClientId
+            | ConnectReturnCode::RefusedProtocolVersion,
+        ) => Failure::Refused,
+        _ => Failure::Unreachable,
+    };
+    ConnectError { failure, text: error.to_string() }
+}

@@ -1,0 +1,298 @@
+//! One connection from its first word to its last.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
+use gatehouse_core::event::{Class, with_replayed};
+use gatehouse_core::time::Mono;
+use gatehouse_core::uplink::{Action, Input};
+use gatehouse_journal::{Cursors, Marks, ReadError};
+use tracing::{debug, warn};
+
+use super::announce::{self, Control};
+use super::link::{Link, LinkEvent, Message, Token};
+use super::probe::{self, Probe};
+use super::{ARRIVAL, End, GRACE, Out, Uplinker, stopped};
+
+/// Events of the link that are taken in one go.
+const BATCH: usize = 256;
+
+/// Bytes that one read of the journal may bring: as much as the window can hold of large events.
+const READ_BYTES: usize = 2 << 20;
+
+/// The heartbeat's limits, whatever the district asks for.
+const HEARTBEAT: std::ops::RangeInclusive<u64> = 5..=3600;
+
+/// What belongs to one connection.
+struct Connection {
+    link: Link,
+    topics: Vec<String>,
+    /// The version of each door that was published.
+    shown: Vec<u64>,
+    /// Doors that wait in the machine's control queue.
+    queued: BTreeSet<usize>,
+    heartbeat: Duration,
+    next_heartbeat: Mono,
+    next_probe: Option<Mono>,
+    end: Option<End>,
+}
+
+impl Connection {
+    /// What cannot be read is not what is not there: the connection ends, so that the machine goes
+    /// back to its cursors and asks again after the back-off.
+    fn unreadable(&mut self, error: &ReadError) {
+        warn!(%error, "the journal cannot be read");
+        let why = "the journal cannot be read".to_owned();
+        self.end.get_or_insert(End::Down { why, next_broker: false, prefer_first: false });
+    }
+}
+
+impl Uplinker {
+    pub(super) async fn serve(&mut self, link: Link, index: usize) -> End {
+        let session_present = link.session_present;
+        let receive_max = link.window;
+        let parts = &self.parts;
+        let now = self.now();
+        let topics = Class::ALL.iter().map(|class| parts.config.address.events(*class)).collect();
+        let mut connection = Connection {
+            link,
+            topics,
+            shown: vec![0; parts.config.doors.len()],
+            queued: BTreeSet::new(),
+            heartbeat: parts.config.uplink.heartbeat,
+            next_heartbeat: now,
+            next_probe: (index > 0).then(|| now.plus(probe::EVERY)),
+            end: None,
+        };
+        let mut changes = parts.board.watch();
+        let mut heads = parts.heads.clone();
+        let mut stop = self.stop.clone();
+        let mut probe = Probe::default();
+        let mut batch = Vec::with_capacity(BATCH);
+
+        // The order of a connection: starting, every retained state, desc, online; then events.
+        self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[0])));
+        self.show_doors(&mut connection);
+        self.feed(&mut connection, Input::Control(Control::Description));
+        self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+        let head = *heads.borrow_and_update();
+        self.feed(&mut connection, Input::Head { alarm: head.alarm, normal: head.normal });
+        let other_broker = self.last.is_some_and(|last| last != index);
+        let random = fastrand::f64();
+        let up = Input::Connected { session_present, receive_max, other_broker, random };
+        self.feed(&mut connection, up);
+
+        loop {
+            if let Some(end) = connection.end.take() {
+                return end;
+            }
+            let wait = self.wake_at(&connection).since(self.now());
+            tokio::select! {
+                taken = connection.link.events.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        let why = "the link ended without a word".to_owned();
+                        return End::Down { why, next_broker: false, prefer_first: false };
+                    }
+                    for event in batch.drain(..) {
+                        self.link_event(&mut connection, event);
+                    }
+                }
+                Ok(()) = heads.changed() => {
+                    let head = *heads.borrow_and_update();
+                    let (alarm, normal) = (head.alarm, head.normal);
+                    self.feed(&mut connection, Input::Head { alarm, normal });
+                }
+                Ok(()) = changes.changed() => self.show_doors(&mut connection),
+                () = stopped(&mut stop) => {
+                    self.goodbye(connection).await;
+                    return End::Stopped;
+                }
+                () = probe.found() => {
+                    let why = "the preferred broker is back".to_owned();
+                    return End::Down { why, next_broker: false, prefer_first: true };
+                }
+                () = tokio::time::sleep(wait) => {
+                    self.feed(&mut connection, Input::Tick);
+                    self.beat(&mut connection);
+                    let now = self.now();
+                    if connection.next_probe.is_some_and(|at| at <= now) {
+                        probe.start(&self.parts.config.brokers[0]);
+                        connection.next_probe = Some(now.plus(probe::EVERY));
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self, connection: &Connection) -> Mono {
+        let deadlines =
+            [self.machine.next_deadline(), Some(connection.next_heartbeat), connection.next_probe];
+        deadlines.into_iter().flatten().min().unwrap_or(connection.next_heartbeat)
+    }
+
+    fn beat(&mut self, connection: &mut Connection) {
+        let now = self.now();
+        if now < connection.next_heartbeat {
+            return;
+        }
+        connection.next_heartbeat = now.plus(connection.heartbeat);
+        let topic = self.parts.config.address.heartbeat();
+        // QoS 0: a heartbeat that finds no room is late anyway.
+        let _ = connection.link.publish_lossy(topic, announce::heartbeat(&self.parts));
+    }
+
+    /// Queues each door whose state is newer than what was published.
+    fn show_doors(&mut self, connection: &mut Connection) {
+        let newer: Vec<usize> = {
+            let view = self.parts.board.view();
+            let doors = view.doors.iter().enumerate();
+            let newer = doors.filter(|(door, shown)| connection.shown[*door] < shown.version);
+            newer.map(|(door, _)| door).collect()
+        };
+        for door in newer {
+            // A state that is queued already is rendered when its turn comes: only the latest.
+            if connection.queued.insert(door) {
+                self.feed(connection, Input::Control(Control::Door(door)));
+            }
+        }
+    }
+
+    fn link_event(&mut self, connection: &mut Connection, event: LinkEvent) {
+        match event {
+            LinkEvent::Acked(Token::Event(seq), ack) => {
+                self.feed(connection, Input::Acked(seq, ack));
+            }
+            LinkEvent::Acked(Token::Control, _) => self.feed(connection, Input::ControlAcked),
+            LinkEvent::Message { topic, payload, retained } => {
+                self.message(connection, &topic, &payload, retained);
+            }
+            LinkEvent::Down(down, why) => {
+                self.feed(connection, Input::Down(down));
+                let end = End::Down { why, next_broker: false, prefer_first: false };
+                connection.end.get_or_insert(end);
+            }
+        }
+    }
+
+    fn message(&mut self, connection: &mut Connection, topic: &str, payload: &[u8], kept: bool) {
+        let address = &self.parts.config.address;
+        if topic == address.receipt() {
+            match serde_json::from_slice::<Receipt>(payload) {
+                // A kept receipt is an old one: it was never meant to be retained.
+                Ok(_) if kept => warn!("a retained receipt is not believed"),
+                Ok(receipt) => self.feed(connection, Input::Receipt(&receipt)),
+                Err(error) => warn!(%error, "a receipt cannot be read"),
+            }
+        } else if topic == address.district_state() {
+            match serde_json::from_slice::<DistrictState>(payload) {
+                Ok(state) => {
+                    if let Some(replay) = state.replay {
+                        self.feed(connection, Input::Replay(replay));
+                    }
+                    if let Some(period) = state.hb_s {
+                        let period = u64::from(period).clamp(*HEARTBEAT.start(), *HEARTBEAT.end());
+                        connection.heartbeat = Duration::from_secs(period);
+                        let latest = self.now().plus(connection.heartbeat);
+                        connection.next_heartbeat = connection.next_heartbeat.min(latest);
+                    }
+                    let online = state.online;
+                    self.parts.board.note(|view| view.uplink.host_online = Some(online));
+                }
+                Err(error) => warn!(%error, "the state of the control room cannot be read"),
+            }
+        } else {
+            debug!(topic, "a message of no meaning here");
+        }
+    }
+
+    /// Feeds the machine and does what it says, until it says nothing more.
+    fn feed(&mut self, connection: &mut Connection, input: Input<'_, Out, Control>) {
+        let now = self.now();
+        let mut actions = VecDeque::from(self.machine.handle(input, now));
+        while let Some(action) = actions.pop_front() {
+            match action {
+                Action::Read { lane, after, limit } => {
+                    match self.parts.journal.read(Some(lane), after, limit, READ_BYTES) {
+                        Ok(records) => {
+                            let records = records.into_iter().map(Out).collect();
+                            actions.extend(self.machine.handle(Input::Read(lane, records), now));
+                        }
+                        Err(error) => return connection.unreadable(&error),
+                    }
+                }
+                Action::Fetch { from, to } => {
+                    let limit = usize::try_from(to.0 - from.0 + 1).unwrap_or(usize::MAX);
+                    match self.parts.journal.range(from, to, limit) {
+                        Ok(records) => {
+                            let records = records.into_iter().map(Out).collect();
+                            let input = Input::Fetched { from, to, records };
+                            actions.extend(self.machine.handle(input, now));
+                        }
+                        Err(error) => return connection.unreadable(&error),
+                    }
+                }
+                Action::Publish { record, replayed } => publish(connection, &record, replayed),
+                Action::Control(control) => {
+                    if let Control::Door(door) = control {
+                        connection.queued.remove(&door);
+                        connection.shown[door] = self.parts.board.view().doors[door].version;
+                    }
+                    let message = announce::message(&self.parts, control);
+                    // A refusal means that the connection is over: its end comes as an event.
+                    let _ = connection.link.publish(Token::Control, message);
+                }
+                Action::Mark { host_upto, alarm, normal } => {
+                    let acked = Some(Cursors { alarm, normal });
+                    self.parts.journal.mark(Marks { host_upto: Some(host_upto), acked });
+                }
+                Action::Report(report) => self.report(report),
+                Action::Disconnect { why, next_broker } => {
+                    let why = why.to_owned();
+                    connection.end = Some(End::Down { why, next_broker, prefer_first: false });
+                }
+            }
+        }
+        let progress = self.machine.progress();
+        self.parts.board.note(|view| view.uplink.progress = progress);
+    }
+
+    /// Says that we stop, waits for what is in flight, and ends the session in order.
+    async fn goodbye(&mut self, mut connection: Connection) {
+        self.feed(&mut connection, Input::Control(Control::Status(GatewayState::Stopping)));
+        let until = self.now().plus(GRACE);
+        while connection.end.is_none() {
+            let left = until.since(self.now());
+            // What is late is paced and may take hours: it waits for the next start.
+            let in_flight = self.machine.progress().in_flight;
+            if left.is_zero() || (in_flight == 0 && self.machine.control_is_done()) {
+                break;
+            }
+            match tokio::time::timeout(left, connection.link.events.recv()).await {
+                Ok(Some(event)) => self.link_event(&mut connection, event),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        connection.link.disconnect();
+        let drained = async { while connection.link.events.recv().await.is_some() {} };
+        // Nothing more is expected; the broker's close is the sign that it has read us.
+        let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
+    }
+}
+
+fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
+    let record = &record.0;
+    let payload = if replayed { with_replayed(&record.payload) } else { record.payload.to_vec() };
+    let message = Message {
+        topic: connection.topics[usize::from(record.class as u8)].clone(),
+        payload,
+        retain: false,
+        properties: vec![
+            ("seq".to_owned(), record.seq.to_string()),
+            ("class".to_owned(), record.class.as_str().to_owned()),
+            ("schema".to_owned(), "1".to_owned()),
+        ],
+    };
+    // A refusal means that the connection is over: its end comes as an event.
+    let _ = connection.link.publish(Token::Event(record.seq), message);
+}
