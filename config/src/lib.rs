@@ -34,6 +34,7 @@ mod parse;
 mod reader;
 mod schema;
 mod secret;
+mod shown;
 mod spec;
 
 pub use config::{Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};

@@ -1,5 +1,6 @@
 //! From the text of a file to a [`Config`], or to everything that is wrong with it.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::de::DeTable;
@@ -8,8 +9,8 @@ use crate::assemble;
 use crate::config::Config;
 use crate::files::FileRef;
 use crate::finding::{ConfigErrors, Finding, Findings, Warnings};
-use crate::keys;
-use crate::reader::{Notes, Reader, is_secret};
+use crate::reader::{Notes, Reader};
+use crate::shown::{blotted, without_secrets};
 
 /// What one reading of a file gives, good or bad.
 pub(crate) struct Outcome<'t> {
@@ -36,7 +37,7 @@ impl Config {
 impl Outcome<'_> {
     /// The configuration with its warnings, or everything that is wrong.
     pub(crate) fn finish(self, name: &str) -> Result<Config, ConfigErrors> {
-        let text = blotted(self.notes.text, &self.notes.blots);
+        let text = blotted(self.notes.shown, &self.notes.blots);
         let gather = |list: Vec<Finding>| {
             let text = if list.is_empty() { String::new() } else { text.clone() };
             let mut findings = Findings { name: name.to_owned(), text, list };
@@ -56,14 +57,16 @@ impl Outcome<'_> {
 /// Reads a file's text.
 pub(crate) fn read(text: &str) -> Outcome<'_> {
     let (root, syntax) = DeTable::parse_recoverable(text);
-    let mut notes = Notes { text, errors: Vec::new(), warnings: Vec::new(), blots: Vec::new() };
+    let mut notes = Notes::new(text, without_secrets(text));
     let mut files = Vec::new();
     let config = assemble::config(&Reader::file(&root, &mut notes), &mut notes, &mut files);
     if !syntax.is_empty() {
         // What the parser made of a broken line is a guess, and a key may have gone down with it.
-        let broken: Vec<_> = syntax.iter().map(|e| line_of(text, &span(text, e))).collect();
+        let newlines: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
+        let line = |span: &Range<usize>| newlines.partition_point(|newline| *newline < span.start);
+        let broken: HashSet<_> = syntax.iter().map(|error| line(&span(text, error))).collect();
         let guess = |finding: &Finding| {
-            let line = finding.span.as_ref().map(|span| line_of(text, span));
+            let line = finding.span.as_ref().map(line);
             finding.absent || line.is_some_and(|line| broken.contains(&line))
         };
         notes.errors.retain(|finding| !guess(finding));
@@ -88,10 +91,6 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-fn line_of(text: &str, span: &Range<usize>) -> usize {
-    text[..floor(text, span.start)].matches('\n').count()
-}
-
 /// What to do about the parser's own words.
 fn syntax_hint(message: &str) -> Option<&'static str> {
     if message.contains("duplicate key") {
@@ -100,36 +99,5 @@ fn syntax_hint(message: &str) -> Option<&'static str> {
         Some("words and paths stand in quotes: \"…\"")
     } else {
         None
-    }
-}
-
-/// The text as it may be shown: secrets are stars of the same length, so every place stays.
-fn blotted(text: &str, blots: &[Range<usize>]) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for blot in blots {
-        blot_out(&mut bytes, blot.clone());
-    }
-    // A line that is not TOML has no values to go by; what follows a telling key is not shown.
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if let Some((key, _)) = line.split_once('=') {
-            let name = key.trim().trim_matches(['"', '\'']);
-            let name = name.rsplit('.').next().unwrap_or(name).trim();
-            let known = [keys::broker::PASSWORD_FILE.name, keys::broker::PASSWORD_CREDENTIAL.name];
-            if is_secret(key) && !known.contains(&name) {
-                blot_out(&mut bytes, at + key.len() + 1..at + line.len());
-            }
-        }
-        at += line.len();
-    }
-    // Whole characters were replaced, so this is text still.
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-fn blot_out(bytes: &mut [u8], range: Range<usize>) {
-    for byte in bytes.get_mut(range).unwrap_or_default() {
-        if !matches!(byte, b'\n' | b'\r') {
-            *byte = b'*';
-        }
     }
 }

@@ -9,6 +9,7 @@ use crate::finding::{Finding, count};
 use crate::hint::nearest;
 use crate::keys::FILE;
 use crate::kind::Kind;
+use crate::shown::{in_one_line, is_secret};
 use crate::spec::{Key, Presence, Table, Times, join};
 
 /// The longest piece of a file that is quoted in a sentence, in characters.
@@ -26,11 +27,17 @@ pub(crate) struct Notes<'t> {
     pub(crate) text: &'t str,
     pub(crate) errors: Vec<Finding>,
     pub(crate) warnings: Vec<Finding>,
-    /// What must never be shown.
+    /// The text without what looks like a secret, every place where it was.
+    pub(crate) shown: String,
+    /// What must not be shown either.
     pub(crate) blots: Vec<Range<usize>>,
 }
 
-impl Notes<'_> {
+impl<'t> Notes<'t> {
+    pub(crate) fn new(text: &'t str, shown: String) -> Self {
+        Self { text, shown, errors: Vec::new(), warnings: Vec::new(), blots: Vec::new() }
+    }
+
     pub(crate) fn error(&mut self, finding: Finding) {
         self.errors.push(finding);
     }
@@ -55,12 +62,7 @@ impl Notes<'_> {
             DeValue::Array(list) => return format!("a list of {}", count(list.len(), "value")),
             _ => {}
         }
-        let text = self.text.get(value.span()).unwrap_or_default();
-        let text = text.replace(char::is_control, " ");
-        match text.char_indices().nth(MAX_QUOTE) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        }
+        in_one_line(self.shown.get(value.span()).unwrap_or_default(), MAX_QUOTE)
     }
 }
 
@@ -107,7 +109,7 @@ impl<'d, 'i> Reader<'d, 'i> {
         notes: &mut Notes<'_>,
     ) {
         let place = self.place();
-        let shown: String = name.chars().take(MAX_QUOTE).flat_map(char::escape_debug).collect();
+        let shown = in_one_line(name, MAX_QUOTE);
         if is_secret(name) {
             notes.blot(value);
         }
@@ -162,7 +164,7 @@ impl<'d, 'i> Reader<'d, 'i> {
         };
         if key.kind.confidential() && !value.get_ref().as_str().is_some_and(|v| v.starts_with('/'))
         {
-            notes.blots.push(value.span());
+            notes.blot(value);
         }
         match key.kind.read(key.name, value.get_ref()) {
             Ok(checked) => Some(At { value: checked, span: value.span() }),
@@ -332,14 +334,6 @@ fn add(table: &Table, header: &str) -> String {
 fn default<K: Kind>(key: &Key<K>, text: &str, span: Range<usize>) -> Option<At<K::Out>> {
     let value = DeValue::parse(text).ok()?;
     Some(At { value: key.kind.read(key.name, value.get_ref()).ok()?, span })
-}
-
-/// Whether a key of this name is likely to hold a secret.
-pub(crate) fn is_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let words = ["password", "passphrase", "secret", "token", "credential"];
-    ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| lower.contains(part))
-        || nearest(name, words.into_iter()).is_some()
 }
 
 /// The table that a misplaced key belongs in.

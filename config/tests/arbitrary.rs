@@ -11,7 +11,7 @@ const COMMUNITY: &str = include_str!("../examples/community.toml");
 const COMMENTED: &str = include_str!("../gateway.toml");
 
 /// Pieces that mean something to TOML, or to us.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 27] = [
     "\n",
     "\"",
     "'''",
@@ -36,6 +36,9 @@ const PIECES: [&str; 24] = [
     "id = \"a\"\n",
     "\r",
     "nan",
+    "\u{1b}[31m",
+    "\u{202e}",
+    "\t",
 ];
 
 fn told(text: &str) {
@@ -51,6 +54,8 @@ fn told(text: &str) {
             assert!(errors.len() > 0);
             let plain = errors.to_string();
             assert!(plain.starts_with("error: "), "{plain}");
+            let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!plain.contains(obeyed), "a terminal would obey {plain:?}");
             assert!(errors.render(true).contains('\u{1b}'));
         }
     }
@@ -122,6 +127,28 @@ proptest! {
     // Each case reads ten files.
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
 
+    /// A password in the file, and anything else wrong around it.
+    #[test]
+    fn a_password_is_not_shown_whatever_else_is_wrong(
+        pieces in prop::collection::vec((any::<Index>(), prop::sample::select(&PIECES[..])), 1..4),
+        quote in prop::sample::select(&["\"", "'", "", "\"\"\""][..]),
+        key in prop::sample::select(&["password", "pasword", "PASSWORD", "tls.password"][..]),
+    ) {
+        let line = format!("{key} = {quote}hunter2{quote}");
+        let text = COMMUNITY.replace("password-file =", &format!("{line}\npassword-file ="));
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        for (place, piece) in pieces {
+            let at = place.index(lines.len());
+            if !lines[at].contains("hunter2") {
+                lines[at].push_str(piece);
+            }
+        }
+        let told = Config::parse(&lines.join("\n"), "any.toml").unwrap_err();
+        prop_assert!(!told.render(true).contains("hunter2"), "{}", told);
+        let debug = format!("{told:?}");
+        prop_assert!(!debug.contains("hunter2"));
+    }
+
     /// Each number of the file, replaced by any other.
     #[test]
     fn any_number_is_taken_within_its_bounds_or_refused(n in any::<i64>(), small in 0i64..5000) {
@@ -142,6 +169,13 @@ fn a_thousand_mistakes_are_counted_and_the_first_two_hundred_are_shown() {
     let told = errors.to_string();
     assert_eq!(told.matches("error: ").count(), 200);
     assert!(told.contains("… and 802 more"), "{}", &told[told.len() - 200..]);
+}
+
+#[test]
+fn thousands_of_mistakes_are_answered_at_once() {
+    for line in ["= 1\n", "a\n", "[[door]]\n", "[[broker]]\n[broker.tls]\n", "x = \"\n", "\n"] {
+        told(&line.repeat(256 * 1024 / line.len()));
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfi
             Finding::new(title, reserve.span)
                 .label("too large")
                 .also(max.span, "the whole")
-                .hint("the reserve holds the alarms of a full disk; 4 MiB are about 3,000 of them"),
+                .hint("the reserve only has to hold the alarms of a time with a full disk"),
         );
     }
     Some(JournalConfig { max_bytes: max.value, reserve_bytes: reserve.value, keep })

@@ -1,0 +1,165 @@
+//! What of a file may be shown: everything but secrets that were put where they do not belong.
+//!
+//! Mistakes are shown with the line they stand in, on terminals and in logs. A secret in that line
+//! becomes stars of the same length, so that every place in the text stays where it is. This works
+//! on plain text, before anything is understood: a line that is not TOML can hold a secret too.
+
+use std::ops::Range;
+
+use crate::hint::nearest;
+use crate::keys::broker::{PASSWORD_CREDENTIAL, PASSWORD_FILE};
+
+/// Whether a key of this name is likely to hold a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| lower.contains(part))
+        || nearest(name, std::iter::once("password")).is_some()
+}
+
+/// The text with stars for what looks like a secret, and nothing in it that a terminal obeys: what
+/// shows the lines takes care of all but the C1 controls (U+009B is ESC and `[` in one).
+pub(crate) fn without_secrets(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut until: Option<&str> = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let end = at + line.len();
+        if let Some(mark) = until {
+            // Within a string of several lines, or a private key.
+            until = if line.contains(mark) { None } else { until };
+            blot(&mut bytes, at..end);
+        } else if line.contains("-----BEGIN") && line.contains("PRIVATE KEY") {
+            until = (!line.contains("-----END")).then_some("-----END");
+            blot(&mut bytes, at..end);
+        } else {
+            if let Some(secret) = after_telling_key(line) {
+                blot(&mut bytes, at + secret..end);
+                until = ["\"\"\"", "'''"].into_iter().find(|mark| {
+                    // Opened, and not closed in the same line.
+                    line[secret..].matches(mark).count() % 2 == 1
+                });
+            }
+            if let Some(login) = login(line) {
+                blot(&mut bytes, at + login.start..at + login.end);
+            }
+        }
+        at = end;
+    }
+    for (place, control) in text.match_indices(|c| matches!(c, '\u{80}'..='\u{9f}')) {
+        bytes[place..place + control.len()].fill(b'?');
+    }
+    stars_are_text(bytes)
+}
+
+/// The text with stars for these places too.
+pub(crate) fn blotted(text: String, places: &[Range<usize>]) -> String {
+    let mut bytes = text.into_bytes();
+    for place in places {
+        blot(&mut bytes, place.clone());
+    }
+    stars_are_text(bytes)
+}
+
+/// Where the value begins of the first key in a line that is likely to be a secret.
+fn after_telling_key(line: &str) -> Option<usize> {
+    let mut from = 0;
+    for (equals, _) in line.match_indices('=') {
+        let key = &line[from..equals];
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        let name = key.trim_end_matches(|c| !word(c)).rsplit(|c| !word(c)).next();
+        from = equals + 1;
+        let Some(name) = name.filter(|name| is_secret(name)) else { continue };
+        // These name the place of a secret: a path is no secret.
+        let named = [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name].contains(&name);
+        let value = line[from..].trim_start();
+        if !(named && (value.starts_with("\"/") || value.starts_with("'/"))) {
+            return Some(from);
+        }
+    }
+    None
+}
+
+/// The `user:password` of an address like `mqtt://user:password@host`.
+fn login(line: &str) -> Option<Range<usize>> {
+    let start = line.find("://")? + "://".len();
+    let end = start + line[start..].rfind('@')?;
+    Some(start..end)
+}
+
+/// Stars for every byte, so that no place moves; lines stay lines.
+fn blot(bytes: &mut [u8], place: Range<usize>) {
+    for byte in bytes.get_mut(place).unwrap_or_default() {
+        if !matches!(byte, b'\n' | b'\r') {
+            *byte = b'*';
+        }
+    }
+}
+
+fn stars_are_text(bytes: Vec<u8>) -> String {
+    // Only whole characters are ever replaced; were it not so, nothing is the safe thing to show.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// A piece of a file as it may stand in a sentence: one line, and nothing that a terminal obeys.
+pub(crate) fn in_one_line(text: &str, max: usize) -> String {
+    let tame = |c: char| {
+        let turns = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match c {
+            '\n' | '\r' | '\t' => ' ',
+            _ if c.is_control() || turns => char::REPLACEMENT_CHARACTER,
+            _ => c,
+        }
+    };
+    let mut out: String = text.chars().take(max).map(tame).collect();
+    if text.chars().nth(max).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_stars_wherever_it_stands_and_everything_else_stays() {
+        for (line, shown) in [
+            ("password = \"hunter2\"", "password =**********"),
+            ("password = hunter2 # mine", "password =***************"),
+            ("  Passwort='hunter2'", "  Passwort=*********"),
+            ("pasword = \"hunter2\"", "pasword =**********"),
+            ("password-file = \"/etc/x\"", "password-file = \"/etc/x\""),
+            ("password-file = hunter2", "password-file =********"),
+            ("b = { password = \"x\" }", "b = { password =******"),
+            ("broker.password = \"门\"", "broker.password =******"),
+            ("host = \"mqtt://me:hunter2@h:1\"", "host = \"mqtt://**********@h:1\""),
+            ("id = \"lobby\"", "id = \"lobby\""),
+            ("# a = b", "# a = b"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+        }
+    }
+
+    #[test]
+    fn no_key_of_ours_is_taken_for_a_secret_but_the_two_that_name_one() {
+        fn visit(table: &crate::spec::Table, found: &mut Vec<&'static str>) {
+            found.extend(table.names().filter(|name| is_secret(name)));
+            table.tables.iter().for_each(|table| visit(table, found));
+        }
+        let mut found = Vec::new();
+        visit(&crate::keys::FILE, &mut found);
+        assert_eq!(found, [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name]);
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_stars_to_its_end() {
+        let text = "secret = \"\"\"\nhunter2\nhunter3\"\"\"\nid = 1\n";
+        assert_eq!(without_secrets(text), "secret =****\n*******\n**********\nid = 1\n");
+        let text =
+            "key = \"-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\"\nid = 1";
+        let shown = without_secrets(text);
+        assert!(!shown.contains("hunter") && shown.ends_with("\nid = 1"), "{shown}");
+        let open = without_secrets("secret = '''\nhunter2");
+        assert!(!open.contains("hunter"), "{open}");
+    }
+}
