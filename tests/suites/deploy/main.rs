@@ -1,6 +1,7 @@
 //! What is deployed: the recommended broker, its ACL, the unit's sandbox, the package.
 
 mod broker;
+mod package;
 mod unit;
 
 use std::path::{Path, PathBuf};
