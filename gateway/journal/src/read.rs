@@ -1,23 +1,24 @@
 //! Reading: rows to records, and the connections that readers share.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use gatehouse_core::event::{Class, Event, Lane};
+use gatehouse_core::event::{Class, Event, Lane, chain_hash};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, UtcMs};
 use rusqlite::{Connection, Row, ToSql};
 
 use crate::block::BLOCK;
 use crate::error::{Failure, ReadError};
-use crate::record::{Record, Session, expand};
+use crate::record::{Record, Session, expand, sum};
 use crate::schema::{self, number, signed};
 use crate::store::lane_term;
 
 /// The columns of a row, in the order of [`Rows::record`].
-const COLUMNS: &str = "e.seq, e.class, e.session, e.stored, e.utc_ms, e.prev, e.body";
+const COLUMNS: &str = "e.seq, e.class, e.session, e.stored, e.utc_ms, e.prev, e.sum, e.body";
 
 /// The most events that one call returns: answers are bounded, callers page on.
 const MOST: usize = 10_000;
@@ -25,11 +26,13 @@ const MOST: usize = 10_000;
 /// Connections kept open for the next reader: the uplink's, and one for the web page or a query.
 const KEPT_CONNECTIONS: usize = 2;
 
-/// A record with its link to the one before.
+/// A record with its links.
 #[derive(Clone, Debug)]
 pub(crate) struct Linked {
     pub record: Record,
     pub prev: [u8; 32],
+    /// Of its own canonical bytes.
+    pub hash: [u8; 32],
 }
 
 /// Turns rows into records; remembers the sessions that it met.
@@ -37,18 +40,11 @@ pub(crate) struct Linked {
 pub(crate) struct Rows {
     boot: String,
     sessions: HashMap<u64, Session>,
-    /// Whose events these are, when the table of sessions is damaged.
-    fallback: Option<Id>,
 }
 
 impl Rows {
     pub(crate) fn new(boot: String) -> Self {
         Self { boot, ..Self::default() }
-    }
-
-    /// For salvage: a session that cannot be read is taken to be this gateway's.
-    pub(crate) fn salvaging(boot: String, gateway: Id) -> Self {
-        Self { boot, fallback: Some(gateway), ..Self::default() }
     }
 
     /// Reads one row of [`COLUMNS`].
@@ -59,8 +55,12 @@ impl Rows {
             .ok_or_else(|| Failure::Corrupt(format!("event {seq} has class {class}")))?;
         let session = self.session(conn, number(row, 2)?)?;
         let prev: [u8; 32] = row.get(5)?;
-        let body = row.get_ref(6)?.as_str().map_err(|e| Failure::Corrupt(e.to_string()))?;
-        let payload = expand(&session.gateway, session.number, seq, &prev, body.as_bytes());
+        let body = row.get_ref(7)?.as_str().map_err(|e| Failure::Corrupt(e.to_string()))?;
+        let payload = expand(session, seq, &prev, body.as_bytes());
+        let hash = chain_hash(&payload);
+        if sum(&hash) != row.get::<_, i64>(6)? {
+            return Err(Failure::Corrupt(format!("event {seq} is not what was stored")));
+        }
         let record = Record {
             seq,
             class,
@@ -70,34 +70,18 @@ impl Rows {
             utc: UtcMs(row.get(4)?),
             payload,
         };
-        Ok(Linked { record, prev })
+        Ok(Linked { record, prev, hash })
     }
 
-    fn session(&mut self, conn: &Connection, n: u64) -> Result<Session, Failure> {
-        if let Some(session) = self.sessions.get(&n) {
-            return Ok(session.clone());
+    fn session(&mut self, conn: &Connection, n: u64) -> Result<&Session, Failure> {
+        match self.sessions.entry(n) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let (gateway, boot) = find_session(conn, n)?;
+                let this_boot = boot == self.boot;
+                Ok(place.insert(Session { number: n, gateway, boot, this_boot }))
+            }
         }
-        let session = match (Self::find_session(conn, n), &self.fallback) {
-            (Ok((gateway, boot)), _) => {
-                Session { number: n, gateway, this_boot: boot == self.boot }
-            }
-            (Err(_), Some(gateway)) => {
-                Session { number: n, gateway: gateway.clone(), this_boot: false }
-            }
-            (Err(error), None) => return Err(error),
-        };
-        self.sessions.insert(n, session.clone());
-        Ok(session)
-    }
-
-    fn find_session(conn: &Connection, n: u64) -> Result<(Id, String), Failure> {
-        let sql = "SELECT gateway, boot FROM session WHERE n = ?1";
-        let (gateway, boot): (String, String) = conn
-            .prepare_cached(sql)?
-            .query_row([signed(n)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let gateway =
-            gateway.parse().map_err(|_| Failure::Corrupt(format!("session {n} has no gateway")))?;
-        Ok((gateway, boot))
     }
 
     /// Runs a query for [`COLUMNS`] and reads up to `limit` rows and about `max_bytes`.
@@ -125,19 +109,20 @@ impl Rows {
         Ok(())
     }
 
-    /// Hands the rows at or before `upto` to `each`, newest first, until it says no. An error comes
-    /// after all rows that could be read before it.
+    /// Hands the rows at or before `upto` to `each`, newest first, until it says no; of a row that
+    /// is damaged in itself, the damage. An error says that a page could not be read; it comes
+    /// after all rows that were read before.
     pub(crate) fn descend(
         &mut self,
         conn: &Connection,
         upto: Seq,
-        mut each: impl FnMut(Linked) -> Result<bool, Failure>,
+        mut each: impl FnMut(Result<Linked, Failure>) -> bool,
     ) -> Result<(), Failure> {
         let sql = format!("SELECT {COLUMNS} FROM event e WHERE e.seq <= ?1 ORDER BY e.seq DESC");
         let mut statement = conn.prepare_cached(&sql)?;
         let mut rows = statement.query([signed(upto.0)])?;
         while let Some(row) = rows.next()? {
-            if !each(self.linked(conn, row)?)? {
+            if !each(self.linked(conn, row)) {
                 break;
             }
         }
@@ -249,6 +234,23 @@ impl Rows {
         drop(snapshot);
         Ok(found)
     }
+}
+
+/// Whose session this was, and in which boot. Every event needs it to be read, so it stands in two
+/// places: the table, and an index that holds all of it.
+pub(crate) fn find_session(conn: &Connection, n: u64) -> Result<(Id, String), Failure> {
+    let find = |sql: &str| -> Result<(Id, String), Failure> {
+        let (gateway, boot): (String, String) = conn
+            .prepare_cached(sql)?
+            .query_row([signed(n)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let gateway =
+            gateway.parse().map_err(|_| Failure::Corrupt(format!("session {n} has no gateway")))?;
+        Ok((gateway, boot))
+    };
+    find("SELECT gateway, boot FROM session NOT INDEXED WHERE n = ?1").or_else(|failure| {
+        find("SELECT gateway, boot FROM session INDEXED BY session_copy WHERE n = ?1")
+            .map_err(|_| failure)
+    })
 }
 
 fn count(limit: usize) -> i64 {

@@ -1,5 +1,7 @@
 //! Getting to a journal that can be written, whatever is found in the folder.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -14,8 +16,8 @@ use crate::block::Block;
 use crate::error::{Failure, OpenError};
 use crate::files::{self, MARK_BLOCK, Paths, Reserve, SeqMark};
 use crate::options::{Cursors, Options, Quarantine};
-use crate::read::{Linked, Rows};
-use crate::record::{Record, compact};
+use crate::read::{Linked, Rows, find_session};
+use crate::record::{Record, Session, compact};
 use crate::schema::{self, Found, Meta, number};
 use crate::store::{Row, Store, insert};
 
@@ -261,6 +263,7 @@ struct Salvage<'a> {
     /// `prev` of the event read last, taken over or not, and its number.
     successor: Option<(Seq, [u8; 32])>,
     holes: Vec<(Seq, Seq)>,
+    sessions: HashMap<u64, Session>,
 }
 
 impl<'a> Salvage<'a> {
@@ -275,6 +278,7 @@ impl<'a> Salvage<'a> {
             oldest: None,
             successor: None,
             holes: Vec::new(),
+            sessions: HashMap::new(),
         }
     }
 
@@ -320,46 +324,44 @@ impl<'a> Salvage<'a> {
         upto: Option<Seq>,
     ) -> Result<(), Failure> {
         for record in hot.iter().rev() {
-            self.take(record)?;
+            self.take(record, old)?;
         }
         let Some(old) = old else { return Ok(()) };
-        let gateway = self.options.gateway.clone();
-        let mut rows = Rows::salvaging(self.options.boot.clone(), gateway);
+        let mut rows = Rows::new(self.options.boot.clone());
         let mut at = Seq(self.oldest.map_or(u64::MAX, |seq| seq.0 - 1));
         let mut jump = 1;
         for _ in 0..SALVAGE_FAILURES {
             let mut reached = None;
             let mut ours: Option<Failure> = None;
-            let outcome = rows.descend(old, at, |linked| {
-                reached = Some(linked.record.seq);
-                let taken = self.consider(&linked);
-                let more = taken.is_ok() && self.in_time();
-                ours = taken.err();
-                Ok(more && self.holes.len() < SALVAGE_HOLES)
+            let outcome = rows.descend(old, at, |read| {
+                // A row that is damaged in itself leaves a hole.
+                if let Ok(linked) = read {
+                    reached = Some(linked.record.seq);
+                    ours = self.consider(&linked, old).err();
+                }
+                ours.is_none() && self.in_time() && self.holes.len() < SALVAGE_HOLES
             });
             if let Some(failure) = ours {
                 return Err(failure);
             }
-            if outcome.is_ok() {
+            if outcome.is_ok() || !self.in_time() {
                 return Ok(());
             }
             // A page that cannot be read: try below it, further below each time.
-            let stuck = match reached {
-                Some(seq) => {
+            let next = match (reached, upto) {
+                (Some(seq), _) => {
                     jump = 1;
-                    seq
+                    seq.0.checked_sub(1)
                 }
-                None if at.0 == u64::MAX => {
-                    let Some(upto) = upto else { return Ok(()) };
-                    Seq(upto.0 + 1)
+                (None, Some(upto)) if at.0 == u64::MAX => Some(upto.0),
+                (None, None) if at.0 == u64::MAX => None,
+                (None, _) => {
+                    jump = (jump * 2).min(LONGEST_JUMP);
+                    at.0.checked_sub(jump / 2)
                 }
-                None => at,
             };
-            if stuck.0 <= jump || !self.in_time() {
-                return Ok(());
-            }
-            at = Seq(stuck.0 - jump);
-            jump = (jump * 2).min(LONGEST_JUMP);
+            let Some(next) = next else { return Ok(()) };
+            at = Seq(next);
         }
         Ok(())
     }
@@ -369,18 +371,17 @@ impl<'a> Salvage<'a> {
     }
 
     /// Takes an event over if it is the one that its successor follows.
-    fn consider(&mut self, linked: &Linked) -> Result<(), Failure> {
+    fn consider(&mut self, linked: &Linked, old: &Connection) -> Result<(), Failure> {
         let seq = linked.record.seq;
-        let hash = chain_hash(&linked.record.payload);
         let linked_to = self.successor.filter(|(next, _)| *next == seq.next());
         self.successor = Some((seq, linked.prev));
-        if linked_to.is_some_and(|(_, prev)| prev != hash) {
+        if linked_to.is_some_and(|(_, prev)| prev != linked.hash) {
             return Ok(());
         }
-        self.take(&linked.record)
+        self.take(&linked.record, Some(old))
     }
 
-    fn take(&mut self, record: &Record) -> Result<(), Failure> {
+    fn take(&mut self, record: &Record, old: Option<&Connection>) -> Result<(), Failure> {
         let Ok(event) = serde_json::from_slice::<Event>(&record.payload) else { return Ok(()) };
         if event.seq != record.seq || event.draft.class != record.class {
             return Ok(());
@@ -388,9 +389,10 @@ impl<'a> Salvage<'a> {
         let Some(prev) = unhex(&event.prev) else { return Ok(()) };
         let source = &event.draft.source;
         let number = schema::source_number(self.conn, &source.kind, &source.id)?;
-        schema::write_session(self.conn, record.session, &event.gw, &event.draft.time.boot)?;
+        let session = self.session(record.session, old)?;
+        let hash = chain_hash(&record.payload);
         let mut body = Vec::new();
-        compact(&event.gw, record.session, record.seq, &prev, &record.payload, &mut body);
+        compact(session, record.seq, &prev, &record.payload, &mut body);
         insert(
             self.conn,
             &Row {
@@ -401,6 +403,7 @@ impl<'a> Salvage<'a> {
                 stored: record.stored,
                 utc_ms: record.utc.0,
                 prev: &prev,
+                hash: &hash,
                 body: &body,
             },
         )?;
@@ -410,13 +413,28 @@ impl<'a> Salvage<'a> {
             self.holes.push((record.seq.next(), Seq(later.0 - 1)));
         }
         self.oldest = Some(record.seq);
-        self.newest.get_or_insert_with(|| (record.seq, chain_hash(&record.payload)));
+        self.newest.get_or_insert_with(|| (record.seq, hash));
         self.successor = Some((record.seq, prev));
         self.salvaged += 1;
         if self.salvaged.is_multiple_of(SALVAGE_STEP) {
             self.conn.execute_batch("COMMIT; PRAGMA wal_checkpoint(PASSIVE); BEGIN IMMEDIATE")?;
         }
         Ok(())
+    }
+
+    /// The session of an event that is taken over: as the old file knows it, or, for one that only
+    /// memory has, as this process does.
+    fn session(&mut self, number: u64, old: Option<&Connection>) -> Result<&Session, Failure> {
+        match self.sessions.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let ours = || (self.options.gateway.clone(), self.options.boot.clone());
+                let found = old.and_then(|old| find_session(old, number).ok());
+                let (gateway, boot) = found.unwrap_or_else(ours);
+                schema::write_session(self.conn, number, &gateway, &boot)?;
+                Ok(place.insert(Session { number, gateway, boot, this_boot: false }))
+            }
+        }
     }
 
     /// What is in the file after a transaction of salvage was taken back.

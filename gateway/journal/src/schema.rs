@@ -29,6 +29,7 @@ CREATE TABLE session (
   gateway TEXT NOT NULL,
   boot TEXT NOT NULL
 ) STRICT;
+CREATE INDEX session_copy ON session (n, gateway, boot);
 CREATE TABLE source (
   n INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,
@@ -43,6 +44,7 @@ CREATE TABLE event (
   stored INTEGER NOT NULL,
   utc_ms INTEGER NOT NULL,
   prev BLOB NOT NULL,
+  sum INTEGER NOT NULL,
   body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_source ON event (source);
@@ -109,9 +111,9 @@ pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
     // Every statement that the journal uses must compile against this schema.
     for sql in [
         "SELECT session, host_upto, acked_alarm, acked_normal FROM meta",
-        "SELECT n, gateway, boot FROM session",
+        "SELECT gateway, boot FROM session INDEXED BY session_copy WHERE n = 0",
         "SELECT n FROM source WHERE kind = '' AND id = ''",
-        "SELECT seq, class, source, session, stored, utc_ms, prev, body FROM event \
+        "SELECT seq, class, source, session, stored, utc_ms, prev, sum, body FROM event \
          INDEXED BY event_alarm WHERE class < 3 AND seq > 0",
         "SELECT seq FROM event INDEXED BY event_source WHERE source = 0",
         "SELECT n, events, alarms, classes, utc_min, utc_max FROM block",

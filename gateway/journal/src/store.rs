@@ -18,7 +18,7 @@ use crate::files::{MARK_BLOCK, Paths, SeqMark};
 use crate::opens::Opens;
 use crate::options::{Cursors, Options};
 use crate::own::Author;
-use crate::record::{Record, compact};
+use crate::record::{Record, Session, compact, sum};
 use crate::schema::{self, Meta, signed};
 
 /// Marks that have moved are written with a commit at most this often: one page of the WAL for
@@ -53,7 +53,7 @@ pub(crate) struct Store {
     /// What `meta` holds.
     written: Meta,
     marks_written: Mono,
-    session: u64,
+    session: Session,
     opens: Opens,
     sources: HashMap<Id, Vec<(Cow<'static, str>, i64)>>,
     wal_pages: Arc<AtomicUsize>,
@@ -92,7 +92,12 @@ impl Store {
             payload_bytes: 0,
             written: Meta::default(),
             marks_written: Mono::default(),
-            session: mark.session,
+            session: Session {
+                number: mark.session,
+                gateway: options.gateway.clone(),
+                boot: options.boot.clone(),
+                this_boot: true,
+            },
             opens: Opens::default(),
             sources: HashMap::new(),
             wal_pages,
@@ -115,7 +120,7 @@ impl Store {
     }
 
     pub(crate) const fn session(&self) -> u64 {
-        self.session
+        self.session.number
     }
 
     /// The durable marks and session.
@@ -125,7 +130,7 @@ impl Store {
 
     /// Makes this start's session durable.
     pub(crate) fn begin_session(&mut self) -> Result<(), Failure> {
-        let session = self.session;
+        let session = self.session.number;
         self.transaction(|store| {
             let meta = Meta { session, ..store.written };
             schema::write_meta(&store.conn, &meta)?;
@@ -232,7 +237,8 @@ impl Store {
             draft.opens = self.opens.newest(&self.conn, source, kind)?;
         }
         let gateway = self.author.gateway.clone();
-        let stamp = Stamp { gateway: &gateway, session: self.session, seq, prev: self.tail.hash };
+        let stamp =
+            Stamp { gateway: &gateway, session: self.session.number, seq, prev: self.tail.hash };
         let canonical = match event::render(&stamp, draft) {
             Ok(canonical) => canonical,
             Err(error) => {
@@ -255,17 +261,19 @@ impl Store {
                 }
             }
         };
-        compact(&gateway, self.session, seq, &stamp.prev, &canonical, &mut self.body);
+        let hash = event::chain_hash(&canonical);
+        compact(&self.session, seq, &stamp.prev, &canonical, &mut self.body);
         insert(
             &self.conn,
             &Row {
                 seq,
                 class: draft.class,
                 source,
-                session: self.session,
+                session: self.session.number,
                 stored: now.mono,
                 utc_ms: draft.time.utc.0,
                 prev: &stamp.prev,
+                hash: &hash,
                 body: &self.body,
             },
         )?;
@@ -275,12 +283,12 @@ impl Store {
         }
         self.tail.head = seq;
         *self.tail.heads.of_mut(draft.class.lane()) = seq;
-        self.tail.hash = event::chain_hash(&canonical);
+        self.tail.hash = hash;
         self.payload_bytes += canonical.len() as u64;
         Ok(Record {
             seq,
             class: draft.class,
-            session: self.session,
+            session: self.session.number,
             stored: now.mono,
             this_boot: true,
             utc: draft.time.utc,
@@ -382,11 +390,12 @@ pub(crate) struct Row<'a> {
     pub stored: Mono,
     pub utc_ms: i64,
     pub prev: &'a [u8; 32],
+    pub hash: &'a [u8; 32],
     pub body: &'a [u8],
 }
 
 pub(crate) fn insert(conn: &Connection, row: &Row<'_>) -> Result<(), Failure> {
-    let sql = "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     conn.prepare_cached(sql)?.execute((
         signed(row.seq.0),
         row.class as u8,
@@ -395,6 +404,7 @@ pub(crate) fn insert(conn: &Connection, row: &Row<'_>) -> Result<(), Failure> {
         signed(row.stored.0),
         row.utc_ms,
         row.prev.as_slice(),
+        sum(row.hash),
         // JSON is UTF-8 by construction; binding it as bytes saves checking it again.
         ToSqlOutput::Borrowed(ValueRef::Text(row.body)),
     ))?;

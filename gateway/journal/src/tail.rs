@@ -1,6 +1,6 @@
 //! Reading the end of a journal, and deciding whether it is believed.
 
-use gatehouse_core::event::{Event, chain_hash};
+use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -33,14 +33,13 @@ pub(crate) fn load(conn: &Connection) -> Result<Tail, Failure> {
     for pair in newest.windows(2) {
         let (later, earlier) = (&pair[0], &pair[1]);
         let linked = earlier.record.seq.next() == later.record.seq;
-        if linked && chain_hash(&earlier.record.payload) != later.prev {
+        if linked && earlier.hash != later.prev {
             return Err(Failure::Corrupt(format!(
                 "event {} is not the one that event {} follows",
                 earlier.record.seq, later.record.seq
             )));
         }
     }
-    let head = &head.record;
     let newest_of = |sql: &str| -> Result<Seq, Failure> {
         Ok(Seq(conn.query_row(sql, [], |row| number(row, 0)).optional()?.unwrap_or(0)))
     };
@@ -48,9 +47,9 @@ pub(crate) fn load(conn: &Connection) -> Result<Tail, Failure> {
         "SELECT seq FROM event INDEXED BY event_alarm WHERE class < 3 ORDER BY seq DESC LIMIT 1";
     let normal = "SELECT seq FROM event WHERE class >= 3 ORDER BY seq DESC LIMIT 1";
     Ok(Tail {
-        head: head.seq,
+        head: head.record.seq,
         heads: Cursors { alarm: newest_of(alarm)?, normal: newest_of(normal)? },
-        hash: chain_hash(&head.payload),
-        block: Block::summarise(conn, Block::of(head.seq))?,
+        hash: head.hash,
+        block: Block::summarise(conn, Block::of(head.record.seq))?,
     })
 }

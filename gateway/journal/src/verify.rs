@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gatehouse_core::event::{Event, GENESIS, chain_hash};
+use gatehouse_core::event::{Event, GENESIS};
 use gatehouse_core::id::Seq;
 
 use crate::error::ReadError;
@@ -72,7 +72,7 @@ pub(crate) fn verify_with(reader: &Reader, from: Seq) -> Result<Verified, ReadEr
             let seq = linked.record.seq;
             found.events += 1;
             found.head = seq;
-            before = Some((seq, chain_hash(&linked.record.payload)));
+            before = Some((seq, linked.hash));
         }
     }
 }
