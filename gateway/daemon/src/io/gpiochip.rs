@@ -18,6 +18,8 @@
 //!   by older ones within [`PRESENCE`]. It is looked for again after 100 ms, then ever less
 //!   often up to [`RETRY_CAP`], for ever.
 
+mod lines;
+
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -25,19 +27,17 @@ use std::time::Duration;
 
 use embedded_hal::digital::PinState;
 use gatehouse_config::Bias;
-use gatehouse_drivers::Edge;
 use gpiocdev::Request;
 use gpiocdev::chip::Chip;
-use gpiocdev::line::{EdgeDetection, EdgeEvent, EdgeKind, EventClock, Value, Values};
+use gpiocdev::line::{EdgeDetection, EventClock, Value, Values};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::lines::{Drained, Lines};
 use super::Signal;
 use super::find::{OpenError, open_chip};
-use super::sequence::{LineSequence, RequestSequence};
 use super::stamp::LineClock;
 
 /// `GPIO_V2_LINES_MAX`.
@@ -49,12 +49,6 @@ const MAX_KERNEL_QUEUE: u32 = 1024;
 /// How deep the kernel's queue should be for each line: a bouncing contact makes some 20 edges, a
 /// chattering relay 100 in a second, and the reader may be away for that long.
 const QUEUE_PER_LINE: u32 = 256;
-
-/// How many edges one system call reads.
-const EDGES_PER_READ: usize = 64;
-
-/// How many system calls one turn makes: together the whole queue of the kernel.
-const READS_PER_TURN: usize = 16;
 
 /// How often the chip is asked whether it is still there (one cheap system call, no bus traffic).
 pub const PRESENCE: Duration = Duration::from_secs(2);
@@ -213,32 +207,6 @@ struct Open {
     verdict: Option<Instant>,
 }
 
-/// What is known of the lines, kept apart from the file that it is read from.
-#[derive(Debug)]
-struct Lines {
-    watched: Vec<Watched>,
-    request: RequestSequence,
-    /// Something is missing or was lost, the levels must be compared.
-    doubtful: bool,
-    buffer: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Watched {
-    offset: u32,
-    /// After the last edge, or as read.
-    level: PinState,
-    sequence: LineSequence,
-    /// Differed from the wire at the last comparison, and no edge has come since.
-    suspect: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drained {
-    All,
-    More,
-}
-
 impl Open {
     fn new(config: &ChipConfig, known: Option<&str>) -> Result<(Self, String), OpenError> {
         let (chip, info) = open_chip(&config.chip, known)?;
@@ -250,18 +218,7 @@ impl Open {
         fcntl_setfl(&request, flags | OFlags::NONBLOCK).map_err(|errno| io(errno.into()))?;
         let levels = levels(&request, config.lines.iter().map(|&(offset, _)| offset))
             .map_err(|source| OpenError::Chip { path: path.clone(), source })?;
-        let watch = |(offset, level)| Watched {
-            offset,
-            level,
-            sequence: LineSequence::default(),
-            suspect: false,
-        };
-        let lines = Lines {
-            watched: levels.into_iter().map(watch).collect(),
-            request: RequestSequence::default(),
-            doubtful: false,
-            buffer: vec![0; EDGES_PER_READ * request.edge_event_size()],
-        };
+        let lines = Lines::new(levels, request.edge_event_size());
         // gpiocdev's own `AsyncRequest` calls the same; it cannot be used beside reads of our own,
         // it spins when it is woken and finds the queue empty.
         #[expect(
@@ -325,97 +282,6 @@ impl Open {
         self.lines.compare(&wire, at_ns, signals);
         Ok(())
     }
-}
-
-impl Lines {
-    /// Takes what the kernel has queued.
-    fn drain(&mut self, request: &Request, signals: &mut Vec<Signal>) -> Result<Drained, LostChip> {
-        for _ in 0..READS_PER_TURN {
-            let read = match rustix::io::read(request, &mut self.buffer) {
-                Ok(read) => read,
-                Err(Errno::AGAIN) => return Ok(Drained::All),
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(LostChip::Edges(errno.into())),
-            };
-            let mut words = [0; MAX_EVENT_WORDS];
-            for event in self.buffer[..read].chunks_exact(request.edge_event_size()) {
-                let mut filled = 0;
-                for (word, bytes) in words.iter_mut().zip(event.as_chunks().0) {
-                    *word = u64::from_ne_bytes(*bytes);
-                    filled += 1;
-                }
-                let event = request.edge_event_from_slice(&words[..filled])?;
-                take(&mut self.watched, &mut self.request, &mut self.doubtful, &event, signals);
-            }
-            if read < self.buffer.len() {
-                return Ok(Drained::All);
-            }
-        }
-        Ok(Drained::More)
-    }
-
-    fn compare(
-        &mut self,
-        wire: &[(u32, PinState)],
-        verdict_ns: Option<u64>,
-        signals: &mut Vec<Signal>,
-    ) {
-        if verdict_ns.is_some() {
-            let lost = self.request.give_up();
-            if lost > 0 {
-                signals.push(Signal::Lost { line: None, count: lost, why: "the queue overflowed" });
-            }
-        }
-        for (line, (watched, &(_, level))) in self.watched.iter_mut().zip(wire).enumerate() {
-            let differs = watched.level != level;
-            if let Some(at_ns) = verdict_ns.filter(|_| differs && watched.suspect) {
-                watched.level = level;
-                watched.suspect = false;
-                let why = "the line changed without an edge";
-                signals.push(Signal::Lost { line: Some(line), count: 1, why });
-                let edge = Edge { level, at_ns, line_seqno: None, lost_before: 1 };
-                signals.push(Signal::Edge { line, edge });
-                continue;
-            }
-            // A difference that is new at the verdict needs a comparison and a verdict of its own.
-            self.doubtful |= differs && verdict_ns.is_some();
-            watched.suspect = differs;
-        }
-        self.doubtful |= self.request.missing() > 0 && verdict_ns.is_some();
-    }
-}
-
-/// One edge event of uAPI v2 is 48 bytes.
-const MAX_EVENT_WORDS: usize = 8;
-
-fn take(
-    lines: &mut [Watched],
-    request: &mut RequestSequence,
-    doubtful: &mut bool,
-    event: &EdgeEvent,
-    signals: &mut Vec<Signal>,
-) {
-    // The kernel tells only of lines that were asked for.
-    let Some(line) = lines.iter().position(|watched| watched.offset == event.offset) else {
-        return;
-    };
-    let watched = &mut lines[line];
-    let lost_before = watched.sequence.take(event.line_seqno);
-    request.take(event.seqno, lost_before);
-    if lost_before > 0 {
-        let why = "the queue overflowed";
-        signals.push(Signal::Lost { line: Some(line), count: lost_before, why });
-    }
-    *doubtful |= lost_before > 0 || request.missing() > 0;
-    let level = match event.kind {
-        EdgeKind::Rising => PinState::High,
-        EdgeKind::Falling => PinState::Low,
-    };
-    watched.level = level;
-    watched.suspect = false;
-    let line_seqno = Some(event.line_seqno);
-    let edge = Edge { level, at_ns: event.timestamp_ns, line_seqno, lost_before };
-    signals.push(Signal::Edge { line, edge });
 }
 
 /// Takes the lines: one request for all of them.
@@ -487,109 +353,8 @@ fn levels(
 
 #[cfg(test)]
 mod tests {
-    use embedded_hal::digital::PinState::{High, Low};
-
     use super::super::stamp::KernelClock;
     use super::*;
-
-    fn lines() -> Lines {
-        let watch = |offset| Watched {
-            offset,
-            level: Low,
-            sequence: LineSequence::default(),
-            suspect: false,
-        };
-        Lines {
-            watched: [3, 17].map(watch).to_vec(),
-            request: RequestSequence::default(),
-            doubtful: false,
-            buffer: Vec::new(),
-        }
-    }
-
-    /// An edge as the kernel tells it; rising if its number is odd.
-    fn event(offset: u32, seqno: u32, line_seqno: u32) -> EdgeEvent {
-        let kind = if line_seqno % 2 == 1 { EdgeKind::Rising } else { EdgeKind::Falling };
-        EdgeEvent { timestamp_ns: u64::from(seqno) * 10, kind, offset, seqno, line_seqno }
-    }
-
-    fn tell(lines: &mut Lines, event: &EdgeEvent) -> Vec<Signal> {
-        let mut signals = Vec::new();
-        let Lines { watched, request, doubtful, .. } = lines;
-        take(watched, request, doubtful, event, &mut signals);
-        signals
-    }
-
-    fn edge(line: usize, level: PinState, seqno: u32, line_seqno: u32, lost_before: u32) -> Signal {
-        let at_ns = u64::from(seqno) * 10;
-        Signal::Edge {
-            line,
-            edge: Edge { level, at_ns, line_seqno: Some(line_seqno), lost_before },
-        }
-    }
-
-    #[test]
-    fn an_edge_keeps_the_time_and_the_number_of_the_kernel() {
-        let mut lines = lines();
-        assert_eq!(tell(&mut lines, &event(17, 1, 1)), [edge(1, High, 1, 1, 0)]);
-        assert_eq!(tell(&mut lines, &event(3, 2, 1)), [edge(0, High, 2, 1, 0)]);
-        assert_eq!(tell(&mut lines, &event(17, 3, 2)), [edge(1, Low, 3, 2, 0)]);
-        assert!(!lines.doubtful);
-        assert_eq!(tell(&mut lines, &event(4, 4, 1)), [], "a line nobody asked for");
-    }
-
-    #[test]
-    fn a_gap_is_told_before_the_edge_that_shows_it() {
-        let mut lines = lines();
-        tell(&mut lines, &event(3, 1, 1));
-        let why = "the queue overflowed";
-        let expected = [Signal::Lost { line: Some(0), count: 3, why }, edge(0, High, 5, 5, 3)];
-        assert_eq!(tell(&mut lines, &event(3, 5, 5)), expected);
-        assert!(lines.doubtful, "the levels are to be compared");
-    }
-
-    #[test]
-    fn edges_that_vanished_with_their_line_are_told_at_the_verdict() {
-        let mut lines = lines();
-        tell(&mut lines, &event(3, 3, 1));
-        assert!(lines.doubtful, "edges 1 and 2 are missing");
-        let mut signals = Vec::new();
-        lines.compare(&[(3, High), (17, High)], None, &mut signals);
-        assert_eq!(signals, [], "they may still be on their way");
-        lines.compare(&[(3, High), (17, High)], Some(99), &mut signals);
-        let healed = Edge { level: High, at_ns: 99, line_seqno: None, lost_before: 1 };
-        assert_eq!(
-            signals,
-            [
-                Signal::Lost { line: None, count: 2, why: "the queue overflowed" },
-                Signal::Lost { line: Some(1), count: 1, why: "the line changed without an edge" },
-                Signal::Edge { line: 1, edge: healed },
-            ]
-        );
-    }
-
-    #[test]
-    fn a_difference_that_an_edge_explains_is_no_loss() {
-        let mut lines = lines();
-        let mut signals = Vec::new();
-        lines.compare(&[(3, High), (17, Low)], None, &mut signals);
-        assert_eq!(tell(&mut lines, &event(3, 1, 1)), [edge(0, High, 1, 1, 0)]);
-        lines.compare(&[(3, High), (17, Low)], Some(99), &mut signals);
-        assert_eq!(signals, []);
-        assert!(!lines.doubtful);
-    }
-
-    #[test]
-    fn a_difference_seen_first_at_the_verdict_gets_a_verdict_of_its_own() {
-        let mut lines = lines();
-        let mut signals = Vec::new();
-        lines.compare(&[(3, Low), (17, Low)], None, &mut signals);
-        lines.compare(&[(3, High), (17, Low)], Some(50), &mut signals);
-        assert_eq!(signals, []);
-        assert!(lines.doubtful);
-        lines.compare(&[(3, High), (17, Low)], Some(99), &mut signals);
-        assert_eq!(signals.len(), 2);
-    }
 
     #[test]
     fn the_kernel_is_asked_for_no_more_than_it_gives() {

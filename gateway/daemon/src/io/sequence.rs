@@ -37,14 +37,17 @@ pub(super) struct RequestSequence {
 }
 
 impl RequestSequence {
-    /// Takes the next edge, with what its line has shown as lost.
-    pub(super) fn take(&mut self, seqno: u32, lost_on_line: u32) {
+    /// Takes the next edge, with what its line has shown as lost. Returns how many of these were not
+    /// given up before.
+    pub(super) fn take(&mut self, seqno: u32, lost_on_line: u32) -> u32 {
         if seqno.wrapping_sub(self.highest) <= u32::MAX / 2 {
             self.highest = seqno;
         }
         let known_before = lost_on_line.min(self.given_up);
         self.given_up -= known_before;
-        self.explained = self.explained.wrapping_add(1).wrapping_add(lost_on_line - known_before);
+        let news = lost_on_line - known_before;
+        self.explained = self.explained.wrapping_add(1).wrapping_add(news);
+        news
     }
 
     /// How many edges are not explained: lost, or still on their way.
@@ -117,14 +120,14 @@ mod tests {
     fn edges_pushed_out_by_another_line_are_noticed_and_counted_once() {
         let mut kernel = Kernel { queue: VecDeque::new(), lines: [0; 2], all: 0 };
         let (mut lines, mut request) = ([LineSequence::default(); 2], RequestSequence::default());
-        let mut lost_on_line = [0; 2];
+        let (mut lost_on_line, mut news) = ([0; 2], 0);
         let mut read = |kernel: &mut Kernel, request: &mut RequestSequence| {
             for (line, seqno, line_seqno) in kernel.queue.drain(..) {
                 let lost = lines[line].take(line_seqno);
                 lost_on_line[line] += lost;
-                request.take(seqno, lost);
+                news += request.take(seqno, lost);
             }
-            lost_on_line
+            (lost_on_line, news)
         };
         // Both edges of line 1 are pushed out by line 0, and one of line 0 itself.
         kernel.edge(1);
@@ -132,13 +135,13 @@ mod tests {
         for _ in 0..5 {
             kernel.edge(0);
         }
-        assert_eq!(read(&mut kernel, &mut request), [1, 0]);
+        assert_eq!(read(&mut kernel, &mut request), ([1, 0], 1));
         assert_eq!(request.missing(), 2, "nothing of line 1 came at all");
         assert_eq!(request.give_up(), 2);
         assert_eq!(request.missing(), 0);
         // Line 1 speaks again and shows its gap, which is known already.
         kernel.edge(1);
-        assert_eq!(read(&mut kernel, &mut request), [1, 2]);
+        assert_eq!(read(&mut kernel, &mut request), ([1, 2], 1), "no news");
         assert_eq!(request.missing(), 0);
         kernel.edge(0);
         read(&mut kernel, &mut request);
