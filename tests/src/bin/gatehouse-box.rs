@@ -52,12 +52,19 @@ fn run(scenario: &Scenario) -> anyhow::Result<()> {
     let result = runtime.block_on(scenario::run(scenario, folder.path().to_owned(), programs));
     match result {
         Ok(line) => {
+            if std::env::var_os("GATEHOUSE_KEEP").is_some() {
+                keep(folder);
+            }
             println!("{line}");
             Ok(())
         }
         Err(error) => {
-            eprintln!("gatehouse-box: logs and flash are kept in {}", folder.keep().display());
+            keep(folder);
             Err(error)
         }
     }
+}
+
+fn keep(folder: tempfile::TempDir) {
+    eprintln!("gatehouse-box: logs and flash are kept in {}", folder.keep().display());
 }

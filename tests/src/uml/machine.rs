@@ -147,12 +147,12 @@ impl Booted {
 
     /// An orderly power-off. Programs must have ended.
     pub async fn off(mut self) -> anyhow::Result<()> {
-        // The kernel may be gone before its last answer is through.
-        match self.order(Order::Off).await {
-            Err(error) if self.child.try_wait()?.is_none() => return Err(error),
-            Ok(_) | Err(_) => {}
+        // The kernel may be gone before its last answer is through; a refusal is one all the same.
+        let answer = self.order(Order::Off).await;
+        match tokio::time::timeout(wait::SOON, self.gone()).await {
+            Ok(gone) => gone,
+            Err(_) => bail!("the box does not power off: {answer:?}"),
         }
-        self.gone().await
     }
 
     async fn answer(&mut self, limit: Duration) -> anyhow::Result<Answer> {

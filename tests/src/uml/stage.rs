@@ -134,17 +134,20 @@ impl Stage {
         started.map(drop).with_context(|| self.daemon_log())
     }
 
-    /// Starts the witness: whatever the journal says is stored goes to a file that outlives the
-    /// power. Each boot has a file of its own, since a cut may tear the last line.
-    pub async fn start_witness(&self, booted: &mut Booted, boot: u32) -> anyhow::Result<()> {
+    /// Starts the witness: whatever the journal says is stored after event `after` goes to a file
+    /// that outlives the power. Each boot has a file of its own, since a cut may tear the last line.
+    /// The daemon must be ready: the witness asks it when there is something new.
+    pub async fn start_witness(
+        &self,
+        booted: &mut Booted,
+        boot: u32,
+        after: u64,
+    ) -> anyhow::Result<()> {
         let config = self.machine.file("gateway.toml");
-        let argv = self.gatehouse(&[
-            "events",
-            "--follow",
-            "--json",
-            "--config",
-            &config.to_string_lossy(),
-        ]);
+        let after = after.to_string();
+        let config = config.to_string_lossy();
+        let argv = self
+            .gatehouse(&["events", "--follow", "--json", "--after", &after, "--config", &config]);
         let name = format!("witness-{boot}");
         booted.order(Order::Start { name, argv, ready_ms: None }).await.map(drop)
     }

@@ -72,12 +72,12 @@ impl Wiring {
         Ok(())
     }
 
-    /// Drives a pattern; each edge waits for its time.
+    /// Drives a pattern; each edge comes so long after the one before it, or later.
+    ///
+    /// Never sooner, also when this was late: a tick must be in between, or edges merge.
     pub(super) fn play(&mut self, edges: &[Edge]) -> anyhow::Result<()> {
-        let mut due = crate::wait::monotonic_ns();
         for edge in edges {
-            due += edge.after_us * 1_000;
-            super::agent::sleep_until(due);
+            super::agent::sleep_until(crate::wait::monotonic_ns() + edge.after_us * 1_000);
             self.drive(edge.line, edge.high)?;
         }
         Ok(())

@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use super::ledger::{self, Book, Verdict};
 use super::machine::Booted;
-use super::stage::{self, Programs, Stage};
+use super::stage::{Programs, Stage};
+use crate::wait;
 
 /// How long the district may take to receive what is stored, with everything running.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -76,7 +77,7 @@ pub async fn run(
 /// Waits until the district has everything, and compares its book with the journal's and with what
 /// `witnessed` says was stored. The daemon must run, and nothing may drive edges any more.
 async fn settle(stage: &Stage, booted: &mut Booted, witnessed: Book) -> anyhow::Result<Verdict> {
-    let text = stage.ask(booted, &["events", "--json"]).await?;
+    let text = stage.ask(booted, &["events", "--all", "--json"]).await?;
     let mut stored = witnessed;
     let conflicts = ledger::enter(&mut stored, &text, false)?;
     let head = *stored.last_key_value().context("the journal is empty")?.0;
@@ -89,17 +90,14 @@ async fn settle(stage: &Stage, booted: &mut Booted, witnessed: Book) -> anyhow::
     Ok(verdict)
 }
 
-/// Waits for a heartbeat in which the box knows that the district has everything up to `head`.
-async fn wait_receipts(stage: &Stage, head: u64) -> anyhow::Result<()> {
-    let topic = format!("{}/hb", stage::PREFIX);
-    let what = format!("a heartbeat that knows of receipts up to {head}");
-    stage
-        .seen()
-        .wait_for(&what, DRAIN, |messages| {
-            let newest = messages.iter().rev().find(|m| m.publish.topic == topic)?;
-            let beat: Value = serde_json::from_slice(&newest.publish.payload).ok()?;
-            (beat["host_upto"].as_u64()? >= head).then_some(())
-        })
-        .await
-        .with_context(|| stage.daemon_log())
+/// Waits until the box itself knows that the district has everything up to `head`.
+async fn wait_receipts(stage: &Stage, booted: &mut Booted, head: u64) -> anyhow::Result<()> {
+    let what = format!("the box to know of receipts up to {head}");
+    wait::until(&what, DRAIN, async || {
+        let status = stage.ask(booted, &["status", "--json"]).await?;
+        let status: Value = serde_json::from_str(&status).context("read the box's status")?;
+        Ok((status["host_upto"].as_u64() >= Some(head)).then_some(()))
+    })
+    .await
+    .with_context(|| stage.daemon_log())
 }

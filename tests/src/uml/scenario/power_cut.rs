@@ -1,29 +1,35 @@
 //! The power fails at random moments while events flow, again and again.
 //!
-//! What the box had told anybody to be stored is in the witness files, which lie on the host. After
-//! the last cut the box is booted once more and left alone until the district has received
-//! everything; then the books must agree.
+//! What the box had told anybody to be stored is known outside of it: from the witness files, which
+//! lie on the host, and from what has crossed the broker. After the last cut the box is booted once
+//! more and left alone until the district has received everything; then the books must agree.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use gatehouse_core::event::{Class, Event, canonical};
 use serde_json::{Value, json};
 
 use super::settle;
 use crate::uml::agent::Random;
 use crate::uml::ledger::{self, Book};
 use crate::uml::order::{Noise, Order};
-use crate::uml::stage::{Options, Programs, Stage};
+use crate::uml::stage::{Options, PREFIX, Programs, Stage};
 
 const DOORS: u32 = 8;
 
 /// Edges per second over all doors.
 const RATE: u32 = 300;
 
-/// The power fails so long after the daemon was started, at random: sometimes while it still opens
-/// its journal, mostly while events flow.
-const MOMENT_MS: std::ops::Range<u64> = 50..2_000;
+/// One cut in so many comes while the daemon still starts, the others while events flow.
+const EARLY: u64 = 5;
+
+/// An early cut comes at most so long after the daemon was started.
+const EARLY_MS: u64 = 400;
+
+/// The others come at most so long after this boot's first event has crossed the broker.
+const FLOW_MS: u64 = 1_500;
 
 pub(super) async fn run(
     folder: &Path,
@@ -39,8 +45,6 @@ pub(super) async fn run(
     for cut in 1..=cuts {
         let levels: Vec<_> = (0..DOORS).map(|_| random.below(2) == 1).collect();
         let mut booted = stage.boot(&levels).await.with_context(|| format!("boot {cut}"))?;
-        stage.start_daemon(&mut booted, false).await?;
-        stage.start_witness(&mut booted, cut).await?;
         let noise = Noise {
             lines: DOORS,
             per_s: RATE,
@@ -48,16 +52,43 @@ pub(super) async fn run(
             file: format!("driven-{cut}"),
         };
         booted.order(Order::Noise(noise)).await?;
-        let moment = MOMENT_MS.start + random.below(MOMENT_MS.end - MOMENT_MS.start);
-        tokio::time::sleep(Duration::from_millis(moment)).await;
+        let early = random.below(EARLY) == 0;
+        let moment = Duration::from_millis(random.below(if early { EARLY_MS } else { FLOW_MS }));
+        let after = stored.last_key_value().map_or(0, |(seq, _)| *seq);
+        let from = stage.seen().len();
+        let running = async {
+            stage.start_daemon(&mut booted, true).await?;
+            stage.start_witness(&mut booted, cut, after).await?;
+            std::future::pending::<anyhow::Result<()>>().await
+        };
+        let power = async {
+            if !early {
+                let any = |event: &Event| event.draft.class == Class::Door;
+                stage.wait_event("events to flow", from, any).await?;
+            }
+            tokio::time::sleep(moment).await;
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            failed = running => failed?,
+            failed = power => failed?,
+        }
         booted.cut().await?;
 
         let before = stored.len();
-        let told = std::fs::read_to_string(stage.machine.file(format!("witness-{cut}.out")))?;
+        let witness = stage.machine.file(format!("witness-{cut}.out"));
+        // A power that fails before the daemon is ready leaves no witness.
+        let told = if witness.exists() { std::fs::read_to_string(witness)? } else { String::new() };
         conflicts += ledger::enter(&mut stored, &told, true)?;
+        let witnessed = stored.len() - before;
+        // What is published is said to be stored, too.
+        conflicts += ledger::enter(&mut stored, &published(&stage, from), false)?;
         eprintln!(
-            "cut {cut} of {cuts} after {moment} ms: {} more events were told to be stored",
-            stored.len() - before
+            "cut {cut} of {cuts}, {} ms {}: {witnessed} more events were told to be stored, {} \
+             more were published",
+            moment.as_millis(),
+            if early { "into the start" } else { "into the flow" },
+            stored.len() - before - witnessed
         );
     }
     ensure!(!stored.is_empty(), "nothing was ever stored\n{}", stage.daemon_log());
@@ -74,4 +105,19 @@ pub(super) async fn run(
     ensure!(verdict.is_clean(), "{verdict:?}");
     Ok(json!({ "cuts": cuts, "stored": verdict.stored, "received": verdict.received,
         "lost": verdict.lost, "holes": verdict.holes }))
+}
+
+/// The canonical bytes of the events that have crossed the broker since message `from`, as lines.
+fn published(stage: &Stage, from: usize) -> String {
+    let prefix = format!("{PREFIX}/ev/");
+    stage.seen().read(|messages| {
+        let mut lines = String::new();
+        for message in &messages[from..] {
+            if message.publish.topic.starts_with(&prefix) {
+                lines.push_str(&String::from_utf8_lossy(&canonical(&message.publish.payload).0));
+                lines.push('\n');
+            }
+        }
+        lines
+    })
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Val
     check(&pattern, &events)?;
 
     let verdict = settle(&stage, &mut booted, Book::new()).await?;
-    wait_receipts(&stage, verdict.stored).await?;
+    wait_receipts(&stage, &mut booted, verdict.stored).await?;
     ensure!(verdict.is_clean() && verdict.stored == verdict.received, "{verdict:?}");
     stage.stop_daemon(&mut booted).await?;
     booted.off().await?;
