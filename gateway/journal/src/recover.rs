@@ -122,6 +122,8 @@ fn create_first(options: &Options, paths: &Paths) -> Result<Store, OpenFailure> 
     let mark = SeqMark { seq: Seq(MARK_BLOCK), session: 1 };
     mark.save(paths).map_err(|e| OpenFailure::io("cannot write", &paths.mark, e))?;
     let mut store = Store::new(conn, paths.clone(), options, mark)?;
+    // The schema moves out of the WAL at once: whatever happens to a WAL, there is a database.
+    store.checkpoint("PASSIVE")?;
     store.begin_session()?;
     Ok(store)
 }

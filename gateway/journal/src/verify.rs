@@ -51,11 +51,17 @@ pub(crate) fn verify_with(reader: &Reader, from: Seq) -> Result<Verified, ReadEr
     let mut found = Verified::default();
     let mut before: Option<(Seq, [u8; 32])> = None;
     let mut after = Seq(from.0.saturating_sub(1));
+    let mut size = STEP;
     loop {
         let step = reader
-            .with(|conn, rows| rows.after(conn, None, after, Seq(u64::MAX), STEP, usize::MAX));
+            .with(|conn, rows| rows.after(conn, None, after, Seq(u64::MAX), size, usize::MAX));
         let step = match step {
             Ok(step) => step,
+            // One by one up to the event that cannot be read.
+            Err(ReadError::Damaged(_)) if size > 1 => {
+                size = 1;
+                continue;
+            }
             Err(ReadError::Damaged(why)) => {
                 found.broken = Some(Break { seq: after.next(), why });
                 return Ok(found);

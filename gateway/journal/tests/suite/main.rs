@@ -3,3 +3,9 @@
 #[cfg(test)]
 mod common;
 mod everyday;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod retention;
