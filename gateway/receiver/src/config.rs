@@ -113,7 +113,8 @@ pub struct ReceiverConfig {
     pub heartbeat_s: u32,
     /// The pace of backlogs that the district asks for; none: the gateways' own.
     pub replay: Option<Replay>,
-    /// How long the broker is to keep the session, in seconds.
+    /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
+    /// leave no session behind: an absent one would keep its share of the events.
     pub session_expiry_s: u32,
     /// Committed events that wait for a watcher.
     pub watch_capacity: usize,

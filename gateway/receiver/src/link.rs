@@ -235,17 +235,20 @@ impl Linker {
 
     fn options(&self) -> MqttOptions {
         let config = &self.config;
+        // A member of a group that is away must not keep its share: brokers queue that for its
+        // session. What it had not acknowledged comes again from the gateways.
+        let expiry = if config.group.is_some() { 0 } else { config.session_expiry_s };
         let mut options =
             MqttOptions::new(config.client_id(), config.broker.host.clone(), config.broker.port);
         options
             .set_keep_alive(KEEP_ALIVE)
-            .set_clean_start(false)
+            .set_clean_start(expiry == 0)
             .set_manual_acks(true)
             .set_connection_timeout(CONNECT_TIMEOUT_S)
             .set_outgoing_inflight_upper_limit(PACKET_IDS)
             .set_receive_maximum(Some(RECEIVE_MAXIMUM))
             .set_max_packet_size(Some(MAX_PACKET))
-            .set_session_expiry_interval(Some(config.session_expiry_s));
+            .set_session_expiry_interval(Some(expiry));
         if let Some(login) = &config.login {
             options.set_credentials(login.username.clone(), login.password.clone());
         }

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
+use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -18,6 +20,9 @@ use super::{Failed, Receive};
 use crate::config::{Login, ReceiverConfig};
 use crate::handle::{Handle, Receiver, StartError};
 use crate::snapshot::Committed;
+
+/// How long a stop waits for whoever reads the lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
     log_to(io::stderr, io::stderr().is_terminal());
@@ -33,10 +38,9 @@ pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
             () = until(unread) => None,
         };
         let code = stop(handle, &mut signals, failed).await;
-        // What was committed last is printed too, unless nobody reads and a signal says so.
-        tokio::select! {
-            () = until(printed) => {}
-            () = signals.next() => {}
+        // What was committed last is printed too, if somebody reads.
+        if printed.is_some() && timeout(LAST_LINES, until(printed)).await.is_err() {
+            tracing::warn!("nobody reads stdout; `query` has the rest");
         }
         code
     })

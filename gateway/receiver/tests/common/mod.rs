@@ -1,7 +1,9 @@
 //! A real broker of the test's own, a gateway's end, and a proxy that can hold back one direction.
 #![expect(dead_code, unreachable_pub, reason = "each suite uses its part of the harness")]
+#![expect(clippy::unwrap_used, reason = "a harness that fails ends its test")]
 
 use std::fs;
+use std::io::BufRead;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -21,7 +23,7 @@ use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -54,7 +56,7 @@ impl Broker {
     pub async fn restart(&mut self) {
         assert!(self.child.is_none());
         let folder = self.folder.path();
-        let user = rustix::process::geteuid().is_root().then_some("user root\n").unwrap_or("");
+        let user = if rustix::process::geteuid().is_root() { "user root\n" } else { "" };
         let conf = format!(
             "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{user}\
              persistence true\npersistence_location {}/\nautosave_interval 1\n\
@@ -113,10 +115,8 @@ fn free_port() -> u16 {
 }
 
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {PATIENCE:?}: {what}"),
-    }
+    let done = timeout(PATIENCE, future).await.ok();
+    done.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}"))
 }
 
 pub fn district() -> Id {
@@ -125,7 +125,7 @@ pub fn district() -> Id {
 
 pub fn config(url: &str, database: impl Into<Database>) -> ReceiverConfig {
     let mut config = ReceiverConfig::new(url.parse().unwrap(), district(), database);
-    config.host = "room".to_owned();
+    "room".clone_into(&mut config.host);
     config
 }
 
@@ -151,10 +151,8 @@ pub async fn until(handle: &Handle, what: &str, mut is: impl FnMut(&Snapshot) ->
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    match timeout(PATIENCE, wait).await {
-        Ok(snapshot) => snapshot,
-        Err(_) => panic!("not within {PATIENCE:?}: {what}; {:#?}", handle.snapshot()),
-    }
+    let done = timeout(PATIENCE, wait).await.ok();
+    done.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}; {:#?}", handle.snapshot()))
 }
 
 /// A gateway's end: sends what it is told, collects receipts and the district's state.
@@ -348,11 +346,68 @@ impl Journal {
     }
 }
 
+/// The receiver's program, killed with the value.
+pub struct Program {
+    child: Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Program {
+    /// `run --jsonl` on this database.
+    pub fn run(broker: &str, database: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse-receiver"))
+            .args(["run", "--jsonl", "--district", "d-1", "--host", "room", "--broker", broker])
+            .arg("--db")
+            .arg(database)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next committed event, as printed.
+    pub fn line(&mut self) -> Option<serde_json::Value> {
+        Some(serde_json::from_str(&self.lines.next()?.unwrap()).unwrap())
+    }
+
+    /// As a power cut does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As systemd does; the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end: exit code, stdout, stderr.
+pub fn program(args: &[&str]) -> (Option<i32>, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_gatehouse-receiver")).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// A TCP proxy in front of the broker which can hold back what the client says.
 pub struct Proxy {
     pub address: SocketAddr,
     /// While set, nothing of the client's reaches the broker.
     muted: Arc<AtomicBool>,
+    /// Counts the cuts; each ends the connections of its time.
+    cuts: watch::Sender<u32>,
     tasks: JoinSet<()>,
 }
 
@@ -363,12 +418,15 @@ impl Proxy {
         let muted = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         let for_task = Arc::clone(&muted);
+        let (cuts, cut) = watch::channel(0);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let Ok(server) = TcpStream::connect(broker).await else { continue };
                 let muted = Arc::clone(&for_task);
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
                 connections.spawn(async move {
                     let (mut from_client, mut to_client) = client.into_split();
                     let (mut from_server, mut to_server) = server.into_split();
@@ -391,11 +449,17 @@ impl Proxy {
                     tokio::select! {
                         () = up => {}
                         _ = down => {}
+                        _ = cut.changed() => {}
                     }
                 });
             }
         });
-        Self { address, muted, tasks }
+        Self { address, muted, cuts, tasks }
+    }
+
+    /// Ends every connection of this moment.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     pub fn url(&self) -> String {
