@@ -155,7 +155,7 @@ impl From<rusqlite::Error> for Failure {
                 {
                     Self::Corrupt(why)
                 }
-                ErrorCode::SystemIoFailure => Self::Io(why),
+                ErrorCode::SystemIoFailure => Self::Io(format!("{why} ({})", code.extended_code)),
                 // A key that exists twice or a NULL where none can be written: our statements
                 // cannot cause it on a sound file.
                 ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => Self::Corrupt(why),

@@ -11,6 +11,9 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 /// million events, and a lost journal skips at most two million of 2^63 numbers.
 pub(crate) const MARK_BLOCK: u64 = 1_000_000;
 
+/// The reserve is given back to a full disk in slices of this size: some 60 alarms each.
+const RESERVE_SLICE: u64 = 64 << 10;
+
 /// Quarantined files that are kept: enough to look at the last mishap and the one before.
 const KEPT_QUARANTINES: usize = 2;
 
@@ -72,6 +75,11 @@ impl Paths {
 /// Removes a database with its WAL and shared memory.
 pub(crate) fn remove_database(path: &Path) -> io::Result<()> {
     remove_if_exists(path)?;
+    remove_wal(path)
+}
+
+/// Removes the WAL and shared memory of a database that was copied whole into it.
+pub(crate) fn remove_wal(path: &Path) -> io::Result<()> {
     remove_if_exists(&with_suffix(path, "-wal"))?;
     remove_if_exists(&with_suffix(path, "-shm"))
 }
@@ -200,9 +208,25 @@ impl Reserve {
         file.sync_all()
     }
 
-    /// Gives the space back to the disk.
-    pub(crate) fn release(paths: &Paths) -> io::Result<()> {
-        remove_if_exists(&paths.reserve)
+    /// How much of it is left.
+    pub(crate) fn left(paths: &Paths) -> u64 {
+        fs::metadata(&paths.reserve).map_or(0, |meta| meta.len())
+    }
+
+    /// Gives one slice back to the disk; `false` when there is none left. A slice at a time, used
+    /// at once: of space given back whole, whatever filled the disk would take its share.
+    pub(crate) fn shrink(paths: &Paths) -> io::Result<bool> {
+        let left = Self::left(paths);
+        if left == 0 {
+            return Ok(false);
+        }
+        if left <= RESERVE_SLICE {
+            remove_if_exists(&paths.reserve)?;
+        } else {
+            let file = OpenOptions::new().write(true).open(&paths.reserve)?;
+            file.set_len(left - RESERVE_SLICE)?;
+        }
+        Ok(true)
     }
 }
 

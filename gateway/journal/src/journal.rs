@@ -158,6 +158,10 @@ impl Journal {
             tracing::error!(%error, "no space for the reserve: only alarms are recorded");
             Degraded { since: now.mono, why: error.to_string(), refused: 0, refused_alarms: 0 }
         });
+        store.limit_pages(Reserve::left(&paths)).map_err(|failure| OpenError::Database {
+            path: paths.database.clone(),
+            why: failure.to_string(),
+        })?;
         let own = degraded
             .as_ref()
             .map(|degraded| store.author.disk_full(&now, &degraded.why))

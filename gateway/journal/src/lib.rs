@@ -64,6 +64,7 @@ mod record;
 mod recover;
 mod retain;
 mod ring;
+mod salvage;
 mod schema;
 mod stats;
 mod store;

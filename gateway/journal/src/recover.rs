@@ -1,55 +1,47 @@
 //! Getting to a journal that can be written, whatever is found in the folder.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use gatehouse_core::event::{Event, GENESIS, chain_hash};
+use gatehouse_core::event::GENESIS;
 use gatehouse_core::id::Seq;
-use gatehouse_core::time::Mono;
-use rusqlite::Connection;
 
-use crate::block::Block;
 use crate::error::{Failure, OpenError};
 use crate::files::{self, MARK_BLOCK, Paths, Reserve, SeqMark};
 use crate::options::{Cursors, Options, Quarantine};
-use crate::read::{Linked, Rows, find_session};
-use crate::record::{Record, Session, compact};
-use crate::schema::{self, Found, Meta, number};
-use crate::store::{Row, Store, insert};
-
-/// The time that salvage may take before recording goes on without the rest: newest events first,
-/// and at some 100,000 a second all of a usual journal.
-const SALVAGE_TIME: Duration = Duration::from_secs(10);
-
-/// Events per transaction of salvage: what a disk that fills up meanwhile can take back.
-const SALVAGE_STEP: u64 = 4096;
-
-/// Runs of lost numbers that get a `system.gap` event each; older than that all is given up.
-const SALVAGE_HOLES: usize = 256;
-
-/// The longest stretch of numbers that is skipped at once where pages cannot be read.
-const LONGEST_JUMP: u64 = 4096;
-
-/// Reads that may fail before salvage is given up.
-const SALVAGE_FAILURES: u32 = 10_000;
+use crate::record::Record;
+use crate::salvage::Salvage;
+use crate::schema::{self, Found, Meta};
+use crate::store::Store;
 
 /// A writer, and what was wrong if something was.
 pub(crate) fn open(
     options: &Options,
     paths: &Paths,
 ) -> Result<(Store, Option<Quarantine>), OpenError> {
-    match attempt(options, paths) {
-        Err(OpenFailure::Full(_)) => {
+    loop {
+        match attempt(options, paths) {
             // A full disk must not keep the box from starting: the reserve is for this.
-            Reserve::release(paths).map_err(|error| io_error("cannot remove", paths, error))?;
-            attempt(options, paths).map_err(|failure| failure.into_error(paths))
+            Err(failure) if failure.is_full() => {
+                let shrunk = Reserve::shrink(paths)
+                    .map_err(|error| io_error("cannot shrink the reserve in", paths, error))?;
+                if !shrunk {
+                    return Err(failure.into_error(paths));
+                }
+            }
+            other => return other.map_err(|failure| failure.into_error(paths)),
         }
-        other => other.map_err(|failure| failure.into_error(paths)),
     }
+}
+
+/// Less free space than this, and an error of input or output is taken for a full disk: SQLite
+/// reports some of its files' failure to grow as such.
+const FULL_BELOW: u64 = 256 << 10;
+
+fn disk_is_full(paths: &Paths) -> bool {
+    rustix::fs::statvfs(&paths.dir)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_BELOW)
 }
 
 /// Why an attempt to open failed.
@@ -60,9 +52,12 @@ enum OpenFailure {
 }
 
 impl OpenFailure {
+    const fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Database(Failure::Full(_)))
+    }
+
     fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        let full =
-            matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let full = is_full(&source);
         let error = OpenError::Io { what, path: path.to_owned(), source };
         if full { Self::Full(error) } else { Self::Fatal(error) }
     }
@@ -77,6 +72,10 @@ impl OpenFailure {
             Self::Database(failure) => OpenError::Database { path, why: failure.to_string() },
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<Failure> for OpenFailure {
@@ -103,6 +102,9 @@ fn attempt(options: &Options, paths: &Paths) -> Result<(Store, Option<Quarantine
                 return Ok((create_first(options, paths)?, None));
             }
             Ok(None) => "it holds no tables".to_owned(),
+            Err(OpenFailure::Database(Failure::Io(why))) if disk_is_full(paths) => {
+                return Err(Failure::Full(why).into());
+            }
             // A medium that cannot give back the pages that opening reads is damage too.
             Err(OpenFailure::Database(Failure::Corrupt(why) | Failure::Io(why))) => why,
             Err(other) => return Err(other),
@@ -143,9 +145,22 @@ fn open_sound(
         seq: if ahead { known.seq } else { Seq(head.0 + MARK_BLOCK) },
         session: meta.session.max(known.session) + 1,
     };
-    mark.save(paths).map_err(|e| OpenFailure::io("cannot write", &paths.mark, e))?;
+    let mark = match mark.save(paths) {
+        Ok(()) => mark,
+        // The numbers that are declared already will do, while no file can be written.
+        Err(error) if is_full(&error) && known.seq > head => {
+            SeqMark { session: mark.session, ..known }
+        }
+        Err(error) => return Err(OpenFailure::io("cannot write", &paths.mark, error)),
+    };
     let mut store = Store::new(conn, paths.clone(), options, mark)?;
-    store.begin_session()?;
+    if let Err(failure) = store.begin_session() {
+        // The space that the WAL has will do, when what is in it can move to the database.
+        if !matches!(failure, Failure::Full(_)) || !store.checkpoint("RESTART")? {
+            return Err(failure.into());
+        }
+        store.begin_session()?;
+    }
     Ok(Some(store))
 }
 
@@ -242,8 +257,8 @@ fn quarantine(
             Ok(())
         })?;
         store.checkpoint("TRUNCATE")?;
-        // Dropped here: the last connection that closes removes the WAL.
     }
+    files::remove_wal(&fresh).map_err(|e| OpenFailure::io("cannot remove", &fresh, e))?;
     fs::rename(&fresh, &paths.database).map_err(|e| OpenFailure::io("cannot rename", &fresh, e))?;
     files::sync_dir(&paths.dir).map_err(|e| OpenFailure::io("cannot flush", &paths.dir, e))?;
     let Found::Journal(conn) = schema::open(&paths.database)? else {
@@ -252,209 +267,4 @@ fn quarantine(
     let mut store = Store::new(conn, paths.clone(), options, next_mark)?;
     store.begin_session()?;
     Ok((store, quarantine))
-}
-
-/// Takes events over into a new file, newest first.
-struct Salvage<'a> {
-    options: &'a Options,
-    conn: &'a Connection,
-    deadline: Mono,
-    salvaged: u64,
-    newest: Option<(Seq, [u8; 32])>,
-    oldest: Option<Seq>,
-    /// `prev` of the event read last, taken over or not, and its number.
-    successor: Option<(Seq, [u8; 32])>,
-    holes: Vec<(Seq, Seq)>,
-    sessions: HashMap<u64, Session>,
-}
-
-impl<'a> Salvage<'a> {
-    fn new(options: &'a Options, conn: &'a Connection, now: Mono) -> Self {
-        let deadline = now.plus(SALVAGE_TIME);
-        Self {
-            options,
-            conn,
-            deadline,
-            salvaged: 0,
-            newest: None,
-            oldest: None,
-            successor: None,
-            holes: Vec::new(),
-            sessions: HashMap::new(),
-        }
-    }
-
-    fn run(
-        &mut self,
-        hot: &[Record],
-        old: Option<&Connection>,
-        upto: Option<Seq>,
-    ) -> Result<(), Failure> {
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let outcome = self.take_all(hot, old, upto);
-        match outcome {
-            Ok(()) => {}
-            // What was taken over so far stays; the rest is lost.
-            Err(Failure::Full(why)) => {
-                tracing::error!(why, "the disk is full: not all events could be salvaged");
-                if !self.conn.is_autocommit() {
-                    self.conn.execute_batch("ROLLBACK")?;
-                }
-                self.recount()?;
-                self.conn.execute_batch("BEGIN IMMEDIATE")?;
-            }
-            Err(other) => return Err(other),
-        }
-        let blocks = {
-            let mut statement =
-                self.conn.prepare("SELECT DISTINCT seq / 256 FROM event ORDER BY 1")?;
-            let blocks = statement.query_map([], |row| number(row, 0))?;
-            blocks.collect::<Result<Vec<u64>, _>>()?
-        };
-        // Without the newest: its row is written when an event of a later block is stored.
-        for n in blocks.into_iter().rev().skip(1) {
-            Block::summarise(self.conn, n)?.write(self.conn)?;
-        }
-        self.conn.execute_batch("COMMIT")?;
-        Ok(())
-    }
-
-    fn take_all(
-        &mut self,
-        hot: &[Record],
-        old: Option<&Connection>,
-        upto: Option<Seq>,
-    ) -> Result<(), Failure> {
-        for record in hot.iter().rev() {
-            self.take(record, old)?;
-        }
-        let Some(old) = old else { return Ok(()) };
-        let mut rows = Rows::new(self.options.boot.clone());
-        let mut at = Seq(self.oldest.map_or(u64::MAX, |seq| seq.0 - 1));
-        let mut jump = 1;
-        for _ in 0..SALVAGE_FAILURES {
-            let mut reached = None;
-            let mut ours: Option<Failure> = None;
-            let outcome = rows.descend(old, at, |read| {
-                // A row that is damaged in itself leaves a hole.
-                if let Ok(linked) = read {
-                    reached = Some(linked.record.seq);
-                    ours = self.consider(&linked, old).err();
-                }
-                ours.is_none() && self.in_time() && self.holes.len() < SALVAGE_HOLES
-            });
-            if let Some(failure) = ours {
-                return Err(failure);
-            }
-            if outcome.is_ok() || !self.in_time() {
-                return Ok(());
-            }
-            // A page that cannot be read: try below it, further below each time.
-            let next = match (reached, upto) {
-                (Some(seq), _) => {
-                    jump = 1;
-                    seq.0.checked_sub(1)
-                }
-                (None, Some(upto)) if at.0 == u64::MAX => Some(upto.0),
-                (None, None) if at.0 == u64::MAX => None,
-                (None, _) => {
-                    jump = (jump * 2).min(LONGEST_JUMP);
-                    at.0.checked_sub(jump / 2)
-                }
-            };
-            let Some(next) = next else { return Ok(()) };
-            at = Seq(next);
-        }
-        Ok(())
-    }
-
-    fn in_time(&self) -> bool {
-        self.options.clock.now().mono < self.deadline
-    }
-
-    /// Takes an event over if it is the one that its successor follows.
-    fn consider(&mut self, linked: &Linked, old: &Connection) -> Result<(), Failure> {
-        let seq = linked.record.seq;
-        let linked_to = self.successor.filter(|(next, _)| *next == seq.next());
-        self.successor = Some((seq, linked.prev));
-        if linked_to.is_some_and(|(_, prev)| prev != linked.hash) {
-            return Ok(());
-        }
-        self.take(&linked.record, Some(old))
-    }
-
-    fn take(&mut self, record: &Record, old: Option<&Connection>) -> Result<(), Failure> {
-        let Ok(event) = serde_json::from_slice::<Event>(&record.payload) else { return Ok(()) };
-        if event.seq != record.seq || event.draft.class != record.class {
-            return Ok(());
-        }
-        let Some(prev) = unhex(&event.prev) else { return Ok(()) };
-        let source = &event.draft.source;
-        let number = schema::source_number(self.conn, &source.kind, &source.id)?;
-        let session = self.session(record.session, old)?;
-        let hash = chain_hash(&record.payload);
-        let mut body = Vec::new();
-        compact(session, record.seq, &prev, &record.payload, &mut body);
-        insert(
-            self.conn,
-            &Row {
-                seq: record.seq,
-                class: record.class,
-                source: number,
-                session: record.session,
-                stored: record.stored,
-                utc_ms: record.utc.0,
-                prev: &prev,
-                hash: &hash,
-                body: &body,
-            },
-        )?;
-        if let Some(later) = self.oldest
-            && record.seq.next() < later
-        {
-            self.holes.push((record.seq.next(), Seq(later.0 - 1)));
-        }
-        self.oldest = Some(record.seq);
-        self.newest.get_or_insert_with(|| (record.seq, hash));
-        self.successor = Some((record.seq, prev));
-        self.salvaged += 1;
-        if self.salvaged.is_multiple_of(SALVAGE_STEP) {
-            self.conn.execute_batch("COMMIT; PRAGMA wal_checkpoint(PASSIVE); BEGIN IMMEDIATE")?;
-        }
-        Ok(())
-    }
-
-    /// The session of an event that is taken over: as the old file knows it, or, for one that only
-    /// memory has, as this process does.
-    fn session(&mut self, number: u64, old: Option<&Connection>) -> Result<&Session, Failure> {
-        match self.sessions.entry(number) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => {
-                let ours = || (self.options.gateway.clone(), self.options.boot.clone());
-                let found = old.and_then(|old| find_session(old, number).ok());
-                let (gateway, boot) = found.unwrap_or_else(ours);
-                schema::write_session(self.conn, number, &gateway, &boot)?;
-                Ok(place.insert(Session { number, gateway, boot, this_boot: false }))
-            }
-        }
-    }
-
-    /// What is in the file after a transaction of salvage was taken back.
-    fn recount(&mut self) -> Result<(), Failure> {
-        let sql = "SELECT count(*), coalesce(min(seq), 0) FROM event";
-        let (events, oldest) =
-            self.conn.query_row(sql, [], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
-        self.salvaged = events;
-        self.oldest = (events > 0).then_some(Seq(oldest));
-        if events == 0 {
-            self.newest = None;
-            self.holes.clear();
-        }
-        self.holes.retain(|(from, _)| from.0 > oldest);
-        Ok(())
-    }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gatehouse_core::id::{Id, Seq};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::Failure;
@@ -22,7 +23,8 @@ CREATE TABLE meta (
   session INTEGER NOT NULL,
   host_upto INTEGER NOT NULL,
   acked_alarm INTEGER NOT NULL,
-  acked_normal INTEGER NOT NULL
+  acked_normal INTEGER NOT NULL,
+  closes INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE session (
   n INTEGER PRIMARY KEY,
@@ -57,7 +59,7 @@ CREATE TABLE block (
   utc_min INTEGER NOT NULL,
   utc_max INTEGER NOT NULL
 ) STRICT;
-INSERT INTO meta VALUES (1, 0, 0, 0, 0);
+INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0);
 ";
 
 /// The one row of `meta`.
@@ -78,7 +80,7 @@ pub(crate) enum Found {
 
 /// Makes a new database, schema and all, in one transaction.
 pub(crate) fn create(path: &Path, page_size: u32) -> Result<Connection, Failure> {
-    let conn = Connection::open_with_flags(path, flags(true))?;
+    let conn = connect(path, flags(true))?;
     conn.pragma_update(None, "page_size", page_size)?;
     settings(&conn)?;
     conn.execute_batch(&format!(
@@ -90,8 +92,7 @@ pub(crate) fn create(path: &Path, page_size: u32) -> Result<Connection, Failure>
 
 /// Opens an existing database for writing, and believes it only when it looks like ours.
 pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
-    let conn = Connection::open_with_flags(path, flags(false))?;
-    conn.busy_timeout(BUSY)?;
+    let conn = connect(path, flags(false))?;
     let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application == 0 && tables == 0 {
@@ -110,7 +111,7 @@ pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
     settings(&conn)?;
     // Every statement that the journal uses must compile against this schema.
     for sql in [
-        "SELECT session, host_upto, acked_alarm, acked_normal FROM meta",
+        "SELECT session, host_upto, acked_alarm, acked_normal, closes FROM meta",
         "SELECT gateway, boot FROM session INDEXED BY session_copy WHERE n = 0",
         "SELECT n FROM source WHERE kind = '' AND id = ''",
         "SELECT seq, class, source, session, stored, utc_ms, prev, sum, body FROM event \
@@ -128,11 +129,8 @@ pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
 
 /// Opens a database for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, Failure> {
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    conn.busy_timeout(BUSY)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = connect(path, flags)?;
     // A reader of the daemon shares its memory budget; the file system caches the rest.
     conn.pragma_update(None, "cache_size", -256)?;
     conn.pragma_update(None, "cell_size_check", true)?;
@@ -147,8 +145,16 @@ fn flags(create: bool) -> OpenFlags {
     if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags }
 }
 
-fn settings(conn: &Connection) -> Result<(), Failure> {
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
+    let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;
+    // Closing changes nothing: the WAL keeps its space over a restart (see `Store::rest`), and
+    // a file that is refused or set aside stays as it was found.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(conn)
+}
+
+fn settings(conn: &Connection) -> Result<(), Failure> {
     let mode: String =
         conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {

@@ -108,7 +108,6 @@ impl Store {
             body: Vec::with_capacity(1024),
         };
         store.reload()?;
-        store.limit_pages(true)?;
         Ok(store)
     }
 
@@ -334,6 +333,8 @@ impl Store {
         // A reader in the middle of a long query holds a passive checkpoint up. Rather than try
         // with each commit, let the WAL grow a quarter; at four times its size, wait for readers.
         let mode = if pages >= 4 * self.checkpoint_pages { "RESTART" } else { "PASSIVE" };
+        // A failed attempt has written all pages up to the failure: not with each commit either.
+        self.checkpoint_at = pages + self.checkpoint_pages / 4;
         let complete = self.checkpoint(mode)?;
         self.checkpoint_at = if complete {
             self.wal_pages.store(0, Ordering::Relaxed);
@@ -351,6 +352,20 @@ impl Store {
         })?)
     }
 
+    /// Leaves the files as the next start wants them: everything in the database, and the WAL with
+    /// its space but next to no content.
+    ///
+    /// SQLite would remove the WAL when the last connection closes, and give its space to whatever
+    /// fills the disk meanwhile.
+    pub(crate) fn rest(&mut self) -> Result<(), Failure> {
+        self.checkpoint("RESTART")?;
+        self.transaction(|store| {
+            // Anything that changes a page: the next content of the WAL begins at its start.
+            store.conn.execute("UPDATE meta SET closes = closes + 1", [])?;
+            Ok(())
+        })
+    }
+
     /// Bytes of pages in use: what `max_bytes` limits. Freed pages are used again before the file
     /// grows.
     pub(crate) fn used_bytes(&self) -> Result<u64, Failure> {
@@ -360,10 +375,10 @@ impl Store {
         Ok(pages * self.page_size)
     }
 
-    /// Applies [`Options::quota_bytes`]: while the reserve is held, it counts against the quota.
-    pub(crate) fn limit_pages(&self, reserve_held: bool) -> Result<(), Failure> {
-        if let Some((quota, reserve)) = self.quota_pages {
-            let pages = if reserve_held { quota.saturating_sub(reserve) } else { quota };
+    /// Applies [`Options::quota_bytes`]: what is left of the reserve counts against it.
+    pub(crate) fn limit_pages(&self, reserve_left: u64) -> Result<(), Failure> {
+        if let Some((quota, _)) = self.quota_pages {
+            let pages = quota.saturating_sub(reserve_left / self.page_size);
             let _: i64 = self.conn.query_row(
                 &format!("PRAGMA max_page_count = {}", pages.max(1)),
                 [],

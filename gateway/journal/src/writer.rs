@@ -74,10 +74,9 @@ impl Writer {
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "closing the journal");
         }
-        // Close the readers first: the last connection that closes removes the WAL.
         self.shared.reader.forget();
-        if let Some(store) = &self.store
-            && let Err(error) = store.checkpoint("TRUNCATE")
+        if let Some(store) = &mut self.store
+            && let Err(error) = store.rest()
         {
             tracing::warn!(%error, "the WAL stays, and is read at the next start");
         }
@@ -99,6 +98,7 @@ impl Writer {
         let mut drafts = drafts.into_iter();
         let mut stored = stored.into_iter();
         let mut refused = (0, 0);
+        let mut answers = Vec::with_capacity(waiting.len());
         for (count, done) in waiting {
             let drafts: Vec<Draft> = drafts.by_ref().take(count).collect();
             let outcomes: Vec<Option<Record>> = stored.by_ref().take(count).collect();
@@ -119,12 +119,16 @@ impl Writer {
                 refused.1 += back.iter().filter(|d| d.class.lane() == Lane::Alarm).count();
                 Err(AppendError::DiskFull { stored, refused: back })
             };
-            quietly("done", || done(outcome));
+            answers.push((done, outcome));
         }
+        // Counted before it is told: who is told may look at once.
         add(&self.shared.counters.refused, refused.0);
         if let Some(degraded) = self.shared.degraded().as_mut() {
             degraded.refused += refused.0 as u64;
             degraded.refused_alarms += refused.1 as u64;
+        }
+        for (done, outcome) in answers {
+            quietly("done", || done(outcome));
         }
     }
 
@@ -136,7 +140,9 @@ impl Writer {
         now: &Now,
     ) -> Result<(), Failure> {
         let mut outcome = Ok(());
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
+            tries += 1;
             if self.store.is_none() {
                 self.replace("the last attempt to replace it failed".to_owned())?;
             }
@@ -174,11 +180,14 @@ impl Writer {
                     match failure {
                         Failure::Corrupt(why) => self.replace(why)?,
                         Failure::Full(why) if degraded => {
-                            // The reserve is used up as well.
-                            tracing::error!(why, "no space is left, not even for alarms");
-                            return Ok(());
+                            if !self.shrink_reserve() {
+                                tracing::error!(why, "no space is left, not even for alarms");
+                                return Ok(());
+                            }
+                            // The number of slices bounds this.
+                            tries -= 1;
                         }
-                        Failure::Full(why) => self.degrade(why, now)?,
+                        Failure::Full(why) => self.degrade(why, now),
                         other => return Err(other),
                     }
                 }
@@ -220,17 +229,28 @@ impl Writer {
         }
     }
 
-    fn degrade(&mut self, why: String, now: &Now) -> Result<(), Failure> {
+    fn degrade(&mut self, why: String, now: &Now) {
         tracing::error!(why, "the disk is full: only alarms are recorded, from the reserve");
-        Reserve::release(&self.paths)
-            .map_err(|error| Failure::Io(format!("the reserve cannot be freed: {error}")))?;
-        let Some(store) = &self.store else { return Ok(()) };
-        store.limit_pages(false)?;
-        self.own.push(store.author.disk_full(now, &why));
+        if let Some(store) = &self.store {
+            self.own.push(store.author.disk_full(now, &why));
+        }
         self.tried_restore = now.mono;
         *self.shared.degraded() =
             Some(Degraded { since: now.mono, why, refused: 0, refused_alarms: 0 });
-        Ok(())
+    }
+
+    /// Gives the disk a slice of the reserve, to be used at once. `false` when there is none left.
+    fn shrink_reserve(&self) -> bool {
+        let shrunk = Reserve::shrink(&self.paths).unwrap_or_else(|error| {
+            tracing::error!(%error, "the reserve cannot be used");
+            false
+        });
+        shrunk && self.limit_pages()
+    }
+
+    fn limit_pages(&self) -> bool {
+        let left = Reserve::left(&self.paths);
+        self.store.as_ref().is_none_or(|store| store.limit_pages(left).is_ok())
     }
 
     /// Leaves the degraded state when the reserve can be had again.
@@ -243,7 +263,7 @@ impl Writer {
         let Some(store) = &self.store else { return };
         if !store.quota_has_room().unwrap_or(false)
             || Reserve::create(&self.paths, self.options.reserve_bytes).is_err()
-            || store.limit_pages(true).is_err()
+            || !self.limit_pages()
         {
             return;
         }
@@ -270,7 +290,7 @@ impl Writer {
         self.shared.set_last_mark(store.mark);
         // What the new file says about itself is read from it: the ring begins again.
         self.shared.reset(store.tail.head, store.tail.heads, self.options.hot_records);
-        store.limit_pages(self.shared.degraded().is_none())?;
+        store.limit_pages(Reserve::left(&self.paths))?;
         self.shared.reader.forget();
         self.store = Some(store);
         let committed =
@@ -331,7 +351,17 @@ impl Writer {
         let Some(store) = self.store.as_mut() else { return };
         if let Err(failure) = store.checkpoint_if_due() {
             tracing::warn!(%failure, "the WAL could not be copied into the database");
+            // The WAL goes on growing until the disk is really full; from here on that space is
+            // the alarms'.
+            if let Failure::Full(why) = failure
+                && self.shared.degraded().is_none()
+            {
+                let now = self.options.clock.now();
+                self.degrade(why, &now);
+                self.store_own();
+            }
         }
+        let Some(store) = self.store.as_ref() else { return };
         if store.payload_bytes - self.measured_at < MEASURE_EVERY {
             return;
         }

@@ -4,7 +4,11 @@
 mod common;
 mod everyday;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
