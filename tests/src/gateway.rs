@@ -239,7 +239,7 @@ impl Gateway {
 
     /// Every event of its journal, oldest first, through `gatehouse events --json`.
     pub async fn events(&self) -> anyhow::Result<Vec<Event>> {
-        let output = self.command(&["events", "--json", "--config"], true).await?;
+        let output = self.command(&["events", "--all", "--json", "--config"], true).await?;
         let lines = output.lines().filter(|line| !line.is_empty());
         let parse = |line| serde_json::from_str(line).with_context(|| format!("event {line:?}"));
         lines.map(parse).collect()

@@ -32,6 +32,7 @@
 pub mod adversary;
 pub mod broker;
 pub mod client;
+pub mod endure;
 pub mod gateway;
 pub mod mqtt;
 pub mod ports;

@@ -25,6 +25,9 @@ enum What {
         /// Events per second.
         #[arg(long, default_values_t = [100, 500])]
         rate: Vec<u32>,
+        /// Only this.
+        #[arg(long, value_enum)]
+        take: Option<Take>,
     },
     /// A long outage, the session wiped, the gateway killed again and again, a half-open network.
     Ordeal {
@@ -49,9 +52,9 @@ fn main() -> ExitCode {
                 anyhow::Ok(())
             };
             match args.what {
-                What::Table { away, around, rate } => {
+                What::Table { away, around, rate, take: only } => {
                     for rate in rate {
-                        for take in Take::value_variants() {
+                        for take in Take::value_variants().iter().filter(|t| only.is_none_or(|o| o == **t)) {
                             let found = table(*take, rate, around, away).await?;
                             tell(&format!("{take:?} at {rate}/s").to_lowercase(), &found)?;
                         }

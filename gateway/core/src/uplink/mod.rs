@@ -17,6 +17,7 @@ mod lane;
 mod path;
 mod receipts;
 mod refuse;
+mod rewind;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +72,8 @@ pub struct Settings {
 pub enum Ack {
     /// A reason code below 0x80 (or MQTT 3.1.1, which has none).
     Taken,
+    /// Reason 0x10, no matching subscribers: taken and thrown away, since nobody listens.
+    Unheard,
     /// An error: the broker has not taken it.
     Refused(u8),
 }
@@ -126,6 +129,8 @@ pub enum Input<'a, R, C> {
     Receipt(&'a Receipt),
     /// The control room's pace for what is late.
     Replay(Replay),
+    /// The control room says that it has just come online.
+    HostArrived,
     /// The connection ended.
     Down(Down),
     /// A deadline may have passed.
@@ -214,6 +219,7 @@ pub struct Uplink<R, C> {
     /// The newest event that a broker has taken.
     newest_acked: Seq,
     alarms_in_flight: usize,
+    again: rewind::Rewind,
     control: VecDeque<C>,
     control_in_flight: VecDeque<Mono>,
     alarm: LaneQueue<R>,
@@ -238,6 +244,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             limit: usize::from(settings.in_flight.max(1)),
             newest_acked: alarm.max(normal).max(host_upto),
             alarms_in_flight: 0,
+            again: rewind::Rewind::default(),
             control: VecDeque::new(),
             control_in_flight: VecDeque::new(),
             alarm: LaneQueue::new(alarm.max(host_upto)),
@@ -273,6 +280,10 @@ impl<R: Outgoing, C> Uplink<R, C> {
             }
             Input::Receipt(receipt) => self.receipt(receipt, now, &mut out),
             Input::Replay(replay) => self.pace.set(replay),
+            Input::HostArrived => {
+                self.again.now(now);
+                self.host.arrived(self.settings.host_timeout, now);
+            }
             Input::Down(down) => self.down(down, now, &mut out),
             Input::Tick => {}
         }
@@ -294,10 +305,13 @@ impl<R: Outgoing, C> Uplink<R, C> {
         let oldest = self.in_flight.values().map(|sent| sent.at);
         let oldest = oldest.chain(self.control_in_flight.front().copied()).min();
         let paced = self.window_is_open() && self.alarms_in_flight == 0 && !self.refused.is_full();
-        let paced = (paced && self.normal.front().is_some()).then(|| self.pace.ready_at());
+        let paced = paced && self.again.is_none() && self.normal.front().is_some();
+        let paced = paced.then(|| self.pace.ready_at());
         let retry = self.refused.next_retry();
         let host = self.host.deadline(self.host_is_due(), self.settings.host_timeout);
-        [oldest.map(|at| at.plus(ACK_TIMEOUT)), paced, retry, host].into_iter().flatten().min()
+        let again = self.again.deadline().filter(|_| self.in_flight.is_empty());
+        let oldest = oldest.map(|at| at.plus(ACK_TIMEOUT));
+        [oldest, paced, retry, host, again].into_iter().flatten().min()
     }
 
     /// Where delivery stands.
@@ -357,6 +371,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
         let (alarm, normal) = (self.cursor(Lane::Alarm), self.cursor(Lane::Normal));
         self.in_flight.clear();
         self.alarms_in_flight = 0;
+        self.again.done();
         self.refused.disconnected(now);
         self.alarm.rewind(alarm);
         self.normal.rewind(normal);
@@ -368,8 +383,10 @@ impl<R: Outgoing, C> Uplink<R, C> {
         match ack {
             Ack::Taken => {
                 self.newest_acked = self.newest_acked.max(seq);
+                self.again.heard();
                 self.resend.extend(self.refused.taken(seq));
             }
+            Ack::Unheard => self.again.unheard(seq, now),
             Ack::Refused(code) => {
                 if self.refused.refuse(seq, sent.lane, now) {
                     out.push(Action::Report(refuse::report(&self.gateway, seq, Some(code))));
@@ -418,10 +435,16 @@ impl<R: Outgoing, C> Uplink<R, C> {
     /// and the rest.
     fn pump(&mut self, now: Mono, out: &mut Vec<Action<R, C>>) {
         self.resend.extend(self.refused.due(now));
+        if self.in_flight.is_empty() {
+            self.go_back(now);
+        }
         while self.window_is_open() {
             if let Some(item) = self.control.pop_front() {
                 self.control_in_flight.push_back(now);
                 out.push(Action::Control(item));
+            } else if !self.again.is_none() {
+                // What is in flight comes back first; then everything goes again, in order.
+                break;
             } else if let Some(record) = self.alarm.pop() {
                 self.publish(record, now, false, out);
             } else if self.alarm.has_more() {
@@ -449,6 +472,19 @@ impl<R: Outgoing, C> Uplink<R, C> {
         {
             self.fetching = Some(range);
             out.push(Action::Fetch { from: range.0, to: range.1 });
+        }
+    }
+
+    /// Goes back if it is time to. Everything that was to be sent besides comes by its lane then.
+    fn go_back(&mut self, now: Mono) {
+        let (alarm, normal) = (self.cursor(Lane::Alarm), self.cursor(Lane::Normal));
+        if self.again.due(now) {
+            self.alarm.rewind(alarm);
+            self.normal.rewind(normal);
+            self.refused.disconnected(now);
+            self.resend.clear();
+            self.fetched.clear();
+            self.fetching = None;
         }
     }
 
@@ -519,7 +555,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             self.in_flight.iter().filter(|(_, sent)| sent.lane == lane && !sent.again);
         let first = by_lane.next().map(|(seq, _)| *seq);
         let first = [first, self.refused.first_pending(lane)].into_iter().flatten().min();
-        let sent = queue.sent();
+        let sent = queue.sent().min(self.again.after().unwrap_or(Seq(u64::MAX)));
         first.map_or(sent, |seq| sent.min(Seq(seq.0 - 1))).max(self.host.upto())
     }
 
@@ -540,9 +576,13 @@ impl<R: Outgoing, C> Uplink<R, C> {
 
     fn receipt(&mut self, receipt: &Receipt, now: Mono, out: &mut Vec<Action<R, C>>) {
         let head = self.alarm.head().max(self.normal.head());
-        let reports = self.host.receipt(receipt, head, &self.gateway, now);
+        let (reports, lost) = self.host.receipt(receipt, head, &self.gateway, now);
         out.extend(reports.into_iter().map(Action::Report));
         let upto = self.host.upto();
+        if lost {
+            // Only what was sent again has arrived: so the broker lost what it had acknowledged.
+            self.again.from(upto, now);
+        }
         self.resend.retain(|seq| *seq > upto);
         self.fetched.retain(|record| record.seq() > upto);
         self.refused.received(upto);
@@ -571,6 +611,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             && self.normal.is_past(seq)
             && !self.in_flight.contains_key(&seq)
             && !self.refused.waits(seq)
+            && self.again.is_none()
             && self.fetching.is_none_or(|(from, to)| seq < from || seq > to)
             && self.fetched.iter().all(|record| record.seq() != seq)
     }

@@ -12,6 +12,14 @@ use crate::time::Mono;
 /// How many refused numbers and told gaps are remembered, so that each is told once.
 const REMEMBERED: usize = 256;
 
+/// A control room that comes online has so long to confirm what the broker kept for it, before it
+/// is sent again.
+const ARRIVAL: Duration = Duration::from_secs(5);
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Answers,
@@ -86,22 +94,33 @@ impl HostWatch {
         }
     }
 
-    /// Takes a receipt; `head` is the newest stored event.
+    /// The control room has just come online: if it owes a receipt it shall give it soon.
+    pub(super) fn arrived(&mut self, timeout: Duration, now: Mono) {
+        if self.stage != Stage::Unresponsive {
+            let soon = timeout.saturating_sub(ARRIVAL);
+            let shifted = Mono(now.0.saturating_sub(nanos(soon)));
+            self.progress = self.progress.min(shifted);
+        }
+    }
+
+    /// Takes a receipt; `head` is the newest stored event. With what is to be told, and whether
+    /// the broker has lost what it had acknowledged: only sending again brought progress.
     pub(super) fn receipt(
         &mut self,
         receipt: &Receipt,
         head: Seq,
         gateway: &Id,
         now: Mono,
-    ) -> Vec<Report> {
+    ) -> (Vec<Report>, bool) {
         let mut reports = Vec::new();
+        let mut lost = false;
         if receipt.upto > head {
             // It confirms what this journal has never stored: the flash was replaced by an older
             // one, or another box has the same id. Believing it would skip real events.
             if !std::mem::replace(&mut self.ahead_told, true) {
                 reports.push(ahead(gateway, receipt.upto, head));
             }
-            return reports;
+            return (reports, false);
         }
         if receipt.upto > self.upto {
             self.upto = receipt.upto;
@@ -109,6 +128,7 @@ impl HostWatch {
             if self.stage == Stage::Unresponsive {
                 reports.push(unresponsive(gateway, Qualifier::Restore));
             }
+            lost = self.stage != Stage::Answers;
             self.stage = Stage::Answers;
         } else if !receipt.missing.is_empty() {
             self.progress = now;
@@ -128,7 +148,7 @@ impl HostWatch {
                 });
             }
         }
-        reports
+        (reports, lost)
     }
 
     /// True the first time that something is told of this number.

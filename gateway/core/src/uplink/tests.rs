@@ -44,6 +44,8 @@ struct World {
     broker: Vec<Seq>,
     /// The broker has acknowledged these in this session.
     taken: BTreeSet<Seq>,
+    /// Nobody has subscribed.
+    deaf: bool,
     refuses: BTreeSet<Seq>,
     /// Was ever refused, so that it may have been set aside.
     suspects: BTreeSet<Seq>,
@@ -74,6 +76,7 @@ impl World {
             window: usize::from(in_flight),
             broker: Vec::new(),
             taken: BTreeSet::new(),
+            deaf: false,
             refuses: BTreeSet::new(),
             suspects: BTreeSet::new(),
             host: BTreeSet::new(),
@@ -211,6 +214,7 @@ impl World {
                 self.suspects.insert(seq);
                 self.put(Input::Acked(seq, Ack::Refused(0x87)));
             }
+            Some(seq) if self.deaf => self.put(Input::Acked(seq, Ack::Unheard)),
             Some(seq) => {
                 self.taken.insert(seq);
                 self.broker.push(seq);
@@ -272,6 +276,8 @@ impl World {
     /// Everything works again: what is owed arrives in bounded time.
     fn settle(&mut self) {
         self.refuses.clear();
+        self.deaf = false;
+        self.put(Input::HostArrived);
         for _ in 0..4_000 {
             let all = self.host.len() == self.journal.len();
             if all && self.machine.is_idle() {
@@ -283,6 +289,9 @@ impl World {
                 self.ack(0);
             }
             self.receipt(true);
+            while !self.wire.is_empty() {
+                self.ack(0);
+            }
             let step = self
                 .machine
                 .next_deadline()
@@ -302,6 +311,8 @@ enum Step {
     Receipt(bool),
     Pass(u64),
     Refuse(u64),
+    Deaf(bool),
+    Swallow,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -313,6 +324,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => any::<bool>().prop_map(Step::Receipt),
         5 => prop_oneof![0u64..50, 1_000u64..20_000, 59_000u64..62_000].prop_map(Step::Pass),
         1 => (1u64..40).prop_map(Step::Refuse),
+        2 => any::<bool>().prop_map(Step::Deaf),
+        1 => Just(Step::Swallow),
     ]
 }
 
@@ -335,6 +348,9 @@ proptest! {
                 Step::Cut(n, peer) => world.cut(n, peer),
                 Step::Receipt(all) => world.receipt(all),
                 Step::Pass(ms) => world.pass(ms),
+                Step::Deaf(deaf) => world.deaf = deaf,
+                // The broker loses what it holds for the control room, and says nothing.
+                Step::Swallow => world.broker.clear(),
                 Step::Refuse(n) => { world.refuses.insert(Seq(n)); }
             }
         }
@@ -456,6 +472,50 @@ fn a_silent_control_room_gets_the_window_again_and_then_a_fault_with_its_restore
     assert_eq!(world.reports, ["host_unresponsive"]);
     world.receipt(true);
     assert_eq!(world.reports, ["host_unresponsive", "host_responsive"]);
+}
+
+#[test]
+fn what_nobody_listened_to_is_sent_again_when_somebody_does() {
+    let mut world = World::new(4);
+    world.deaf = true;
+    for _ in 0..30 {
+        world.store(false);
+    }
+    world.connect(false);
+    while !world.wire.is_empty() {
+        world.ack(0);
+    }
+    assert_eq!(world.marks.2, Seq::ZERO, "what was thrown away is not with the broker");
+    world.deaf = false;
+    world.put(Input::HostArrived);
+    assert_eq!(world.wire.iter().flatten().map(|s| s.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_broker_that_lost_what_it_acknowledged_gets_all_of_it_again() {
+    let mut world = World::new(4);
+    for _ in 0..300 {
+        world.store(false);
+    }
+    world.connect(false);
+    while !world.wire.is_empty() {
+        world.ack(0);
+    }
+    world.broker.clear();
+    let started = world.now;
+    for _ in 0..2_000 {
+        world.pass(100);
+        while !world.wire.is_empty() {
+            world.ack(0);
+        }
+        world.receipt(true);
+        if world.host.len() == 300 {
+            break;
+        }
+    }
+    assert_eq!(world.host.len(), 300);
+    // One timeout, then at the pace of what is late: 100 a second.
+    assert!(world.now.since(started) < Duration::from_secs(66), "{:?}", world.now.since(started));
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct Connection {
     heartbeat: Duration,
     next_heartbeat: Mono,
     next_probe: Option<Mono>,
+    /// What the control room last said of itself on this connection.
+    host_online: Option<bool>,
     end: Option<End>,
 }
 
@@ -63,6 +65,7 @@ impl Uplinker {
             heartbeat: parts.config.uplink.heartbeat,
             next_heartbeat: now,
             next_probe: (index > 0).then(|| now.plus(probe::EVERY)),
+            host_online: None,
             end: None,
         };
         let mut changes = parts.board.watch();
@@ -196,8 +199,13 @@ impl Uplinker {
                         let latest = self.now().plus(connection.heartbeat);
                         connection.next_heartbeat = connection.next_heartbeat.min(latest);
                     }
-                    let online = state.online;
-                    self.parts.board.note(|view| view.uplink.host_online = Some(online));
+                    let arrived = state.online && connection.host_online != Some(true);
+                    connection.host_online = Some(state.online);
+                    if arrived {
+                        self.feed(connection, Input::HostArrived);
+                    }
+                    let online = Some(state.online);
+                    self.parts.board.note(|view| view.uplink.host_online = online);
                 }
                 Err(error) => warn!(%error, "the state of the control room cannot be read"),
             }

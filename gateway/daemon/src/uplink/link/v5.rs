@@ -164,7 +164,8 @@ fn translate(event: Event, ids: &mut PacketIds) -> Result<Option<LinkEvent>, (Do
         }
         Event::Incoming(Packet::PubAck(ack)) => {
             let ack_code = match ack.reason {
-                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ack::Taken,
+                PubAckReason::Success => Ack::Taken,
+                PubAckReason::NoMatchingSubscribers => Ack::Unheard,
                 PubAckReason::UnspecifiedError => Ack::Refused(0x80),
                 PubAckReason::ImplementationSpecificError => Ack::Refused(0x83),
                 PubAckReason::NotAuthorized => Ack::Refused(0x87),
