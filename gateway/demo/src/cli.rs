@@ -67,7 +67,7 @@ pub(crate) struct Demo {
     #[arg(long, requires = "runs_for")]
     pub(crate) json: bool,
 
-    /// How busy the doors are: 1 is a calm afternoon, 10 the rush hour [default: 1; with --for 10].
+    /// How busy the doors are: 1 is a calm afternoon, 10 the rush hour [default: 1; with --for 20].
     #[arg(long, value_name = "FACTOR", value_parser = pace)]
     pub(crate) pace: Option<f64>,
 
@@ -87,7 +87,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// How busy the doors are.
     pub(crate) fn pace(&self) -> f64 {
-        self.pace.unwrap_or(if self.runs_for.is_some() { 10.0 } else { 1.0 })
+        self.pace.unwrap_or(if self.runs_for.is_some() { 20.0 } else { 1.0 })
     }
 }
 
@@ -139,6 +139,6 @@ mod tests {
     fn json_needs_an_end() {
         assert!(Cli::try_parse_from(["gatehouse-demo", "--json"]).is_err());
         let cli = Cli::try_parse_from(["gatehouse-demo", "--for", "30s", "--json"]).unwrap();
-        assert!(cli.demo.json && (cli.demo.pace() - 10.0).abs() < f64::EPSILON);
+        assert!(cli.demo.json && (cli.demo.pace() - 20.0).abs() < f64::EPSILON);
     }
 }

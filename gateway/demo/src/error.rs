@@ -12,7 +12,9 @@ use crate::world::ListenError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// Mostly another demo runs.
-    #[error("the page cannot listen on 127.0.0.1:{port}: {source}; give another port with --port, or 0 for any free one")]
+    #[error(
+        "the page cannot listen on 127.0.0.1:{port}: {source}; give another port with --port, or 0 for any free one"
+    )]
     Page { port: u16, source: io::Error },
     /// A folder that cannot be written, or is not empty.
     #[error("the folder {dir} cannot be used: {source}; --keep takes an empty or a new folder", dir = dir.display())]
@@ -21,8 +23,8 @@ pub(crate) enum DemoError {
     Wiring(#[from] ListenError),
     #[error(transparent)]
     Broker(#[from] broker::StartError),
-    /// The control room did not start.
-    #[error("the control room cannot start: {0}")]
+    /// The control room did not start, or ended by itself.
+    #[error("the control room cannot run: {0}")]
     Room(String),
     /// The box's process or its log.
     #[error("the box cannot be started or stopped: {0}")]

@@ -92,12 +92,12 @@ impl Ledger {
         });
     }
 
-    /// A broker has taken this event.
-    pub(crate) fn acked(&mut self, seq: u64) {
-        let Some(mark) = self.mark(seq) else { return };
-        if !std::mem::replace(&mut mark.acked, true) {
-            self.broker_acked += 1;
-        }
+    /// A broker has taken this event. Whether that is news: the second time it is a repetition.
+    pub(crate) fn acked(&mut self, seq: u64) -> bool {
+        let Some(mark) = self.mark(seq) else { return false };
+        let news = !std::mem::replace(&mut mark.acked, true);
+        self.broker_acked += u64::from(news);
+        news
     }
 
     /// The control room has committed this event; what it has, a broker has carried.

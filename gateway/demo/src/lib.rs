@@ -170,10 +170,9 @@ impl Place {
     fn make(keep: Option<&Path>) -> Result<Self, DemoError> {
         let Some(dir) = keep else {
             let builder = tempfile::Builder::new().prefix("gatehouse-demo-").tempdir();
-            return builder.map(Self::Temporary).map_err(|source| DemoError::Folder {
-                dir: std::env::temp_dir(),
-                source,
-            });
+            return builder
+                .map(Self::Temporary)
+                .map_err(|source| DemoError::Folder { dir: std::env::temp_dir(), source });
         };
         let failed = |source| DemoError::Folder { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(failed)?;

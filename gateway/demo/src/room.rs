@@ -29,7 +29,7 @@ pub(crate) async fn open(dir: &Path, broker_port: u16) -> Result<Handle, DemoErr
     let district: Id =
         DISTRICT.parse().map_err(|error: IdError| DemoError::Room(error.to_string()))?;
     let mut config = ReceiverConfig::new(broker, district, database(dir));
-    config.host = "control-room".to_owned();
+    "control-room".clone_into(&mut config.host);
     config.heartbeat_s = HEARTBEAT_S;
     config.replay = Some(REPLAY);
     Receiver::start(config).await.map_err(|error| DemoError::Room(error.to_string()))
@@ -39,14 +39,14 @@ pub(crate) async fn open(dir: &Path, broker_port: u16) -> Result<Handle, DemoErr
 pub(crate) fn line(committed: &Committed) -> Option<String> {
     let event = committed.event().ok()?;
     let draft = &event.draft;
-    let who = DOORS
-        .iter()
-        .find(|door| door.id == draft.source.id.as_str())
-        .map_or("the box", |door| door.name_en);
-    let what = draft.kind.rsplit_once('.').map_or(&*draft.kind, |(_, what)| what);
+    let door = DOORS.iter().find(|door| door.id == draft.source.id.as_str());
+    let who = door.map_or("the box", |door| door.name_en);
+    // "North lobby opened", but "the box: uplink lost".
+    let what = draft.kind.strip_prefix("door.").unwrap_or(&draft.kind);
     let time = draft.time.utc.to_string();
     let clock = time.get(11..19).unwrap_or(&time);
-    let mut line = format!("  {clock}  #{:<5} {who:<14} {}", event.seq, what.replace('_', " "));
+    let mut line =
+        format!("  {clock}Z  #{:<5} {who:<14} {}", event.seq, what.replace(['_', '.'], " "));
     for (fact, word) in [
         (draft.flags.contains(&Flag::WhileDown), "while dark"),
         (committed.replayed, "sent late"),

@@ -25,15 +25,18 @@ pub(crate) enum Tone {
 
 impl Teller {
     pub(crate) fn new(to_stderr: bool) -> Self {
-        let terminal =
-            if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let terminal = if to_stderr {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
         // https://no-color.org: any value that is not empty.
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { to_stderr, colour: terminal && !refused }
     }
 
     /// One line.
-    pub(crate) fn say(&self, tone: Tone, line: impl Display) {
+    pub(crate) fn say(self, tone: Tone, line: impl Display) {
         let code = match tone {
             _ if !self.colour => None,
             Tone::Plain => None,

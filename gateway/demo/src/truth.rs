@@ -47,8 +47,7 @@ pub(crate) enum TruthError {
 /// Sentences per kind of complaint.
 const COMPLAINTS: u64 = 5;
 
-/// Compares the two files. Nobody may be writing to the database; the journal's later events are
-/// not looked at when `upto` says so.
+/// Compares the two files. Both their writers must have ended.
 ///
 /// # Errors
 /// [`TruthError`].
@@ -73,7 +72,11 @@ pub(crate) fn compare(journal: &Path, database: &Path) -> Result<Truth, TruthErr
             if seq != last + 1 {
                 let hole = seq - last - 1;
                 truth.lost += hole;
-                truth.complaints.push(format!("the journal has no events {} to {}", last + 1, seq - 1));
+                truth.complaints.push(format!(
+                    "the journal has no events {} to {}",
+                    last + 1,
+                    seq - 1
+                ));
             }
             last = seq;
             truth.stored += 1;
@@ -107,7 +110,9 @@ pub(crate) fn compare(journal: &Path, database: &Path) -> Result<Truth, TruthErr
     let verified = verify(journal, Seq(1))?;
     if let Some(broken) = verified.broken {
         truth.lost += 1;
-        truth.complaints.push(format!("the journal's chain breaks at {}: {}", broken.seq, broken.why));
+        truth
+            .complaints
+            .push(format!("the journal's chain breaks at {}: {}", broken.seq, broken.why));
     }
     let audit = store.audit(None, &mut |finding| truth.complaints.push(finding))?;
     if !audit.is_clean() {

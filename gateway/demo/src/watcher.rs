@@ -1,6 +1,6 @@
 //! Puts together what the witnesses say, for the page and for the end of the run.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use gatehouse_core::event::Event;
@@ -54,12 +54,12 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn new(
-        journal: PathBuf,
+        journal: &Path,
         world: watch::Receiver<WorldView>,
         view: watch::Sender<Arc<str>>,
     ) -> Self {
         Self {
-            journal: Reader::open(&journal, ""),
+            journal: Reader::open(journal, ""),
             world,
             view,
             ledger: Ledger::default(),
@@ -76,8 +76,7 @@ impl Watcher {
     pub(crate) fn passed(&mut self, passed: &Passed) {
         match passed {
             Passed::Event(arrival) => {
-                self.ledger.acked(arrival.seq);
-                if arrival.live {
+                if self.ledger.acked(arrival.seq) && arrival.live {
                     self.latency.add(arrival.took_ns);
                 }
             }
@@ -171,13 +170,13 @@ impl Watcher {
         }
         self.met |= online;
         let counts = self.counts();
-        let banner = banner(broker, gatebox, online, self.met, quiet, cuts, &counts);
         let gatebox = match (gatebox, self.met) {
             (false, _) => Part::Down,
             (true, false) => Part::Starting,
             (true, true) => Part::Up,
         };
         let broker = if broker { Part::Up } else { Part::Down };
+        let banner = banner(broker, gatebox, online, quiet, cuts, &counts);
         self.send(banner, broker, gatebox, counts, cuts);
     }
 
@@ -250,24 +249,23 @@ impl Watcher {
 
 /// The sentence for the present state of things; the worst first.
 fn banner(
-    broker: bool,
-    gatebox: bool,
+    broker: Part,
+    gatebox: Part,
     online: bool,
-    met: bool,
     quiet: bool,
     cuts: Cuts,
     counts: &Counts,
 ) -> Banner {
     match (broker, gatebox) {
         _ if counts.lost > 0 => Banner::Lost,
-        (false, false) => Banner::BothDown,
-        (false, true) => Banner::BrokerDown,
-        (true, false) => Banner::PowerDown,
-        (true, true) if !met && cuts.power > 0 => Banner::BoxStarting,
-        (true, true) if !met => Banner::Starting,
-        (true, true) if !online => Banner::Reconnecting,
-        (true, true) if quiet && counts.waiting > 0 => Banner::Draining,
-        (true, true) if counts.waiting > BACKLOG => Banner::CatchingUp,
-        (true, true) => Banner::Calm,
+        (Part::Down, Part::Down) => Banner::BothDown,
+        (Part::Down, _) => Banner::BrokerDown,
+        (_, Part::Down) => Banner::PowerDown,
+        (_, Part::Starting) if cuts.power > 0 => Banner::BoxStarting,
+        (_, Part::Starting) => Banner::Starting,
+        _ if !online => Banner::Reconnecting,
+        _ if quiet && counts.waiting > 0 => Banner::Draining,
+        _ if counts.waiting > BACKLOG => Banner::CatchingUp,
+        _ => Banner::Calm,
     }
 }

@@ -13,11 +13,11 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_core::contract::Receipt;
+use gatehouse_core::contract::{GatewayState, Receipt, Status};
 use gatehouse_core::event::{Event, Flag};
 use gatehouse_core::topic::Address;
 use mqtt5::broker::config::{StorageBackend, StorageConfig};
@@ -44,7 +44,7 @@ pub(crate) struct Arrival {
     pub(crate) seq: u64,
     /// From the edge to the broker, in nanoseconds of `CLOCK_BOOTTIME`.
     pub(crate) took_ns: u64,
-    /// Neither sent late nor found after a dark time: `took_ns` means something.
+    /// The edge came while the box was online here, so `took_ns` is the way and not the wait.
     pub(crate) live: bool,
 }
 
@@ -111,8 +111,9 @@ async fn report(port: u16, mut queue: mpsc::Receiver<(u64, ClientPublishEvent)>)
     line.push(b'\n');
     out.write_all(&line).await?;
     out.flush().await?;
+    let mut online_since = None;
     while let Some((at, publish)) = queue.recv().await {
-        let Some(passed) = passed(at, &publish) else { continue };
+        let Some(passed) = passed(at, &publish, &mut online_since) else { continue };
         let mut line = serde_json::to_vec(&passed)?;
         line.push(b'\n');
         out.write_all(&line).await?;
@@ -121,23 +122,36 @@ async fn report(port: u16, mut queue: mpsc::Receiver<(u64, ClientPublishEvent)>)
     Ok(())
 }
 
-/// What a PUBLISH tells, if it is an event or a receipt.
-fn passed(at: u64, publish: &ClientPublishEvent) -> Option<Passed> {
+/// What a PUBLISH tells, if it is an event or a receipt. The box's `status` says since when it is
+/// online on its present connection.
+fn passed(at: u64, publish: &ClientPublishEvent, online_since: &mut Option<u64>) -> Option<Passed> {
     let (_, rest) = Address::parse(&publish.topic)?;
-    if rest == "receipt" {
-        let receipt: Receipt = serde_json::from_slice(&publish.payload).ok()?;
-        return Some(Passed::Receipt(receipt.upto.0));
+    match rest {
+        "receipt" => {
+            let receipt: Receipt = serde_json::from_slice(&publish.payload).ok()?;
+            Some(Passed::Receipt(receipt.upto.0))
+        }
+        "status" => {
+            let status: Status = serde_json::from_slice(&publish.payload).ok()?;
+            *online_since = (status.state == GatewayState::Online).then_some(at);
+            None
+        }
+        _ => {
+            rest.strip_prefix("ev/")?;
+            let event: Event = serde_json::from_slice(&publish.payload).ok()?;
+            let edge = event.draft.time.mono_ns.0;
+            // `held-open` and the gateway's own events follow no edge; what was found after a dark
+            // time or by re-reading has the time of the finding.
+            let swung = matches!(&*event.draft.kind, "door.opened" | "door.closed");
+            let found = [Flag::Replayed, Flag::WhileDown, Flag::Resynced];
+            let found = event.draft.flags.iter().any(|flag| found.contains(flag));
+            Some(Passed::Event(Arrival {
+                seq: event.seq.0,
+                took_ns: at.saturating_sub(edge),
+                live: swung && !found && online_since.is_some_and(|since| edge >= since),
+            }))
+        }
     }
-    rest.strip_prefix("ev/")?;
-    let event: Event = serde_json::from_slice(&publish.payload).ok()?;
-    // `held-open` and the gateway's own events follow no edge.
-    let edge = matches!(&*event.draft.kind, "door.opened" | "door.closed");
-    let late = [Flag::Replayed, Flag::WhileDown, Flag::Resynced];
-    Some(Passed::Event(Arrival {
-        seq: event.seq.0,
-        took_ns: at.saturating_sub(event.draft.time.mono_ns.0),
-        live: edge && !event.draft.flags.iter().any(|flag| late.contains(flag)),
-    }))
 }
 
 /// Takes the time of each PUBLISH at the moment the broker has read it.
@@ -164,7 +178,9 @@ pub(crate) enum StartError {
     #[error("the broker's process cannot be started: {0}")]
     Process(#[source] io::Error),
     /// It ended before it listened; its own message stands in the log. Mostly the port is in use.
-    #[error("the broker ended before it listened on port {port} (0 = any free one); its reason is in the log above")]
+    #[error(
+        "the broker ended before it listened on port {port} (0 = any free one); its reason is in the log above"
+    )]
     Ended {
         /// The port that was asked for.
         port: u16,
@@ -219,6 +235,11 @@ impl Broker {
     /// The port it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Waits for an end that nobody asked for. Safe to drop half way.
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
     }
 
     /// SIGKILL: connections, sessions and everything it had acknowledged but not delivered.

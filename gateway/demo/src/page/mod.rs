@@ -162,12 +162,10 @@ async fn snapshot(State(shared): State<Shared>) -> Response {
 
 async fn live(State(shared): State<Shared>) -> Response {
     match shared.watchers.try_acquire_owned() {
-        Ok(permit) => {
-            Sse::new(snapshots(shared.view, permit)).keep_alive(KeepAlive::default()).into_response()
-        }
-        Err(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "16 pages are open already\n").into_response()
-        }
+        Ok(permit) => Sse::new(snapshots(shared.view, permit))
+            .keep_alive(KeepAlive::default())
+            .into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "16 pages are open already\n").into_response(),
     }
 }
 
@@ -184,10 +182,7 @@ fn snapshots(
     })
 }
 
-async fn door(
-    State(shared): State<Shared>,
-    Path((id, verb)): Path<(String, String)>,
-) -> Response {
+async fn door(State(shared): State<Shared>, Path((id, verb)): Path<(String, String)>) -> Response {
     match verb.as_str() {
         "open" => ask(&shared, Act::Door { id, open: true }).await,
         "close" => ask(&shared, Act::Door { id, open: false }).await,

@@ -46,10 +46,10 @@ impl People {
             pace: pace.clamp(0.1, 100.0),
             plans: [Plan { at_ms: now_ms, open: true }; DOORS.len()],
         };
-        for door in 0..DOORS.len() {
+        for (plan, door) in people.plans.iter_mut().zip(DOORS) {
             // The first use comes anywhere within the mean, so that doors do not start in step.
-            let first = people.chance.f64() * DOORS[door].habit.idle_s / people.pace;
-            people.plans[door].at_ms = now_ms + milliseconds(first);
+            let first = people.chance.f64() * door.habit.idle_s / people.pace;
+            plan.at_ms = now_ms + milliseconds(first);
         }
         people
     }

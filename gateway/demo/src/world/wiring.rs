@@ -85,13 +85,14 @@ async fn connection(stream: UnixStream, world: World) {
                 _ => return,
             }
             let mut words = line.split_ascii_whitespace();
-            match (words.next(), words.next().and_then(|number| number.parse().ok())) {
-                (Some("get"), Some(number)) => {
-                    if let Some(level) = world.level(number) {
-                        let _ = answers.try_send(level);
-                    }
-                }
-                _ => tracing::debug!(line = line.trim(), "the box asks for what is not wired"),
+            let verb = words.next();
+            let number = words.next().and_then(|number| number.parse().ok());
+            let level = number.filter(|_| verb == Some("get")).and_then(|n| world.level(n));
+            if let Some(level) = level {
+                // A box that does not read its answers has lost them; it may ask again.
+                let _ = answers.try_send(level);
+            } else {
+                tracing::debug!(line = line.trim(), "the box asks for what is not wired");
             }
         }
     };

@@ -4,6 +4,10 @@
 //! script, notices when a part ends by itself, and looks several times a second at what each
 //! witness says.
 
+mod ending;
+
+pub(crate) use ending::Remains;
+
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +23,12 @@ use crate::child::broker::{Broker, Passed};
 use crate::child::gatebox::{Flash, GateBox};
 use crate::cli::Demo;
 use crate::error::DemoError;
-use crate::outcome::Outcome;
 use crate::page::{Act, Asked, Page};
 use crate::room;
 use crate::script::{self, Step};
 use crate::teller::{Teller, Tone};
 use crate::view::Cuts;
-use crate::watcher::{Seen, Watcher};
+use crate::watcher::Watcher;
 use crate::world::people::People;
 use crate::world::{DOORS, Wiring, World};
 
@@ -44,15 +47,13 @@ const ACTS_QUEUED: usize = 32;
 /// How long box and control room may take to find each other at the start.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// How much later than asked the demo ends at most, when events are still on the way: the longest
-/// wait of the box between two tries to reach a broker is shorter.
+/// How much later than asked the demo ends at most, when events are still on the way. After the
+/// script's longest outage (9 s) box and control room try again within 16 s each, and what a broker
+/// took before the control room was back is sent again 10 s after that.
 const OVERTIME: Duration = Duration::from_secs(45);
 
 /// How long everything must have arrived before the run counts as drained.
 const SETTLED: Duration = Duration::from_millis(600);
-
-/// How long the control room may take for the last event after the box has stopped.
-const LAST_EVENT: Duration = Duration::from_secs(3);
 
 /// How the run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,16 +64,6 @@ enum End {
     Drained,
     /// The time is over, and so is the overtime.
     Late,
-}
-
-/// What a run leaves for the verdict.
-#[derive(Debug)]
-pub(crate) struct Remains {
-    pub(crate) seen: Seen,
-    pub(crate) cuts: Cuts,
-    /// Edges that a powered box saw.
-    pub(crate) edges_seen: u64,
-    pub(crate) drained: bool,
 }
 
 pub(crate) struct Lab<'a> {
@@ -128,11 +119,16 @@ impl<'a> Lab<'a> {
         let committed = receiver.subscribe();
         teller.say(Tone::Plain, "control room  receives, commits, sends receipts");
 
-        flash.install(broker_port).map_err(|source| DemoError::Folder { dir: dir.into(), source })?;
+        flash
+            .install(broker_port)
+            .map_err(|source| DemoError::Folder { dir: dir.into(), source })?;
         let gatebox = GateBox::start(&flash).map_err(DemoError::Box)?;
         teller.say(
             Tone::Plain,
-            format_args!("box           the real daemon; its flash is {}", flash.state_dir().display()),
+            format_args!(
+                "box           the real daemon; its flash is {}",
+                flash.state_dir().display()
+            ),
         );
 
         let (acts_in, acts) = mpsc::channel(ACTS_QUEUED);
@@ -145,7 +141,7 @@ impl<'a> Lab<'a> {
         });
         teller.say(Tone::Well, format_args!("page          {url}"));
 
-        let watcher = Watcher::new(flash.journal(), world.watch(), view);
+        let watcher = Watcher::new(&flash.journal(), world.watch(), view);
         let began = Instant::now();
         let people = People::new(demo.seed, demo.pace(), 0);
         Ok(Self {
@@ -188,10 +184,7 @@ impl<'a> Lab<'a> {
                 break;
             }
             if Instant::now() > limit {
-                return Err(DemoError::NotMet {
-                    limit: START_LIMIT,
-                    log: tail(&self.flash.log()),
-                });
+                return Err(DemoError::NotMet { limit: START_LIMIT, log: tail(&self.flash.log()) });
             }
         }
         self.began = Instant::now();
@@ -237,6 +230,11 @@ impl<'a> Lab<'a> {
                     }
                 }
                 status = ended(&mut self.gatebox) => self.box_ended(&status)?,
+                status = broker_ended(&mut self.broker) => {
+                    self.broker = None;
+                    self.say(Tone::Broken, format_args!("the broker ended by itself ({status})"));
+                }
+                ended = room_ended(&mut self.receiver) => return Err(DemoError::Room(ended)),
                 _ = look.tick() => {
                     self.look();
                     if let (true, Some(length)) = (self.quiet, self.demo.runs_for) {
@@ -257,62 +255,12 @@ impl<'a> Lab<'a> {
         if end == End::Late {
             self.teller.say(
                 Tone::Broken,
-                format_args!("not everything has arrived after {OVERTIME:?} more; counting what has"),
+                format_args!(
+                    "not everything has arrived after {OVERTIME:?} more; counting what has"
+                ),
             );
         }
         Ok(end == End::Drained)
-    }
-
-    /// Stops every part in order: the box first, since it still has something to say.
-    pub(crate) async fn stop(&mut self, drained: bool) -> Result<Remains, DemoError> {
-        self.quiet = true;
-        if self.broker.is_some()
-            && let Some(gatebox) = self.gatebox.take()
-        {
-            self.teller.say(Tone::Faint, "stopping the box in order");
-            gatebox.stop().await.map_err(DemoError::Box)?;
-        } else if let Some(gatebox) = self.gatebox.take() {
-            // Without a broker an orderly stop would only wait for what cannot come.
-            gatebox.cut().await.map_err(DemoError::Box)?;
-        }
-        let limit = Instant::now() + LAST_EVENT;
-        let mut look = interval(Duration::from_millis(20));
-        loop {
-            look.tick().await;
-            self.look();
-            if self.watcher.all_received() || Instant::now() > limit {
-                break;
-            }
-        }
-        while let Ok(event) = self.committed.try_recv() {
-            self.committed(&event);
-        }
-        while let Ok(passed) = self.passed.try_recv() {
-            self.watcher.passed(&passed);
-        }
-        self.look();
-        if let Some(receiver) = self.receiver.take() {
-            receiver.stop().await;
-        }
-        if let Some(broker) = self.broker.take() {
-            broker.cut().await.map_err(DemoError::Part)?;
-        }
-        let world = *self.world.watch().borrow();
-        Ok(Remains {
-            seen: self.watcher.seen(),
-            cuts: self.cuts,
-            edges_seen: world.edges - world.in_the_dark,
-            drained,
-        })
-    }
-
-    /// Shows the verdict on the page, and closes it.
-    pub(crate) async fn close(mut self, outcome: &Outcome) {
-        /// An open page takes the last snapshot off its socket in a few milliseconds.
-        const LAST_LOOK: Duration = Duration::from_millis(200);
-        self.watcher.verdict(outcome, self.cuts);
-        tokio::time::sleep(LAST_LOOK).await;
-        self.tasks.shutdown().await;
     }
 
     /// The box's flash, for the verdict.
@@ -398,7 +346,9 @@ impl<'a> Lab<'a> {
                 let waiting = self.watcher.waiting();
                 self.say(
                     Tone::Well,
-                    format_args!("broker restored, its memory empty; {waiting} events wait on flash"),
+                    format_args!(
+                        "broker restored, its memory empty; {waiting} events wait on flash"
+                    ),
                 );
             }
             Act::CutPower => {
@@ -408,7 +358,10 @@ impl<'a> Lab<'a> {
                 gatebox.cut().await.map_err(DemoError::Box)?;
                 self.cuts.power += 1;
                 self.power_back = Some(Instant::now() + DARK);
-                self.say(Tone::Broken, "power cut (SIGKILL): the box is dead, its doors are unknown");
+                self.say(
+                    Tone::Broken,
+                    "power cut (SIGKILL): the box is dead, its doors are unknown",
+                );
             }
         }
         self.look();
@@ -465,6 +418,25 @@ async fn ended(gatebox: &mut Option<GateBox>) -> String {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         },
+        None => pending().await,
+    }
+}
+
+/// Waits for a broker that ends by itself, and says how.
+async fn broker_ended(broker: &mut Option<Broker>) -> String {
+    match broker {
+        Some(broker) => match broker.ended().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        },
+        None => pending().await,
+    }
+}
+
+/// Waits for a control room that ends by itself, which it does when its database dies.
+async fn room_ended(receiver: &mut Option<Handle>) -> String {
+    match receiver {
+        Some(receiver) => receiver.ended().await.0,
         None => pending().await,
     }
 }
