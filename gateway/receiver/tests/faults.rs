@@ -167,6 +167,31 @@ async fn while_the_database_takes_no_commit_nothing_is_acknowledged_and_the_dist
 }
 
 #[tokio::test]
+async fn killed_while_the_database_takes_nothing_the_broker_still_has_every_event() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let db = folder.path().join("r.db");
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let mut first = Program::run(&broker.url(), &db);
+    gateway.state("the receiver is there", |state| state.online).await;
+    let other = rusqlite::Connection::open(&db).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..10 {
+        gateway.send(Class::Door, &journal.door()).await;
+    }
+    gateway.state("it cannot commit", |state| !state.online).await;
+    first.kill();
+    other.execute_batch("ROLLBACK").unwrap();
+
+    // Nobody sends them again but the broker: it was not told that they are safe.
+    let handle = receiver(&broker, db).await;
+    gateway.receipt("all are there", |r| r.upto == Seq(10)).await;
+    let counts = handle.snapshot();
+    assert_eq!((counts.received, counts.duplicates), (10, 0));
+    handle.stop().await;
+}
+
+#[tokio::test]
 async fn the_district_knows_whether_anybody_receives() {
     let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;

@@ -1,14 +1,18 @@
 //! Events into the database and receipts back, over a real mosquitto.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Broker, Gateway, Journal, receiver, until, within};
-use gatehouse_core::contract::{GatewayState, Nak};
+use gatehouse_core::contract::{GatewayState, Nak, RetainedState};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
-use gatehouse_receiver::{Audit, Database, Filter, Life, Store};
+use gatehouse_core::time::UtcMs;
+use gatehouse_receiver::{Audit, Clock, Database, Filter, Life, Snapshot, Store, SystemClock};
+use serde_json::json;
 use tempfile::TempDir;
 
 fn audit(folder: &TempDir) -> (Audit, Vec<String>) {
@@ -105,11 +109,11 @@ async fn a_hole_is_waited_for_asked_for_and_filled() {
     for n in [0, 3, 5] {
         gateway.send(Class::Door, &events[n]).await;
     }
-    let began = Instant::now();
+    let began = SystemClock.now().mono;
     let early = gateway.receipt("the first is confirmed", |r| r.upto == Seq(1)).await;
     assert_eq!(early.missing, []);
     let asked = gateway.receipt("holes are asked for", |r| !r.missing.is_empty()).await;
-    let waited = began.elapsed();
+    let waited = SystemClock.now().mono.since(began);
     assert!(waited > Duration::from_millis(4500), "asked after {waited:?}");
     assert!(waited < Duration::from_secs(8), "asked after {waited:?}");
     assert_eq!(asked.missing, [(Seq(2), Seq(3)), (Seq(5), Seq(5))]);
@@ -243,5 +247,63 @@ async fn an_alarm_overtakes_and_is_confirmed_at_once() {
     gateway.receipt("all is confirmed", |r| r.upto == Seq(41)).await;
     assert_eq!(within("told", watcher.recv()).await.unwrap().class, Class::Alarm);
     assert_eq!(handle.snapshot().breaks, 0);
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown() {
+    let broker = Broker::start().await;
+    let mut quick = common::config(&broker.url(), Database::Memory);
+    quick.heartbeat_s = 1;
+    let handle = common::started(quick).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let door = gateway.address.state("door", &"lobby".parse().unwrap());
+    let closed = RetainedState {
+        state: "closed".into(),
+        since: UtcMs(0),
+        seq: Seq(0),
+        valid_s: 60,
+        flags: vec![],
+        session: 1,
+    };
+    gateway.retain(door, &closed).await;
+    gateway.status(GatewayState::Online, 1).await;
+    gateway.acked(2).await;
+    let shown = |snapshot: &Snapshot| {
+        let view = snapshot.gateways.get(&gateway.address);
+        view.map(|view| (view.life, view.doors.get("lobby").map(|door| door.shown.clone())))
+    };
+    let is = |life, door: &str| {
+        let door = Some(door.to_owned());
+        move |snapshot: &Snapshot| shown(snapshot) == Some((life, door.clone()))
+    };
+    until(&handle, "online", is(Life::Online, "closed")).await;
+    until(&handle, "suspect", is(Life::Suspect, "closed")).await;
+    until(&handle, "lost", is(Life::Lost, "unknown")).await;
+    gateway.status(GatewayState::Online, 1).await;
+    until(&handle, "back", is(Life::Online, "closed")).await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one() {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, Database::Memory).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    gateway.send(Class::Door, &journal.door()).await;
+    gateway.receipt("confirmed", |r| r.upto == Seq(1)).await;
+    let beat = |host_upto| {
+        json!({"session": 1, "utc": UtcMs(0), "uptime_s": 1, "head": 1, "host_upto": host_upto,
+            "backlog": {"alarm": 0, "normal": 0}, "oldest_unreceived_s": 0, "clock": "synced",
+            "err_ms": 1, "rss_kib": 1, "disk_free": 1, "journal_written": 1, "degraded": [],
+            "digest": ""})
+    };
+    gateway.say(gateway.address.heartbeat(), &beat(0)).await;
+    gateway.receipt("told again", |r| r.upto == Seq(1)).await;
+    // One that knows is not answered: the next receipt is of the next event.
+    gateway.say(gateway.address.heartbeat(), &beat(1)).await;
+    gateway.send(Class::Door, &journal.door()).await;
+    assert_eq!(gateway.receipt("the next", |_| true).await.upto, Seq(2));
     handle.stop().await;
 }

@@ -6,6 +6,8 @@
 //! fills, the broker stops at the receive maximum, and the gateways keep what they have.
 
 mod ingest;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
