@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::client::{Client, ClientOptions};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::record::Record;
@@ -43,6 +44,8 @@ pub struct BrokerOptions {
     pub tls: Option<BrokerTls>,
     /// Further lines of `mosquitto.conf`.
     pub extra: String,
+    /// Whether each listener has its own rules of access; the first then has those of TLS.
+    pub per_listener: bool,
     /// Whether Nagle's algorithm stays on: mosquitto's default, 43 ms for a burst of three.
     pub nagle: bool,
     /// A whole configuration instead of all the above; `{port}` and `{folder}` are filled in.
@@ -104,6 +107,19 @@ impl Broker {
     /// An orderly end: sessions are saved if it keeps them.
     pub async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         self.end(Signal::TERM).await
+    }
+
+    /// Lets it read its access list again; returns when the new one is in force.
+    pub async fn reload(&self) -> anyhow::Result<()> {
+        let seen = self.log.len();
+        self.running()?.signal(Signal::HUP)?;
+        let reloads = |lines: &[String]| {
+            lines[seen..].iter().any(|line| line.contains("Reloading config")).then_some(())
+        };
+        self.log.wait_for("the reload", SOON, reloads).await?;
+        // It reloads in one turn of its loop; whatever it answers next comes after that.
+        let _ = Client::connect(self.address(), ClientOptions::new("reload")).await;
+        Ok(())
     }
 
     /// Freezes it: connections stay open, nothing is answered.
@@ -177,10 +193,11 @@ impl BrokerOptions {
         if let Some(whole) = &self.whole {
             return Ok(whole.replace("{port}", &port.to_string()).replace("{folder}", folder_text));
         }
-        let mut text = String::from("per_listener_settings false\nlog_dest stderr\nlog_type all\n");
+        let mut text = String::from("log_dest stderr\nlog_type all\n");
         let mut line = |line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a String takes everything");
         };
+        line(format_args!("per_listener_settings {}", self.per_listener));
         if rustix::process::geteuid().is_root() {
             // Else it changes to the user `mosquitto`, who may not enter this test's folder.
             line(format_args!("user root"));

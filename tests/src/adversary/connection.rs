@@ -65,6 +65,7 @@ pub(super) async fn serve(
         write,
         version: 4,
         publishes: 0,
+        open: 0,
         collected: Vec::new(),
         late: VecDeque::new(),
     };
@@ -86,6 +87,8 @@ struct Session<'a> {
     version: u8,
     /// QoS 1 publishes so far.
     publishes: u64,
+    /// How many of them have no answer.
+    open: usize,
     /// Answers that wait for their burst or for the test: packet id and reason code.
     collected: Vec<(u16, u8)>,
     /// Answers that wait for their time.
@@ -187,12 +190,14 @@ impl Session<'_> {
             connection: self.number,
             publish,
             at: boottime(),
+            open: self.open + usize::from(qos > 0),
             answer: None,
         });
         if qos == 0 {
             return Ok(());
         }
         self.publishes += 1;
+        self.open += 1;
         self.acknowledge(pid, reason).await?;
         match self.behaviour.cut {
             Some(cut) if self.publishes >= cut.after => match cut.how {
@@ -236,6 +241,7 @@ impl Session<'_> {
         let puback = |(pid, reason): &(u16, u8)| mqtt::puback(self.version, *pid, *reason);
         let bytes: Vec<u8> = answers.iter().flat_map(puback).collect();
         self.write.write_all(&bytes).await?;
+        self.open -= answers.len();
         for (pid, reason) in answers {
             self.shared.arrivals.amend(|arrival| {
                 let this = arrival.connection == self.number

@@ -31,6 +31,8 @@ pub struct Arrival {
     pub publish: Publish,
     /// When it was read.
     pub at: Mono,
+    /// How many messages with QoS 1 were unanswered on the connection then, this one included.
+    pub open: usize,
     /// The reason code of its PUBACK once that was written; below 0x80 the broker has committed it.
     pub answer: Option<u8>,
 }
@@ -79,7 +81,7 @@ struct Shared {
 pub struct AdversarialBroker {
     port: Port,
     shared: Arc<Shared>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl AdversarialBroker {
@@ -87,7 +89,14 @@ impl AdversarialBroker {
     pub async fn start(
         script: impl Fn(u64) -> Behaviour + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
-        let port = Port::hold()?;
+        Self::start_on(Port::hold()?, script).await
+    }
+
+    /// The same on the port of one that was [stopped](Self::stop).
+    pub async fn start_on(
+        port: Port,
+        script: impl Fn(u64) -> Behaviour + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(port.address())
             .await
             .with_context(|| format!("listen on {}", port.address()))?;
@@ -99,7 +108,13 @@ impl AdversarialBroker {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { port, shared, _tasks: tasks })
+        Ok(Self { port, shared, tasks })
+    }
+
+    /// Ends it, with all its connections; its port stays held.
+    pub async fn stop(mut self) -> Port {
+        self.tasks.shutdown().await;
+        self.port
     }
 
     /// Where it listens.

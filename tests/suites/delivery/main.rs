@@ -1,0 +1,8 @@
+//! From a door to the district, with the real daemon, a real broker and the real receiver, while
+//! everything between them breaks. Each test ends with the same question: does the district hold
+//! every event of the journal, unchanged, in a chain without a hole?
+
+mod adversary;
+mod outage;
+mod scene;
+mod smoke;
