@@ -8,7 +8,9 @@ use common::{Broker, Gateway, Journal, Program, Proxy, config, program, receiver
 use gatehouse_core::contract::GatewayState;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Seq;
-use gatehouse_receiver::{Database, Link, OpenError, Receiver, StartError, Store};
+use gatehouse_receiver::{
+    Clock, Database, Link, OpenError, Receiver, StartError, Store, SystemClock,
+};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -253,4 +255,34 @@ async fn a_group_shares_the_events_and_everybody_sees_the_gateways() {
     let receipt = gateway.receipt("confirmed", |r| r.upto == Seq(40)).await;
     assert_eq!(receipt.host, "stand-by");
     second.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "a measurement: run it alone, in the release profile"]
+async fn a_backlog_at_the_broker_is_taken_in() {
+    const GATEWAYS: usize = 10;
+    const EACH: usize = 5000;
+    let (broker, folder) = (Broker::start_volatile().await, TempDir::new().unwrap());
+    let db = folder.path().join("r.db");
+    // The session is made, then its receiver is away while events come.
+    receiver(&broker, db.clone()).await.stop().await;
+    for n in 0..GATEWAYS {
+        let mut gateway = Gateway::connect(broker.address(), &format!("g-{n}")).await;
+        let mut journal = Journal::new(&gateway);
+        for _ in 0..EACH {
+            gateway.send(Class::Door, &journal.door()).await;
+        }
+        gateway.acked(EACH).await;
+    }
+    let began = SystemClock.now().mono;
+    let handle = receiver(&broker, db).await;
+    let all = (GATEWAYS * EACH) as u64;
+    let counts = until(&handle, "all is committed", |s| {
+        s.gateways.values().map(|gateway| gateway.received).sum::<u64>() == all
+    })
+    .await;
+    let took = SystemClock.now().mono.since(began);
+    println!("{all} events in {took:?} and {} commits", counts.commits);
+    assert_eq!((counts.received, counts.holes(), counts.duplicates), (all, 0, 0));
+    handle.stop().await;
 }

@@ -25,7 +25,7 @@ use crate::snapshot::Committed;
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
-    log_to(io::stderr, io::stderr().is_terminal());
+    log_to(io::stderr, io::stderr().is_terminal(), true);
     let config = config(receive)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
@@ -143,19 +143,19 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
 }
 
 /// `RUST_LOG` sets what is told; without it, what an operator should see.
-pub(super) fn log_to<W>(writer: W, colours: bool)
+pub(super) fn log_to<W>(writer: W, colours: bool, times: bool)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = colours && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    // Already set in a test that runs two commands: the first stays.
-    let _ = tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(colours)
-        .with_target(false)
-        .try_init();
+        .with_target(false);
+    // Cannot fail: nothing else in this program sets one.
+    let _ = if times { subscriber.try_init() } else { subscriber.without_time().try_init() };
 }
 
 /// SIGINT and SIGTERM.

@@ -31,7 +31,8 @@ pub(super) fn watch(receive: Receive) -> Result<ExitCode, Failed> {
     run::runtime()?.block_on(async {
         let mut signals = run::Signals::new()?;
         let for_log = log.clone();
-        run::log_to(move || for_log.clone(), false);
+        // The foot of the table is narrow, and shows the last lines only.
+        run::log_to(move || for_log.clone(), false, false);
         let mut handle = run::start(config).await?;
         let screen = Screen::take()?;
         let mut ticks = interval(if screen.is_some() { REDRAW } else { REPRINT });

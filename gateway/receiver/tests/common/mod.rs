@@ -34,12 +34,23 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Broker {
     folder: TempDir,
     port: u16,
+    durable: bool,
     child: Option<Child>,
 }
 
 impl Broker {
     pub async fn start() -> Self {
-        let mut broker = Self { folder: TempDir::new().unwrap(), port: free_port(), child: None };
+        Self::start_with(true).await
+    }
+
+    /// Without a disk behind it, for measurements.
+    pub async fn start_volatile() -> Self {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(durable: bool) -> Self {
+        let mut broker =
+            Self { folder: TempDir::new().unwrap(), port: free_port(), durable, child: None };
         broker.restart().await;
         broker
     }
@@ -59,9 +70,10 @@ impl Broker {
         let user = if rustix::process::geteuid().is_root() { "user root\n" } else { "" };
         let conf = format!(
             "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{user}\
-             persistence true\npersistence_location {}/\nautosave_interval 1\n\
-             autosave_on_changes true\nmax_queued_messages 0\nlog_dest file {}/log\nlog_type all\n",
+             persistence {}\npersistence_location {}/\nautosave_interval 1\n\
+             autosave_on_changes true\nmax_queued_messages 0\nlog_dest file {}/log\nlog_type error\n",
             self.port,
+            self.durable,
             folder.display(),
             folder.display()
         );
