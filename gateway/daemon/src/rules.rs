@@ -3,7 +3,7 @@
 //! It takes whatever has come, applies it, and stores all of it in one transaction; while that is
 //! on its way to flash, the next inputs gather. So one event costs one fsync, and a storm few.
 
-use std::future::Future;
+use std::time::Duration;
 
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::event::Draft;
@@ -162,11 +162,9 @@ pub async fn append(journal: &Journal, drafts: Vec<Draft>) -> Result<Vec<Record>
     told.await.unwrap_or(Err(AppendError::Closed { drafts: Vec::new() }))
 }
 
-fn sleep(wait: Option<std::time::Duration>) -> impl Future<Output = ()> {
-    async move {
-        match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => std::future::pending().await,
-        }
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }

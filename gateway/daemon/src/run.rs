@@ -124,7 +124,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     let rules = Rules::new(site, journal.clone(), board.clone(), clock.clone(), queue, rules_stop);
     supervisor.essential("rules", rules.run());
     record_start(&config, &journal, &opened, &clock).await?;
-    announce_ready(&supervisor_watchdog());
+    announce_ready(supervisor_watchdog());
 
     let parts = uplink::Parts {
         config: config.clone(),
@@ -349,7 +349,7 @@ async fn watchdog(period: Duration) -> crate::supervise::Outcome {
     }
 }
 
-fn announce_ready(watchdog: &Option<Duration>) {
+fn announce_ready(watchdog: Option<Duration>) {
     info!(?watchdog, "recording");
     sd_notify_state(&[sd_notify::NotifyState::Ready]);
 }

@@ -184,7 +184,7 @@ impl Supervisor {
         if unit.ends.len() >= TOO_OFTEN && !unit.degraded {
             unit.degraded = true;
             let unit = unit.name.clone();
-            self.tell(Notice::Degraded { unit, reason });
+            self.tell(&Notice::Degraded { unit, reason });
         }
         None
     }
@@ -204,12 +204,12 @@ impl Supervisor {
                 unit.backoff.reset();
                 info!(unit = %unit.name, "a degraded unit holds again");
                 let unit = unit.name.clone();
-                self.tell(Notice::Recovered { unit });
+                self.tell(&Notice::Recovered { unit });
             }
         }
     }
 
-    fn tell(&self, notice: Notice) {
+    fn tell(&self, notice: &Notice) {
         if self.notices.try_send(notice.clone()).is_err() {
             error!(?notice, "nobody takes this notice");
         }

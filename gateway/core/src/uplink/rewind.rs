@@ -23,14 +23,13 @@ impl Rewind {
     /// Nobody listened to this event.
     pub(super) fn unheard(&mut self, seq: Seq, now: Mono) {
         let after = Seq(seq.0.saturating_sub(1));
-        match &mut self.to {
+        if let Some((to, _)) = &mut self.to {
             // The rest of the same window: the wait has begun already.
-            Some((to, _)) => *to = after.min(*to),
-            None => {
-                let wait = (FIRST * (1 << self.unheard.min(5))).min(LONGEST);
-                self.unheard = self.unheard.saturating_add(1);
-                self.to = Some((after, now.plus(wait)));
-            }
+            *to = after.min(*to);
+        } else {
+            let wait = (FIRST * (1 << self.unheard.min(5))).min(LONGEST);
+            self.unheard = self.unheard.saturating_add(1);
+            self.to = Some((after, now.plus(wait)));
         }
     }
 

@@ -140,8 +140,7 @@ pub(super) fn events(args: &EventsArgs) -> ExitCode {
         (false, false) => newest(&reader, &query, args.last, &show),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Problem::Silent) => ExitCode::SUCCESS,
+        Ok(()) | Err(Problem::Silent) => ExitCode::SUCCESS,
         Err(Problem::Read(error)) => {
             let dir = config.state_dir.join("journal");
             output::eprint(&format!(

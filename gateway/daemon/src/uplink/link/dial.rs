@@ -39,8 +39,8 @@ pub(super) async fn route(broker: &Broker) -> Result<Route, ConnectError> {
     let name = tls.server_name.as_deref().unwrap_or(&broker.host).to_owned();
     let name = ServerName::try_from(name).map_err(|error| misconfigured(&error))?;
     let tcp = TcpStream::connect((broker.host.as_str(), broker.port)).await;
-    let tcp = tcp.map_err(ConnectError::unreachable)?;
-    tcp.set_nodelay(true).map_err(ConnectError::unreachable)?;
+    let tcp = tcp.map_err(|error| ConnectError::unreachable(&error))?;
+    tcp.set_nodelay(true).map_err(|error| ConnectError::unreachable(&error))?;
     let connector = TlsConnector::from(Arc::new(config));
     let mut far = connector.connect(name, tcp).await.map_err(|error| ConnectError {
         // A certificate that is not accepted is mended by a person, not by trying again.
@@ -52,7 +52,8 @@ pub(super) async fn route(broker: &Broker) -> Result<Route, ConnectError> {
     })?;
 
     let socket = format!("\0gatehouse-uplink-{:032x}", fastrand::u128(..));
-    let listener = UnixListener::bind(&socket).map_err(ConnectError::unreachable)?;
+    let listener =
+        UnixListener::bind(&socket).map_err(|error| ConnectError::unreachable(&error))?;
     let mut tunnel = JoinSet::new();
     tunnel.spawn(async move {
         let own = i32::try_from(std::process::id()).ok();

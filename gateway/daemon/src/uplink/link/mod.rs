@@ -136,7 +136,7 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    fn unreachable(text: impl ToString) -> Self {
+    fn unreachable(text: &dyn std::fmt::Display) -> Self {
         Self { failure: Failure::Unreachable, text: text.to_string() }
     }
 }
@@ -160,7 +160,7 @@ pub async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectErro
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectError::unreachable("no answer within 20 s")),
+        Err(_) => Err(ConnectError::unreachable(&"no answer within 20 s")),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     };
     let filters = hello.subscriptions.iter();
     let filters = filters.map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
-    client.try_subscribe_many(filters).map_err(ConnectError::unreachable)?;
+    client.try_subscribe_many(filters).map_err(|error| ConnectError::unreachable(&error))?;
     loop {
         match eventloop.poll().await.map_err(|error| refused(&error))? {
             Event::Incoming(Packet::SubAck(_)) => break,

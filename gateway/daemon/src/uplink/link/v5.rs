@@ -40,7 +40,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     };
     // Subscribed before the first publish: SUBSCRIBE takes packet ids from the same counter.
     let filters = hello.subscriptions.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce));
-    client.try_subscribe_many(filters).map_err(ConnectError::unreachable)?;
+    client.try_subscribe_many(filters).map_err(|error| ConnectError::unreachable(&error))?;
     loop {
         match eventloop.poll().await.map_err(|error| refused(&error))? {
             Event::Incoming(Packet::SubAck(_)) => break,
