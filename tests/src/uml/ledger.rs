@@ -12,6 +12,9 @@ use serde_json::Value;
 /// Events by number, with their canonical bytes.
 pub type Book = BTreeMap<u64, Vec<u8>>;
 
+/// So many findings of a kind are told in full: one is enough to begin with, thousands hide it.
+const SHOWN: u64 = 3;
+
 /// What the comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -51,10 +54,10 @@ pub fn enter(book: &mut Book, text: &str, torn: bool) -> anyhow::Result<u64> {
         let known = book.entry(seq).or_insert_with(|| whole.as_bytes().to_vec());
         if known != whole.as_bytes() {
             conflicts += 1;
-            eprintln!(
-                "number {seq} has two contents:\n  {}\n  {whole}",
-                String::from_utf8_lossy(known)
-            );
+            if conflicts <= SHOWN {
+                let known = String::from_utf8_lossy(known);
+                eprintln!("number {seq} has two contents:\n  {known}\n  {whole}");
+            }
         }
     }
     Ok(conflicts)
@@ -71,15 +74,19 @@ pub fn compare(stored: &Book, received: &Book, head: u64) -> anyhow::Result<Verd
         match received.get(seq) {
             Some(same) if same == bytes => {}
             Some(other) => {
-                eprintln!("number {seq} was received with another content than it was stored with");
-                eprintln!("  stored   {}", String::from_utf8_lossy(bytes));
-                eprintln!("  received {}", String::from_utf8_lossy(other));
                 verdict.lost += 1;
                 verdict.conflicts += 1;
+                if verdict.conflicts <= SHOWN {
+                    eprintln!("number {seq} was received with another content than stored:");
+                    eprintln!("  stored   {}", String::from_utf8_lossy(bytes));
+                    eprintln!("  received {}", String::from_utf8_lossy(other));
+                }
             }
             None => {
-                eprintln!("number {seq} was stored and not received");
                 verdict.lost += 1;
+                if verdict.lost <= SHOWN {
+                    eprintln!("number {seq} was stored and not received");
+                }
             }
         }
     }
@@ -94,8 +101,10 @@ pub fn compare(stored: &Book, received: &Book, head: u64) -> anyhow::Result<Verd
         // After an accounted gap there is nothing to check against.
         let Some(before) = before else { continue };
         if event["prev"] != hex(&before) {
-            eprintln!("number {seq} does not continue the chain");
             verdict.breaks += 1;
+            if verdict.breaks <= SHOWN {
+                eprintln!("number {seq} does not continue the chain");
+            }
         }
     }
     Ok(verdict)

@@ -26,6 +26,9 @@ pub const DISTRICT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// The network namespace is the scenario's own, so no port can be taken.
 pub const PORT: u16 = 1883;
 
+/// How long the box and the district may take to catch up, on a machine that does other things.
+pub const DRAIN: Duration = Duration::from_secs(60);
+
 /// Topics of the one gateway.
 pub const PREFIX: &str = "gatehouse/v1/d-1/s-1/g-1";
 
@@ -51,12 +54,14 @@ pub struct Options {
     pub debounce_ms: u32,
     /// Where the daemon finds its broker on [`DISTRICT`]: [`PORT`], or something in between.
     pub broker_port: u16,
+    /// The size of the flash.
+    pub flash_mib: u32,
 }
 
 impl Options {
     /// A box that is connected to the broker itself.
     pub fn new(doors: u32, debounce_ms: u32) -> Self {
-        Self { doors, debounce_ms, broker_port: PORT }
+        Self { doors, debounce_ms, broker_port: PORT, flash_mib: 64 }
     }
 }
 
@@ -83,7 +88,7 @@ impl Stage {
             flash: folder.join("flash.img"),
             tap: Some("tap0".into()),
         };
-        machine.format_flash(64).await?;
+        machine.format_flash(options.flash_mib).await?;
         std::fs::write(machine.file("gateway.toml"), configuration(options))?;
         let broker = Broker::start(BrokerOptions {
             persistence: Persistence::OnChanges,
@@ -173,7 +178,7 @@ impl Stage {
         let _ = std::fs::remove_file(&output);
         let argv = self.gatehouse(&all);
         booted.order(Order::Start { name: "ask".into(), argv, ready_ms: None }).await?;
-        let ended = booted.order(Order::Wait { name: "ask".into(), limit_ms: 30_000 }).await?;
+        let ended = booted.order(Order::Wait { name: "ask".into(), limit_ms: 120_000 }).await?;
         let text = std::fs::read_to_string(&output).context("read what the command said")?;
         match ended {
             Answer::Ended { code: Some(0) } => Ok(text),
@@ -196,8 +201,7 @@ impl Stage {
         from: usize,
         mut find: impl FnMut(&Event) -> bool,
     ) -> anyhow::Result<Event> {
-        let limit = SOON;
-        let found = self.seen().wait_for(what, limit, |messages| {
+        let found = self.seen().wait_for(what, DRAIN, |messages| {
             messages.get(from..)?.iter().filter_map(event).find(&mut find)
         });
         found.await.with_context(|| self.daemon_log())
@@ -207,7 +211,7 @@ impl Stage {
     pub async fn wait_door(&self, door: u32, state: &str, from: usize) -> anyhow::Result<()> {
         let topic = format!("{PREFIX}/door/door-{door}");
         let what = format!("door-{door} to be {state}");
-        let found = self.seen().wait_for(&what, SOON, |messages| {
+        let found = self.seen().wait_for(&what, DRAIN, |messages| {
             let newest = messages.get(from..)?.iter().rev().find(|m| m.publish.topic == topic)?;
             let value: serde_json::Value = serde_json::from_slice(&newest.publish.payload).ok()?;
             (value["state"] == state).then_some(())
@@ -233,10 +237,10 @@ impl Stage {
 
     /// Waits until the receiver has committed everything up to `head`, or `system.gap` accounts for
     /// it.
-    pub async fn wait_received(&self, head: u64, limit: Duration) -> anyhow::Result<()> {
+    pub async fn wait_received(&self, head: u64) -> anyhow::Result<()> {
         let filter = Filter { from: Some(Seq(head)), to: Some(Seq(head)), ..Filter::default() };
         let what = format!("the receiver to have everything up to event {head}");
-        let waited = wait::until(&what, limit, async || {
+        let waited = wait::until(&what, DRAIN, async || {
             let Ok(store) = self.store() else { return Ok(None) };
             let mut found = false;
             store.query::<anyhow::Error>(&filter, |_| {

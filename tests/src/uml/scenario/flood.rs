@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{bail, ensure};
-use gatehouse_core::event::Class;
+use gatehouse_core::event::{Class, Event};
 use serde_json::{Value, json};
 
 use super::settle;
@@ -48,7 +48,8 @@ pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Val
 
     let fault = stage
         .wait_event("a fault that tells of lost edges", from, |event| {
-            event.draft.class == Class::Fault
+            let cause = event.draft.cause.as_deref().unwrap_or_default();
+            event.draft.class == Class::Fault && cause.contains("lost")
         })
         .await?;
     // The number of edges is odd: one door ends open, and the last three as the pattern left them.
@@ -58,6 +59,9 @@ pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Val
     let verdict = settle(&stage, &mut booted, Book::new()).await?;
     ensure!(verdict.is_clean(), "{verdict:?}");
     ensure!(verdict.stored < u64::from(EDGES), "nothing was lost: the flood was too small");
+    // A fault has its restore, once it has been quiet for long enough.
+    let restore = |event: &Event| event.draft.opens == Some(fault.seq);
+    stage.wait_event("the restore of the fault", from, restore).await?;
     // Settled: no later event may have moved a door away from where it stands.
     for (door, &high) in (0..).zip(&high) {
         stage.wait_door(door, if high { "open" } else { "closed" }, from).await?;

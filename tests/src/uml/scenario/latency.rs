@@ -20,7 +20,7 @@ use crate::mqtt::{self, Publish};
 use crate::record::Record;
 use crate::uml::machine::Booted;
 use crate::uml::order::{Answer, Edge, Order, write_edges};
-use crate::uml::stage::{DISTRICT, Options, PREFIX, Programs, Stage};
+use crate::uml::stage::{DISTRICT, DRAIN, Options, PREFIX, Programs, Stage};
 use crate::wait::boottime;
 
 const DOORS: u32 = 4;
@@ -40,7 +40,7 @@ pub(super) async fn run(
     // The agent answers an order within a minute.
     ensure!(edges / rate.max(1) < 50, "--edges / --rate: at most 50 seconds");
     ensure!((1..=1_000).contains(&rate), "--rate is 1 to 1000 edges per second: the tick is 1 ms");
-    let options = Options { doors: DOORS, debounce_ms: 0, broker_port: TAP_PORT };
+    let options = Options { broker_port: TAP_PORT, ..Options::new(DOORS, 0) };
     let stage = Stage::set(folder, programs, options).await?;
     let listener = TcpListener::bind((DISTRICT, TAP_PORT)).await.context("listen as the tap")?;
     let arrivals = Record::default();
@@ -66,7 +66,7 @@ pub(super) async fn run(
     booted.order(Order::Play { file: "pattern".into() }).await?;
     let wanted = usize::try_from(edges).context("a number of edges")?;
     let seen = arrivals
-        .wait_for("a PUBLISH for every edge", super::DRAIN, |all| {
+        .wait_for("a PUBLISH for every edge", DRAIN, |all| {
             let events = moves(&all[from..]);
             (events.len() >= wanted).then_some(events)
         })

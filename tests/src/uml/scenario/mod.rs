@@ -9,7 +9,6 @@ mod smoke;
 mod unplug;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Subcommand;
@@ -17,11 +16,8 @@ use serde_json::Value;
 
 use super::ledger::{self, Book, Verdict};
 use super::machine::Booted;
-use super::stage::{Programs, Stage};
+use super::stage::{DRAIN, Programs, Stage};
 use crate::wait;
-
-/// How long the district may take to receive what is stored, with everything running.
-const DRAIN: Duration = Duration::from_secs(60);
 
 /// One scenario and its options.
 #[derive(Clone, Debug, Subcommand)]
@@ -81,7 +77,7 @@ async fn settle(stage: &Stage, booted: &mut Booted, witnessed: Book) -> anyhow::
     let mut stored = witnessed;
     let conflicts = ledger::enter(&mut stored, &text, false)?;
     let head = *stored.last_key_value().context("the journal is empty")?.0;
-    stage.wait_received(head, DRAIN).await?;
+    stage.wait_received(head).await?;
     let received: Book = stage.received()?.into_iter().collect();
     let mut verdict = ledger::compare(&stored, &received, head)?;
     let audit = stage.audit()?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{settle, wait_receipts};
 use crate::uml::ledger::Book;
 use crate::uml::order::{Edge, Order, write_edges};
-use crate::uml::stage::{self, Options, Programs, Stage};
+use crate::uml::stage::{self, DRAIN, Options, Programs, Stage};
 
 const DOORS: u32 = 4;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Val
     booted.order(Order::Play { file: "pattern".into() }).await?;
     let events = stage
         .seen()
-        .wait_for("an event for every edge", super::DRAIN, |messages| {
+        .wait_for("an event for every edge", DRAIN, |messages| {
             let doors = messages[from..].iter().filter_map(stage::event).filter(is_move);
             let doors: Vec<_> = doors.collect();
             (doors.len() >= pattern.len()).then_some(doors)
