@@ -1,0 +1,148 @@
+//! From an edge to its PUBLISH on the wire, and to its commit at the control room.
+//!
+//! A bare flush to the same disk runs between the edges, half a period away from each, so that
+//! both meet the same noise and neither waits for the other.
+
+use std::collections::{HashMap, VecDeque};
+
+use anyhow::{Context, ensure};
+use gatehouse_tests::wait::{SOON, boottime, monotonic_ns};
+use gatehouse_tests::{District, Gateway};
+
+use crate::disk::Flusher;
+use crate::process::{account, pid};
+use crate::rows::{Goal, Row, Rows, say};
+use crate::stats::{number, steady};
+use crate::tap::Tap;
+use crate::wires::Wires;
+use crate::{Size, bed, pace};
+
+/// Few enough that each door moves at a believable pace.
+const DOORS: u32 = 8;
+
+/// Percentiles are medians over so many parts of a run.
+const PARTS: usize = 3;
+
+/// One event costs one flush; what is added on the way to the wire.
+const P50_ABOVE_FLUSH_US: f64 = 300.0;
+
+/// Checkpoints and a shared disk: the worst is bounded by the disk's own worst.
+const P99_FLUSHES: f64 = 3.0;
+
+pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
+    let broker = bed::broker().await?;
+    let tap = Tap::start(broker.address())?;
+    let district = District::start(broker.address()).await?;
+    let wires = Wires::start(DOORS)?;
+    let gateway = Gateway::start(bed::options(&wires, DOORS, tap.address())).await?;
+    bed::settle(&gateway, &wires, 1).await?;
+    let mut bench = Bench { tap, district, wires, gateway, flusher: None, edges: VecDeque::new() };
+    // The journal's files reach the size that they keep.
+    bench.run(500, size.pick(500, 1500)).await?;
+    bench.rates(10, size.pick(120, 900), rows).await?;
+    bench.rates(100, size.pick(1800, 9000), rows).await?;
+    Ok(())
+}
+
+struct Bench {
+    tap: Tap,
+    district: District,
+    wires: Wires,
+    gateway: Gateway,
+    flusher: Option<Flusher>,
+    /// Line and time of each edge of the run.
+    edges: VecDeque<(usize, u64)>,
+}
+
+/// What a run measured, in microseconds for each event.
+struct Delays {
+    publish: Vec<f64>,
+    commit: Vec<f64>,
+}
+
+impl Bench {
+    async fn rates(&mut self, rate: u64, count: u64, rows: &mut Rows) -> anyhow::Result<()> {
+        say(&format!("latency: {count} edges at {rate}/s"));
+        self.flusher = Some(Flusher::new(&self.gateway.state())?);
+        let before = account(pid(&self.gateway)?)?;
+        let delays = self.run(rate, count).await?;
+        let after = account(pid(&self.gateway)?)?;
+        let flusher = self.flusher.take().context("it was just made")?;
+        let flush = |percent| steady(&flusher.took_us, percent, PARTS);
+        let what = "bare 4 KiB fdatasync, interleaved";
+        for (percent, goal) in [(50, flush(50) + P50_ABOVE_FLUSH_US), (99, flush(99) * P99_FLUSHES)]
+        {
+            let value = steady(&delays.publish, percent, PARTS);
+            let row = Row::new(format!("edge_to_publish_p{percent}_at_{rate}"), value, "us")
+                .reference(flush(percent), what);
+            rows.push(row.goal(Goal::AtMost(goal)));
+            let value = steady(&delays.commit, percent, PARTS);
+            let row = Row::new(format!("edge_to_commit_p{percent}_at_{rate}"), value, "us");
+            rows.push(row.reference(flush(percent), what));
+        }
+        if rate >= 100 {
+            let cpu = (after.cpu_us - before.cpu_us) / number(count);
+            let bare = flusher.cpu_us / number(flusher.took_us.len() as u64);
+            let row = Row::new(format!("cpu_per_event_at_{rate}"), cpu, "us");
+            rows.push(row.goal(Goal::AtMost(400.0)).reference(bare, "CPU of a bare fdatasync"));
+            let bytes = (after.written - before.written) / number(count);
+            let row = Row::new(format!("bytes_per_event_at_{rate}"), bytes, "B");
+            rows.push(row.goal(Goal::AtMost(22_000.0)).reference(4096.0, "one 4 KiB block"));
+        }
+        Ok(())
+    }
+
+    /// Makes edges at a rate, each line in turn, and says how long each took.
+    async fn run(&mut self, rate: u64, count: u64) -> anyhow::Result<Delays> {
+        let (arrived, committed) = (self.tap.arrivals()?.len(), self.district.committed().len());
+        let period = 1_000_000_000 / rate;
+        let start = monotonic_ns() + period;
+        self.edges.clear();
+        for n in 0..count {
+            pace::until(start + n * period);
+            let line = usize::try_from(n % u64::from(DOORS))?;
+            let at_ns = self.wires.turn([line])?;
+            self.edges.push_back((line, at_ns));
+            if let Some(flusher) = &mut self.flusher {
+                pace::until(start + n * period + period / 2);
+                flusher.flush()?;
+            }
+        }
+        let count = usize::try_from(count)?;
+        let committed = self
+            .district
+            .committed()
+            .wait_for("all events at the control room", SOON, |all| {
+                let doors = all[committed..].iter().filter(|event| !event.duplicate);
+                let doors: Vec<_> = doors
+                    .filter(|event| event.class == gatehouse_core::event::Class::Door)
+                    .map(|event| (event.seq, event.committed.0))
+                    .collect();
+                (doors.len() >= count).then_some(doors)
+            })
+            .await?;
+        let arrivals = self.tap.arrivals()?.split_off(arrived);
+        ensure!(arrivals.len() == count, "{} events for {count} edges", arrivals.len());
+        self.delays(&arrivals, &committed.into_iter().collect())
+    }
+
+    fn delays(
+        &self,
+        arrivals: &[crate::tap::Arrival],
+        committed: &HashMap<gatehouse_core::id::Seq, u64>,
+    ) -> anyhow::Result<Delays> {
+        // The control room's clock runs while the machine sleeps, that of edges does not.
+        let (boot, monotonic) = (boottime().0, monotonic_ns());
+        let ahead = boot.saturating_sub(monotonic);
+        let mut delays = Delays { publish: Vec::new(), commit: Vec::new() };
+        // Edges of one line become events in their order; of several lines too, at this rate.
+        for ((line, edge_ns), arrival) in self.edges.iter().zip(arrivals) {
+            let door = arrival.event.draft.source.id.as_str();
+            ensure!(door == format!("door-{line}"), "an event of {door} for an edge of {line}");
+            delays.publish.push(number(arrival.at_ns.saturating_sub(*edge_ns)) / 1e3);
+            let committed = committed.get(&arrival.event.seq).context("a committed event")?;
+            delays.commit.push(number(committed.saturating_sub(edge_ns + ahead)) / 1e3);
+        }
+        Ok(delays)
+    }
+}
