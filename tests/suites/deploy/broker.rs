@@ -69,13 +69,13 @@ impl Recommended {
         let options = ClientOptions::new(id).tls(self.certificates.ca(), Some(identity));
         Client::connect(self.broker.address(), options).await
     }
+}
 
-    fn control_room(&self) -> ClientOptions {
-        let mut options = ClientOptions::new("control-room");
-        options.connect.username = Some("control-room".into());
-        options.connect.password = Some(PASSWORD.into());
-        options
-    }
+fn control_room() -> ClientOptions {
+    let mut options = ClientOptions::new("control-room");
+    options.connect.username = Some("control-room".into());
+    options.connect.password = Some(PASSWORD.into());
+    options
 }
 
 const MESSAGES: usize = 200;
@@ -136,7 +136,7 @@ async fn a_stock_mosquitto_loses_what_it_acknowledged_and_the_recommended_one_no
 
     let mut ours = recommended().await?;
     let mut publisher = ours.gateway("g-1").await?;
-    let (at, subscriber) = (ours.local.address(), ours.control_room());
+    let (at, subscriber) = (ours.local.address(), control_room());
     let kept = kept_over_a_kill(&mut ours.broker, &mut publisher, subscriber, at).await?;
     println!("recommended: {kept} of {MESSAGES} kept");
     assert_eq!(kept, MESSAGES);
@@ -146,7 +146,7 @@ async fn a_stock_mosquitto_loses_what_it_acknowledged_and_the_recommended_one_no
 #[tokio::test]
 async fn a_gateway_writes_only_below_its_own_prefix() -> anyhow::Result<()> {
     let ours = recommended().await?;
-    let mut watcher = Client::connect(ours.local.address(), ours.control_room()).await?;
+    let mut watcher = Client::connect(ours.local.address(), control_room()).await?;
     watcher.subscribe("gatehouse/v1/#").await?;
     let mut gateway = ours.gateway("g-1").await?;
     for topic in ["status", "hb", "desc", "ev/alarm", "door/d-1", "alarm/a1", "cmd/1/res"] {
@@ -165,7 +165,7 @@ async fn a_gateway_writes_only_below_its_own_prefix() -> anyhow::Result<()> {
     }
     // The control room speaks, but cannot invent an event.
     let mut room = Client::connect(ours.local.address(), {
-        let mut options = ours.control_room();
+        let mut options = control_room();
         options.connect.client_id = "second".into();
         options
     })
@@ -180,7 +180,7 @@ async fn a_gateway_reads_only_what_is_said_to_it() -> anyhow::Result<()> {
     let mut gateway = ours.gateway("g-1").await?;
     // Mosquitto grants every subscription and checks when it delivers.
     gateway.subscribe("gatehouse/v1/#").await?;
-    let mut room = Client::connect(ours.local.address(), ours.control_room()).await?;
+    let mut room = Client::connect(ours.local.address(), control_room()).await?;
     let mut other = ours.gateway("g-2").await?;
     let secret = ["cmd/1", "receipt", "alarm/a1/op"];
     for topic in secret {

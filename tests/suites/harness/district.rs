@@ -17,7 +17,7 @@ fn draft() -> Draft {
         qualifier: Qualifier::Status,
         severity: 5,
         partition: None,
-        source: Source { kind: "door".into(), id: "door-0".parse().unwrap(), driver: None },
+        source: Source { kind: "door".into(), id: "door-0".parse().expect("an id"), driver: None },
         time: Time {
             utc: UtcMs(1_790_000_000_000),
             boot: "b".into(),
