@@ -70,7 +70,7 @@ impl Options {
             gateway,
             boot,
             clock,
-            // At 450 bytes per event more than a million events: a year of a busy lobby.
+            // At 370 bytes per event more than a million events: a year of a busy lobby.
             max_bytes: 512 << 20,
             max_age: [None; 10],
             // About 5,000 alarms, with the pages of their indexes and the WAL's frames.

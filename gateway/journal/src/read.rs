@@ -56,7 +56,8 @@ impl Rows {
         let session = self.session(conn, number(row, 2)?)?;
         let prev: [u8; 32] = row.get(5)?;
         let body = row.get_ref(7)?.as_str().map_err(|e| Failure::Corrupt(e.to_string()))?;
-        let payload = expand(session, seq, &prev, body.as_bytes());
+        let utc = UtcMs(row.get(4)?);
+        let payload = expand(session, seq, &prev, utc, body.as_bytes());
         let hash = chain_hash(&payload);
         if sum(&hash) != row.get::<_, i64>(6)? {
             return Err(Failure::Corrupt(format!("event {seq} is not what was stored")));
@@ -67,7 +68,7 @@ impl Rows {
             session: session.number,
             stored: Mono(number(row, 3)?),
             this_boot: session.this_boot,
-            utc: UtcMs(row.get(4)?),
+            utc,
             payload,
         };
         Ok(Linked { record, prev, hash })

@@ -173,7 +173,7 @@ impl<'a> Salvage<'a> {
         let session = self.session(record.session, old)?;
         let hash = chain_hash(&record.payload);
         let mut body = Vec::new();
-        compact(session, record.seq, &prev, &record.payload, &mut body);
+        compact(session, record.seq, &prev, record.utc, &record.payload, &mut body);
         insert(
             self.conn,
             &Row {

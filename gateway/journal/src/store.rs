@@ -261,7 +261,8 @@ impl Store {
             }
         };
         let hash = event::chain_hash(&canonical);
-        compact(&self.session, seq, &stamp.prev, &canonical, &mut self.body);
+        let utc = draft.time.utc;
+        compact(&self.session, seq, &stamp.prev, utc, &canonical, &mut self.body);
         insert(
             &self.conn,
             &Row {
