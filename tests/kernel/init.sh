@@ -14,17 +14,20 @@ fail() {
     sleep 60
 }
 
-mount -t proc proc /proc || { echo 'init: no /proc'; exec sleep 60; }
-mount -t sysfs sysfs /sys || fail 'no sysfs'
-mount -t configfs configfs /sys/kernel/config || fail 'no configfs'
-mount -t tmpfs tmpfs /run || fail 'no tmpfs'
+# `mount` is set-uid root on the host. In a user namespace the host's root is nobody, and `mount`
+# would become nobody, too: a copy has no such bit. /dev is the one place to write to so far.
+cp /bin/mount /bin/umount /dev/ || exit 1 # the first process must not end: the kernel stops at once
+/dev/mount -t proc proc /proc || exit 1
+/dev/mount -t sysfs sysfs /sys || fail 'no sysfs'
+/dev/mount -t configfs configfs /sys/kernel/config || fail 'no configfs'
+/dev/mount -t tmpfs tmpfs /run || fail 'no tmpfs'
 
 # What is written here is on the host at once (hostfs writes through), and so outlives a power cut.
-mount -t hostfs -o "$BOX_DIR" hostfs "$BOX_DIR" || fail "cannot mount $BOX_DIR of the host"
+/dev/mount -t hostfs -o "$BOX_DIR" hostfs "$BOX_DIR" || fail "cannot mount $BOX_DIR of the host"
 
 # The flash. Mounting replays ext4's own journal after a power cut, as on a real box.
 mkdir /run/flash
-mount -t ext4 -o noatime /dev/ubda /run/flash || fail 'cannot mount the flash, /dev/ubda'
+/dev/mount -t ext4 -o noatime /dev/ubda /run/flash || fail 'cannot mount the flash, /dev/ubda'
 
 ip link set lo up || fail 'no loopback'
 # The cable to the district: the other end is the tap device of the test's network namespace.

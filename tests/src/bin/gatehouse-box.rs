@@ -47,7 +47,7 @@ fn run(scenario: &Scenario) -> anyhow::Result<()> {
         gatehouse: program("GATEHOUSE_BIN")?,
         receiver: program("GATEHOUSE_RECEIVER_BIN")?,
     };
-    let folder = tempfile::Builder::new().prefix("gatehouse-uml-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix("run-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let result = runtime.block_on(scenario::run(scenario, folder.path().to_owned(), programs));
     match result {

@@ -106,11 +106,10 @@ impl Agent {
                 Ok(Answer::Clock { boot_ns: boottime().0, real_ns })
             }
             Order::Off => {
-                // Nobody may have the flash open, or it cannot be unmounted; the host's exit status
-                // knows nothing of it, so say so.
-                let status = Command::new("umount").arg("/run/flash").status()?;
+                // Nobody may have the flash open.
+                let status = Command::new("/dev/umount").arg("/run/flash").status()?;
                 if !status.success() {
-                    bail!("cannot unmount the flash: a program still runs");
+                    bail!("cannot unmount the flash: does a program still run?");
                 }
                 std::fs::write("/proc/sysrq-trigger", "o").context("power off")?;
                 Ok(Answer::Done)

@@ -103,10 +103,12 @@ impl Machine {
         match booted.answer(BOOT).await {
             Ok(Answer::Ready) => Ok(booted),
             other => {
+                // The text of an error, without the backtrace that `Debug` may bring.
+                let other = other.map_or_else(|e| format!("{e:#}"), |answer| format!("{answer:?}"));
                 let log = std::fs::read_to_string(self.kernel_log()).unwrap_or_default();
                 let tail: Vec<_> = log.lines().rev().take(15).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-                bail!("the box did not boot: {other:?}\n{tail}")
+                bail!("the box did not boot: {other}\n{tail}")
             }
         }
     }
@@ -151,7 +153,10 @@ impl Booted {
         let answer = self.order(Order::Off).await;
         match tokio::time::timeout(wait::SOON, self.gone()).await {
             Ok(gone) => gone,
-            Err(_) => bail!("the box does not power off: {answer:?}"),
+            Err(_) => match answer {
+                Ok(_) => bail!("the box does not power off"),
+                Err(refusal) => Err(refusal.context("the box does not power off")),
+            },
         }
     }
 
