@@ -351,6 +351,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             self.normal.rewind(upto);
             self.refused.forget();
         }
+        self.refused.reconnected(now);
         self.host.connected(now);
         self.pace.start(now, random);
     }

@@ -2,7 +2,7 @@
 //!
 //! A PUBACK with an error is answered with patience: twice more after 1 s and 2 s, then the event
 //! is *set aside* with a fault, so that one event cannot hold up the others, and is tried again
-//! every 5 min to 1 h for as long as it takes; when one set aside is taken, all are sent. A broker
+//! every 5 min to 1 h, and on every new connection; when one set aside is taken, all are sent. A broker
 //! that tears the connection instead of refusing (Mosquitto 2.0.11 on its own size limit, answered
 //! with a code that rumqttc cannot read) is found by the record that stands first in flight on three
 //! such connections: it is then sent alone, and set aside when that ends the same way twice more.
@@ -44,6 +44,8 @@ struct Entry {
     lane: Lane,
     refusals: u32,
     aside: bool,
+    /// It ended connections: not to be tried again with each of them.
+    tears: bool,
     phase: Phase,
 }
 
@@ -60,6 +62,7 @@ impl Refused {
             lane,
             refusals: 0,
             aside: false,
+            tears: false,
             phase: Phase::Again,
         });
         entry.refusals += 1;
@@ -109,7 +112,8 @@ impl Refused {
         self.suspect = None;
         let phase = Phase::Rests(now.plus(FIRST_REST));
         let known = self.entries.get(&seq).is_some_and(|entry| entry.aside);
-        self.entries.insert(seq, Entry { lane, refusals: REFUSALS, aside: true, phase });
+        self.entries
+            .insert(seq, Entry { lane, refusals: REFUSALS, aside: true, tears: true, phase });
         (!known).then_some(seq)
     }
 
@@ -121,6 +125,13 @@ impl Refused {
             } else if entry.phase == Phase::Again {
                 entry.phase = Phase::Rests(now.plus(FIRST_REST));
             }
+        }
+    }
+
+    /// A connection is up: perhaps somebody has mended what was refused.
+    pub(super) fn reconnected(&mut self, now: Mono) {
+        for entry in self.entries.values_mut().filter(|entry| entry.aside && !entry.tears) {
+            entry.phase = Phase::Rests(now);
         }
     }
 

@@ -415,6 +415,11 @@ fn one_event_that_the_broker_refuses_does_not_hold_up_the_others() {
     assert_eq!(world.reports, ["uplink.set_aside"]);
     assert_eq!(world.taken, [1, 3, 4, 5, 6].map(Seq).into());
     assert_eq!(world.machine.progress().set_aside, 1);
+    // A new connection tries it again at once.
+    world.cut(0, false);
+    world.connect(false);
+    assert_eq!(world.wire, [Some(Seq(2))]);
+    world.ack(0);
     // It is tried again for ever, and arrives when somebody has mended the broker.
     world.settle();
     assert_eq!(world.host.len(), 6);
