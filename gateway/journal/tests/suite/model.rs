@@ -66,14 +66,11 @@ impl Model {
                 let number = |name: &str| Seq(detail[name].as_u64().unwrap());
                 named.push(number("from")..=number("to"));
             }
-            match known {
-                Some((class, bytes)) => {
-                    assert_eq!((record.class, &record.payload[..]), (*class, &bytes[..]));
-                }
-                None => {
-                    assert_eq!(event.draft.kind, own::GAP, "only gap events are not the model's");
-                    self.stored.insert(record.seq, (record.class, record.payload.to_vec()));
-                }
+            if let Some((class, bytes)) = known {
+                assert_eq!((record.class, &record.payload[..]), (*class, &bytes[..]));
+            } else {
+                assert_eq!(event.draft.kind, own::GAP, "only gap events are not the model's");
+                self.stored.insert(record.seq, (record.class, record.payload.to_vec()));
             }
         }
         let mut there = there.iter().map(|record| record.seq).peekable();

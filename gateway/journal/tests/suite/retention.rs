@@ -80,7 +80,7 @@ fn delivered_events_go_when_their_class_is_old_enough_and_others_stay() {
         .collect();
     let left = all(&journal);
     assert_eq!(left, expected);
-    assert_eq!(retained.delivered as usize, 900 - left.len());
+    assert_eq!(retained.delivered, 900 - left.len() as u64);
     assert_eq!(retained.undelivered, 0);
     assert!(gaps(&left).is_empty(), "what was delivered needs no gap event");
     assert_eq!(journal.read(None, Seq(0), 1000, usize::MAX).unwrap(), left, "memory agrees");
@@ -139,7 +139,7 @@ fn too_many_bytes_drop_the_oldest_and_name_the_undelivered_but_never_a_waiting_a
     named.sort_unstable();
     let missing: Vec<u64> = (101..=500).filter(|seq| !numbers.contains(seq)).collect();
     assert_eq!(named, missing, "each undelivered number that is gone is named, once");
-    assert_eq!(retained.undelivered as usize, missing.len());
+    assert_eq!(retained.undelivered, missing.len() as u64);
     assert_eq!(journal.verify(Seq(1)).unwrap().broken, None);
 
     // Freed pages are used again: the file does not grow while as much goes as comes.
