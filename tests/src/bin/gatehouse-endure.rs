@@ -54,7 +54,9 @@ fn main() -> ExitCode {
             match args.what {
                 What::Table { away, around, rate, take: only } => {
                     for rate in rate {
-                        for take in Take::value_variants().iter().filter(|t| only.is_none_or(|o| o == **t)) {
+                        for take in
+                            Take::value_variants().iter().filter(|t| only.is_none_or(|o| o == **t))
+                        {
                             let found = table(*take, rate, around, away).await?;
                             tell(&format!("{take:?} at {rate}/s").to_lowercase(), &found)?;
                         }

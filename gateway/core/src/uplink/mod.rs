@@ -552,9 +552,11 @@ impl<R: Outgoing, C> Uplink<R, C> {
             Lane::Alarm => &self.alarm,
             Lane::Normal => &self.normal,
         };
+        // Asked for with every input: a window full of the other lane is not looked through.
+        let none = lane == Lane::Alarm && self.alarms_in_flight == 0;
         let mut by_lane =
             self.in_flight.iter().filter(|(_, sent)| sent.lane == lane && !sent.again);
-        let first = by_lane.next().map(|(seq, _)| *seq);
+        let first = if none { None } else { by_lane.next().map(|(seq, _)| *seq) };
         let first = [first, self.refused.first_pending(lane)].into_iter().flatten().min();
         let sent = queue.sent().min(self.again.after().unwrap_or(Seq(u64::MAX)));
         first.map_or(sent, |seq| sent.min(Seq(seq.0 - 1))).max(self.host.upto())

@@ -135,9 +135,9 @@ impl World {
         assert!(self.connected, "nothing is published without a connection");
         assert!(!self.wire.contains(&Some(record.seq)), "{} is in flight already", record.seq);
         assert!(record.seq > self.marks.0, "what the control room has is not sent again");
-        // Order within a lane on one connection, but for what is sent again.
+        // Order within a lane on one connection, but for what was set aside and is tried again.
         let newest = self.newest.entry(record.lane).or_default();
-        if record.seq > *newest {
+        if record.seq > *newest && !self.suspects.contains(&record.seq) {
             let between = self.journal.iter().filter(|r| {
                 r.lane == record.lane
                     && r.seq > *newest

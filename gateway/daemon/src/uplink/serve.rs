@@ -24,12 +24,20 @@ const READ_BYTES: usize = 2 << 20;
 /// The heartbeat's limits, whatever the district asks for.
 const HEARTBEAT: std::ops::RangeInclusive<u64> = 5..=3600;
 
+/// A door that goes on changing is shown at most so often: only its latest state counts, and each
+/// costs the broker as much as an event. A lone change is shown at once.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
+
 /// What belongs to one connection.
 struct Connection {
     link: Link,
     topics: Vec<String>,
     /// The version of each door that was published.
     shown: Vec<u64>,
+    /// When that was.
+    shown_at: Vec<Option<Mono>>,
+    /// When the next door that goes on changing may be shown.
+    next_show: Option<Mono>,
     /// Doors that wait in the machine's control queue.
     queued: BTreeSet<usize>,
     heartbeat: Duration,
@@ -61,6 +69,8 @@ impl Uplinker {
             link,
             topics,
             shown: vec![0; parts.config.doors.len()],
+            shown_at: vec![None; parts.config.doors.len()],
+            next_show: None,
             queued: BTreeSet::new(),
             heartbeat: parts.config.uplink.heartbeat,
             next_heartbeat: now,
@@ -119,6 +129,9 @@ impl Uplinker {
                     self.feed(&mut connection, Input::Tick);
                     self.beat(&mut connection);
                     let now = self.now();
+                    if connection.next_show.is_some_and(|at| at <= now) {
+                        self.show_doors(&mut connection);
+                    }
                     if connection.next_probe.is_some_and(|at| at <= now) {
                         probe.start(&self.parts.config.brokers[0]);
                         connection.next_probe = Some(now.plus(probe::EVERY));
@@ -129,8 +142,12 @@ impl Uplinker {
     }
 
     fn wake_at(&self, connection: &Connection) -> Mono {
-        let deadlines =
-            [self.machine.next_deadline(), Some(connection.next_heartbeat), connection.next_probe];
+        let deadlines = [
+            self.machine.next_deadline(),
+            Some(connection.next_heartbeat),
+            connection.next_probe,
+            connection.next_show,
+        ];
         deadlines.into_iter().flatten().min().unwrap_or(connection.next_heartbeat)
     }
 
@@ -145,19 +162,27 @@ impl Uplinker {
         let _ = connection.link.publish_lossy(topic, announce::heartbeat(&self.parts));
     }
 
-    /// Queues each door whose state is newer than what was published.
+    /// Queues each door whose state is newer than what was published and that may be shown now.
     fn show_doors(&mut self, connection: &mut Connection) {
-        let newer: Vec<usize> = {
-            let view = self.parts.board.view();
-            let doors = view.doors.iter().enumerate();
-            let newer = doors.filter(|(door, shown)| connection.shown[*door] < shown.version);
-            newer.map(|(door, _)| door).collect()
-        };
-        for door in newer {
+        let now = self.now();
+        let mut newer = Vec::new();
+        connection.next_show = None;
+        for (door, view) in self.parts.board.view().doors.iter().enumerate() {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if connection.queued.insert(door) {
-                self.feed(connection, Input::Control(Control::Door(door)));
+            if connection.shown[door] >= view.version || connection.queued.contains(&door) {
+                continue;
             }
+            match connection.shown_at[door].map(|at| at.plus(SHOW_EVERY)) {
+                Some(at) if at > now => {
+                    connection.next_show =
+                        Some(connection.next_show.map_or(at, |next| next.min(at)));
+                }
+                _ => newer.push(door),
+            }
+        }
+        for door in newer {
+            connection.queued.insert(door);
+            self.feed(connection, Input::Control(Control::Door(door)));
         }
     }
 
@@ -244,6 +269,7 @@ impl Uplinker {
                 Action::Control(control) => {
                     if let Control::Door(door) = control {
                         connection.queued.remove(&door);
+                        connection.shown_at[door] = Some(now);
                         connection.shown[door] = self.parts.board.view().doors[door].version;
                     }
                     let message = announce::message(&self.parts, control);
@@ -267,6 +293,8 @@ impl Uplinker {
 
     /// Says that we stop, waits for what is in flight, and ends the session in order.
     async fn goodbye(&mut self, mut connection: Connection) {
+        connection.shown_at.fill(None);
+        self.show_doors(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Status(GatewayState::Stopping)));
         let until = self.now().plus(GRACE);
         while connection.end.is_none() {
