@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_samples_and_one_bad_part_does_not_move_the_steady_one() {
-        let samples: Vec<f64> = (1..=100).map(|n| number(n)).collect();
+        let samples: Vec<f64> = (1..=100).map(number).collect();
         assert!((percentile(&samples, 50) - 50.0).abs() < 1e-9);
         assert!((percentile(&samples, 99) - 99.0).abs() < 1e-9);
         assert!((percentile(&samples[..1], 99) - 1.0).abs() < 1e-9);

@@ -1,6 +1,7 @@
 //! What is lost when parts are taken away: `tests/losses` calls this.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gatehouse_tests::endure::{Found, Ordeal, Take, ordeal, table};
@@ -37,6 +38,11 @@ enum What {
     },
 }
 
+/// Negative and infinite times are none.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
 #[expect(clippy::print_stdout, reason = "the result is what this program is for")]
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -57,7 +63,7 @@ fn main() -> ExitCode {
                         for take in
                             Take::value_variants().iter().filter(|t| only.is_none_or(|o| o == **t))
                         {
-                            let found = table(*take, rate, around, away).await?;
+                            let found = table(*take, rate, seconds(around), seconds(away)).await?;
                             tell(&format!("{take:?} at {rate}/s").to_lowercase(), &found)?;
                         }
                     }

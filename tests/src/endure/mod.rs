@@ -90,11 +90,11 @@ impl Stage {
     }
 
     /// Moves doors at this rate for so long, one after the other.
-    async fn move_doors(&mut self, per_second: u32, seconds: f64) {
-        let count = (f64::from(per_second) * seconds).round();
+    async fn move_doors(&mut self, per_second: u32, time: Duration) {
+        let count = u128::from(per_second) * time.as_millis() / 1000;
         let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        for _ in 0..count as u64 {
+        for _ in 0..count {
             pace.tick().await;
             self.move_door();
         }

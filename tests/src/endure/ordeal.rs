@@ -35,16 +35,16 @@ impl Ordeal {
 /// Something of the harness fails, or the control room does not get everything in time.
 pub async fn ordeal(what: Ordeal) -> anyhow::Result<Found> {
     let mut stage = Stage::set().await?;
-    stage.move_doors(50, 2.0).await;
+    stage.move_doors(50, Duration::from_secs(2)).await;
 
     eprintln!("the broker is away for {} s, {} events meanwhile", what.away_s, what.events);
     stage.broker.kill().await?;
     let rate = (what.events / what.away_s).max(1);
-    stage.move_doors(rate, f64::from(what.events) / f64::from(rate)).await;
+    stage.move_doors(rate, Duration::from_secs((what.events / rate).into())).await;
     eprintln!("the broker is back and has forgotten the session");
     stage.broker.wipe()?;
     stage.broker.restart().await?;
-    stage.move_doors(50, 2.0).await;
+    stage.move_doors(50, Duration::from_secs(2)).await;
 
     eprintln!("the gateway is killed {} times while events flow", what.kills);
     let mut random = what.seed;
@@ -53,7 +53,7 @@ pub async fn ordeal(what: Ordeal) -> anyhow::Result<Found> {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let moment = 0.05 + (random % 1000) as f64 / 1000.0;
+        let moment = Duration::from_millis(50 + random % 1000);
         stage.move_doors(200, moment).await;
         stage.gateway.restart().await?;
         stage.world.connected(u64::from(kill) + 2).await?;
@@ -61,12 +61,12 @@ pub async fn ordeal(what: Ordeal) -> anyhow::Result<Found> {
 
     eprintln!("the network is half-open for {} s", what.half_open_s);
     stage.proxy.set(Fault::Swallow);
-    stage.move_doors(20, f64::from(what.half_open_s)).await;
+    stage.move_doors(20, Duration::from_secs(what.half_open_s.into())).await;
     // What was swallowed never comes: the connections of that time are dead.
     stage.proxy.set(Fault::None);
     stage.proxy.reset_all();
     tokio::time::timeout(Duration::from_secs(300), async {
-        stage.move_doors(50, 2.0).await;
+        stage.move_doors(50, Duration::from_secs(2)).await;
         stage.compare(false).await
     })
     .await?

@@ -1,5 +1,7 @@
 //! The loss table: the district's broker is away while events flow.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::{Found, Stage};
@@ -16,11 +18,16 @@ pub enum Take {
     Broker,
 }
 
-/// Moves doors for `before` seconds, takes away for `away`, and goes on for `before` again.
+/// Moves doors for `before`, takes away for `away`, and goes on for `before` again.
 ///
 /// # Errors
 /// Something of the harness fails, or the control room does not get everything in time.
-pub async fn table(take: Take, rate: u32, before: f64, away: f64) -> anyhow::Result<Found> {
+pub async fn table(
+    take: Take,
+    rate: u32,
+    before: Duration,
+    away: Duration,
+) -> anyhow::Result<Found> {
     let mut stage = Stage::set().await?;
     stage.move_doors(rate, before).await;
     stage.proxy.set(Fault::Refuse);
@@ -28,11 +35,11 @@ pub async fn table(take: Take, rate: u32, before: f64, away: f64) -> anyhow::Res
         stage.broker.kill().await?;
         stage.broker.wipe()?;
     }
-    stage.move_doors(rate, away / 2.0).await;
+    stage.move_doors(rate, away / 2).await;
     if take == Take::Gateway {
         stage.gateway.restart().await?;
     }
-    stage.move_doors(rate, away / 2.0).await;
+    stage.move_doors(rate, away / 2).await;
     if take == Take::Broker {
         stage.broker.restart().await?;
     }
