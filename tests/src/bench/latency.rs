@@ -1,9 +1,12 @@
 //! From an edge to its PUBLISH on the wire, and to its commit at the control room.
 //!
 //! A bare flush to the same disk runs between the edges, half a period away from each, so that
-//! both meet the same noise and neither waits for the other.
+//! both meet the same noise and neither waits for the other. The tap's own way, from a write on
+//! loopback to its thread's note, is measured too: it is in every delay, and in no flush.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use anyhow::{Context, ensure};
 use gatehouse_tests::wait::{SOON, boottime, monotonic_ns};
@@ -41,7 +44,36 @@ pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
     bench.run(500, size.pick(500, 1500)).await?;
     bench.rates(10, size.pick(120, 900), rows).await?;
     bench.rates(100, size.pick(1800, 9000), rows).await?;
+    let own = own_way(size.pick(200, 1000))?;
+    rows.push(Row::new("of_it_the_tap_p50_at_100", steady(&own, 50, PARTS), "us"));
     Ok(())
+}
+
+/// Microseconds from a write to the note of a thread that waits for it, as the tap's does.
+fn own_way(count: u64) -> anyhow::Result<Vec<f64>> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let mut near = TcpStream::connect(listener.local_addr()?)?;
+    near.set_nodelay(true)?;
+    let (mut far, _) = listener.accept()?;
+    let noted = std::thread::spawn(move || {
+        let mut noted = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(1..) = far.read(&mut buffer) {
+            noted.push(monotonic_ns());
+        }
+        noted
+    });
+    let start = monotonic_ns();
+    let mut written = Vec::new();
+    for n in 1..=count {
+        pace::until(start + n * 10_000_000);
+        written.push(monotonic_ns());
+        near.write_all(&[0; 500])?;
+    }
+    drop(near);
+    let noted = noted.join().map_err(|_| anyhow::anyhow!("the tap's thread panicked"))?;
+    ensure!(noted.len() == written.len(), "a write was not noted by itself");
+    Ok(written.iter().zip(&noted).map(|(from, to)| number(to - from) / 1e3).collect())
 }
 
 struct Bench {
