@@ -57,7 +57,7 @@ impl Config {
             held_open: door.held_open,
             driver: door.input.to_string(),
         });
-        SiteConfig { doors: doors.collect() }
+        SiteConfig { doors: doors.collect(), ..SiteConfig::default() }
     }
 
     /// The JSON Schema of the file, for editors.

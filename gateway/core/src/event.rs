@@ -156,6 +156,12 @@ pub struct Draft {
     /// The change of state, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Transition>,
+    /// The mode in which the partition protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arming: Option<Cow<'static, str>>,
+    /// Who did it: a credential's keyed hash or an operator's id, never a name or a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// What led to it: a reason in the field's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -351,6 +357,8 @@ pub(crate) mod tests {
                 clock: ClockState::Synced,
             },
             state: Some(Transition { from: "closed".into(), to: "open".into() }),
+            arming: None,
+            actor: None,
             cause: None,
             opens: None,
             closes: None,

@@ -161,6 +161,8 @@ fn draft(n: usize, seconds: u64) -> Draft {
             clock: now.clock,
         },
         state: Some(Transition { from: from.into(), to: to.into() }),
+        arming: None,
+        actor: None,
         cause: None,
         opens: None,
         detail: None,

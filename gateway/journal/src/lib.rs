@@ -34,6 +34,8 @@
 //!     time: Time { boot: "boot-1".into(), err_ms: None, clock: ClockState::Never,
 //!                  utc: Default::default(), mono_ns: Default::default() },
 //!     state: None,
+//!     arming: None,
+//!     actor: None,
 //!     cause: None,
 //!     opens: None,
 //!     detail: None,

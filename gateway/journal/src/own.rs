@@ -46,6 +46,8 @@ impl Author {
                 clock: now.clock,
             },
             state: None,
+            arming: None,
+            actor: None,
             cause: None,
             opens: None,
             detail: None,

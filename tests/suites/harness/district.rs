@@ -26,6 +26,8 @@ fn draft() -> Draft {
             clock: ClockState::Never,
         },
         state: None,
+        arming: None,
+        actor: None,
         cause: None,
         opens: None,
         detail: None,

@@ -1,12 +1,11 @@
 //! One door: `unknown`, `closed`, `open`, `held-open`.
 
-use std::borrow::Cow;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Contact, DoorConfig, Effect, Head, Out, found};
-use crate::event::{Class, Draft, Qualifier, Transition};
+use super::out::{Head, Out, change, found};
+use super::{Contact, DoorConfig, Thing};
+use crate::event::{Class, Draft, Qualifier};
 use crate::time::Mono;
 
 /// The types of event that doors make.
@@ -102,7 +101,7 @@ impl Door {
     pub(super) fn expire(&mut self, index: usize, until: Mono, out: &mut Out<'_>) {
         let Some(deadline) = self.deadline().filter(|deadline| *deadline <= until) else { return };
         self.event(deadline, "door.held_open", Qualifier::New, 3, out, |draft| {
-            draft.state = Some(change(DoorState::Open, DoorState::HeldOpen));
+            draft.state = Some(change(DoorState::Open.as_str(), DoorState::HeldOpen.as_str()));
         });
         self.set(index, DoorState::HeldOpen, deadline, out);
     }
@@ -174,7 +173,7 @@ impl Door {
         self.lost = true;
         self.event(at, "door.unknown", Qualifier::New, 2, out, |draft| {
             draft.class = Class::Fault;
-            draft.state = Some(change(before, DoorState::Unknown));
+            draft.state = Some(change(before.as_str(), DoorState::Unknown.as_str()));
         });
         self.set(index, DoorState::Unknown, at, out);
     }
@@ -188,7 +187,7 @@ impl Door {
         out: &mut Out<'_>,
     ) {
         self.event(at, "door.opened", Qualifier::New, 4, out, |draft| {
-            draft.state = Some(change(DoorState::Closed, DoorState::Open));
+            draft.state = Some(change(DoorState::Closed.as_str(), DoorState::Open.as_str()));
             draft.flags = found(while_down, resynced);
         });
         self.opened = Some(at);
@@ -210,7 +209,7 @@ impl Door {
             });
         }
         self.event(at, "door.closed", Qualifier::Restore, 4, out, |draft| {
-            draft.state = Some(change(before, DoorState::Closed));
+            draft.state = Some(change(before.as_str(), DoorState::Closed.as_str()));
             draft.closes = Some("door.opened");
             draft.flags = found(while_down, resynced);
         });
@@ -223,7 +222,7 @@ impl Door {
         if state != DoorState::Unknown {
             self.recorded = state;
         }
-        out.effects.push(Effect::State { door: index, state, since: out.now.utc_at(at) });
+        out.state(Thing::Door(index), state.as_str(), Vec::new(), at);
     }
 
     fn event(
@@ -243,8 +242,4 @@ impl Door {
             fill(draft);
         });
     }
-}
-
-fn change(from: DoorState, to: DoorState) -> Transition {
-    Transition { from: Cow::Borrowed(from.as_str()), to: Cow::Borrowed(to.as_str()) }
 }

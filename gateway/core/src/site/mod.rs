@@ -4,128 +4,127 @@
 //! `now` says what is known of the clocks while the input is looked at. Deadlines that the rules
 //! wait for come out of [`Site::next_deadline`] and go in again as [`Input::Tick`].
 //!
-//! Unknown is not closed: every door is `unknown` until its contact was stable once, and again
-//! when its line is lost.
+//! Unknown is not closed: every door and zone is `unknown` until its contact was stable once, and
+//! again when its line is lost. Arming, bypasses, open alarms and running delays are handed out as
+//! [`Effect::Keep`] and given back by [`Site::restore`], so a restart at any step goes on as if
+//! there had been none.
+//!
+//! | file | what |
+//! |---|---|
+//! | `door` | one door |
+//! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
+//! | `partition` | one partition: disarmed, leaving, armed, entered |
+//! | `guard` | which activation is an alarm |
+//! | `arming` | commands, what prevents arming, common areas |
+//! | `timer` | deadlines that outlive the box |
 
+mod arming;
+mod command;
 mod config;
 mod door;
+mod effect;
+mod guard;
+mod input;
+mod out;
+mod partition;
 mod recall;
+mod restore;
 #[cfg(test)]
 mod tests;
+mod timer;
+mod zone;
+#[cfg(test)]
+mod zone_tests;
 
-use std::borrow::Cow;
-
-pub use config::{DoorConfig, SiteConfig};
+pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
+pub use config::{
+    CrossConfig, DoorConfig, Mode, ModeConfig, Modes, PartitionConfig, SiteConfig, ZoneConfig,
+    ZoneKind,
+};
 pub use door::{DoorState, EVENT_TYPES};
+pub use effect::{Effect, Thing};
+pub use input::{Condition, Contact, Input, Report};
 pub use recall::recalled;
 
-use crate::event::{Class, Draft, Flag, Qualifier, Source};
-use crate::id::Id;
-use crate::time::{Mono, Now, Time, UtcMs};
+use crate::event::Draft;
+use crate::time::{Mono, Now};
 use door::Door;
+use out::Out;
+use partition::Partition;
+use zone::Zone;
 
-/// What a contact says once it is stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contact {
-    /// Not known: just started, or the line was lost.
-    Unknown,
-    /// The door is closed.
-    Closed,
-    /// The door is open.
-    Open,
-}
-
-/// Something that happened to the site.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// A contact became stable, or was lost.
-    Contact {
-        /// The door's place in [`SiteConfig::doors`].
-        door: usize,
-        /// What it says now.
-        contact: Contact,
-        /// The kernel's timestamp of the edge (of the finding, if there was no edge).
-        at: Mono,
-        /// Found by re-reading the level.
-        resynced: bool,
-    },
-    /// What the journal knows of a door from before this start.
-    Recall {
-        /// The door's place in [`SiteConfig::doors`].
-        door: usize,
-        /// Its last recorded state.
-        state: DoorState,
-    },
-    /// A technical report of the gateway itself: a chip is gone, a broker does not answer.
-    Report(Report),
-    /// A deadline may have passed.
-    Tick,
-}
-
-/// A technical report, as [`Input::Report`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// `fault` or `system`, mostly.
-    pub class: Class,
-    /// The event's type.
-    pub kind: &'static str,
-    /// Begins, ends or reports.
-    pub qualifier: Qualifier,
-    /// 1 to 5.
-    pub severity: u8,
-    /// What it concerns: a kind of thing and its id.
-    pub source: (&'static str, Id),
-    /// The type of event that this one ends.
-    pub closes: Option<&'static str>,
-    /// Why.
-    pub cause: Option<String>,
-    /// Facts.
-    pub detail: Option<serde_json::Value>,
-    /// When; `None`: now.
-    pub at: Option<Mono>,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a few at a time, and most are records")]
-pub enum Effect {
-    /// Store this event.
-    Record(Draft),
-    /// A door's state has changed: show it, and publish it with the seq of the newest event above.
-    State {
-        /// The door's place in [`SiteConfig::doors`].
-        door: usize,
-        /// The state it has now.
-        state: DoorState,
-        /// Since when.
-        since: UtcMs,
-    },
-}
-
-/// All doors of a site and what the rules remember of them.
+/// Everything of a site and what the rules remember of it.
 #[derive(Clone, Debug)]
 pub struct Site {
     boot: String,
+    grade: u8,
     doors: Vec<Door>,
+    zones: Vec<Zone>,
+    partitions: Vec<Partition>,
+    crosses: Vec<CrossConfig>,
+    /// Per group: which zones were active when, within its window.
+    crossed: Vec<Vec<(usize, Mono)>>,
+}
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Door(usize),
+    Zone(usize),
+    Partition(usize),
 }
 
 impl Site {
-    /// A site whose doors are all `unknown`, on the boot with this id.
+    /// A site of which nothing is known, on the boot with this id.
+    ///
+    /// Places of zones, partitions and groups that the configuration does not have are ignored.
     pub fn new(config: SiteConfig, boot: &str) -> Self {
-        Self { boot: boot.to_owned(), doors: config.doors.into_iter().map(Door::new).collect() }
+        let crossed = vec![Vec::new(); config.crosses.len()];
+        let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
+        let zones = config.zones.into_iter().map(|mut zone| {
+            zone.partition = zone.partition.filter(|place| *place < partitions);
+            zone.cross = zone.cross.filter(|place| *place < crosses);
+            Zone::new(zone)
+        });
+        let whole = config.partitions.into_iter().map(|mut partition| {
+            partition.common_to.retain(|place| *place < partitions);
+            Partition::new(partition)
+        });
+        Self {
+            boot: boot.to_owned(),
+            grade: config.grade,
+            doors: config.doors.into_iter().map(Door::new).collect(),
+            zones: zones.collect(),
+            partitions: whole.collect(),
+            crosses: config.crosses,
+            crossed,
+        }
     }
 
     /// Applies one input. The same inputs at the same times always give the same effects.
     ///
-    /// An input for a door that does not exist has no effect.
+    /// An input for a thing that does not exist has no effect.
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
-        let mut out = Out { boot: &self.boot, now, effects: Vec::new() };
+        let boot = self.boot.clone();
+        let mut out = Out::new(&boot, now);
         match input {
             Input::Contact { door, contact, at, resynced } => {
+                self.expire(at.min(now.mono), &mut out);
                 if let Some(d) = self.doors.get_mut(door) {
-                    d.expire(door, at.min(now.mono), &mut out);
                     d.contact(door, contact, at, resynced, &mut out);
                 }
+            }
+            Input::Zone { zone, condition, at, resynced } => {
+                self.expire(at.min(now.mono), &mut out);
+                if let Some(z) = self.zones.get_mut(zone) {
+                    let edge = z.reading(zone, condition, at, resynced, &mut out);
+                    self.zone_edge(zone, edge, at, &mut out);
+                }
+            }
+            Input::Command(command) => {
+                self.expire(command.at.min(now.mono), &mut out);
+                let answer = self.command(&command, &mut out);
+                out.effects.push(Effect::Answer { command: command.id, answer });
             }
             Input::Recall { door, state } => {
                 if let Some(door) = self.doors.get_mut(door) {
@@ -135,15 +134,48 @@ impl Site {
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
-        for (index, door) in self.doors.iter_mut().enumerate() {
-            door.expire(index, now.mono, &mut out);
-        }
+        self.expire(now.mono, &mut out);
+        self.keep(&mut out);
         out.effects
+    }
+
+    /// Fires every deadline up to `until`, the earliest first.
+    fn expire(&mut self, until: Mono, out: &mut Out<'_>) {
+        while let Some((at, due)) = self.earliest().filter(|(at, _)| *at <= until) {
+            match due {
+                Due::Door(index) => self.doors[index].expire(index, until, out),
+                Due::Zone(index) => self.zones[index].expire(index, out),
+                Due::Partition(index) => match self.partitions[index].arming() {
+                    partition::Arming::Leaving { .. } => self.exit_ended(index, at, out),
+                    _ => self.entry_ended(index, at, out),
+                },
+            }
+        }
+    }
+
+    fn earliest(&self) -> Option<(Mono, Due)> {
+        let doors = self.doors.iter().enumerate();
+        let doors = doors.filter_map(|(n, door)| Some((door.deadline()?, Due::Door(n))));
+        let zones = self.zones.iter().enumerate();
+        let zones = zones.filter_map(|(n, zone)| Some((zone.deadline()?, Due::Zone(n))));
+        let partitions = self.partitions.iter().enumerate();
+        let partitions = partitions.filter_map(|(n, p)| Some((p.deadline()?, Due::Partition(n))));
+        doors.chain(zones).chain(partitions).min()
+    }
+
+    /// Hands out what changed of that which outlives a restart.
+    fn keep(&mut self, out: &mut Out<'_>) {
+        for zone in &mut self.zones {
+            zone.keep(out);
+        }
+        for partition in &mut self.partitions {
+            partition.keep(|zone| self.zones[zone].config.id.to_string(), out);
+        }
     }
 
     /// When the rules want an [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.doors.iter().filter_map(Door::deadline).min()
+        self.earliest().map(|(at, _)| at)
     }
 
     /// The present state of every door, in the order of the configuration.
@@ -156,14 +188,30 @@ impl Site {
         self.doors.get(index).map(Door::config)
     }
 
-    /// 16 hex digits over all door states: equal digests, equal states.
+    /// The present state of everything that has one, as [`Effect::State`] would tell it.
+    pub fn states(&self) -> impl Iterator<Item = (Thing, &crate::id::Id, &'static str)> {
+        let doors = self.doors.iter().enumerate();
+        let doors = doors.map(|(n, d)| (Thing::Door(n), &d.config().id, d.state().as_str()));
+        let zones = self.zones.iter().enumerate();
+        let zones = zones.map(|(n, zone)| (Thing::Zone(n), &zone.config.id, zone.word()));
+        let partitions = self.partitions.iter().enumerate();
+        let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
+        doors.chain(zones).chain(partitions)
+    }
+
+    /// 16 hex digits over all states: equal digests, equal states.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        for (config, state) in self.door_states() {
-            hasher.update(config.id.as_str().as_bytes());
-            hasher.update(b"=");
-            hasher.update(state.as_str().as_bytes());
-            hasher.update(b";");
+        for (thing, id, state) in self.states() {
+            let kind = match thing {
+                // A door's line is as it was before there were zones.
+                Thing::Door(_) => "",
+                Thing::Zone(_) => "zone/",
+                Thing::Partition(_) => "partition/",
+            };
+            for part in [kind, id.as_str(), "=", state, ";"] {
+                hasher.update(part.as_bytes());
+            }
         }
         hasher.finalize().to_hex()[..16].to_owned()
     }
@@ -171,92 +219,10 @@ impl Site {
 
 /// The event of a technical report, made outside the rules: before they run, or after.
 pub fn draft(report: Report, boot: &str, now: &Now) -> Draft {
-    let mut out = Out { boot, now, effects: Vec::new() };
+    let mut out = Out::new(boot, now);
     out.report(report);
     match out.effects.pop() {
         Some(Effect::Record(draft)) => draft,
         _ => unreachable!("a report makes exactly one record"),
     }
-}
-
-/// Collects effects, and stamps drafts with the time of what happened.
-struct Out<'a> {
-    boot: &'a str,
-    now: &'a Now,
-    effects: Vec<Effect>,
-}
-
-impl Out<'_> {
-    fn time(&self, at: Mono) -> Time {
-        let then = self.now.at(at);
-        Time {
-            utc: then.utc,
-            boot: self.boot.to_owned(),
-            mono_ns: at,
-            err_ms: then.err_ms,
-            clock: then.clock,
-        }
-    }
-
-    fn record(&mut self, at: Mono, head: Head<'_>, fill: impl FnOnce(&mut Draft)) {
-        let mut draft = Draft {
-            class: head.class,
-            kind: Cow::Borrowed(head.kind),
-            qualifier: head.qualifier,
-            severity: head.severity,
-            partition: None,
-            source: Source {
-                kind: Cow::Borrowed(head.source.0),
-                id: head.source.1.clone(),
-                driver: None,
-            },
-            time: self.time(at),
-            state: None,
-            cause: None,
-            opens: None,
-            closes: None,
-            detail: None,
-            test: false,
-            flags: Vec::new(),
-        };
-        fill(&mut draft);
-        self.effects.push(Effect::Record(draft));
-    }
-
-    fn report(&mut self, report: Report) {
-        let head = Head {
-            class: report.class,
-            kind: report.kind,
-            qualifier: report.qualifier,
-            severity: report.severity,
-            source: (report.source.0, &report.source.1),
-        };
-        self.record(report.at.unwrap_or(self.now.mono), head, |draft| {
-            draft.closes = report.closes;
-            draft.cause = report.cause;
-            draft.detail = report.detail;
-        });
-    }
-}
-
-/// What every draft needs.
-#[derive(Clone, Copy)]
-struct Head<'a> {
-    class: Class,
-    kind: &'static str,
-    qualifier: Qualifier,
-    severity: u8,
-    source: (&'static str, &'a Id),
-}
-
-/// The flags of a change that was found rather than seen.
-fn found(while_down: bool, resynced: bool) -> Vec<Flag> {
-    let mut flags = Vec::new();
-    if while_down {
-        flags.push(Flag::WhileDown);
-    }
-    if resynced {
-        flags.push(Flag::Resynced);
-    }
-    flags
 }

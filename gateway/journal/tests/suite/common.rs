@@ -67,6 +67,8 @@ pub(crate) fn draft_at(class: Class, kind: &'static str, id: &str, now: &Now) ->
             clock: now.clock,
         },
         state: Some(Transition { from: "closed".into(), to: "open".into() }),
+        arming: None,
+        actor: None,
         cause: None,
         opens: None,
         detail: None,

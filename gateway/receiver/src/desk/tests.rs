@@ -48,6 +48,8 @@ fn inbound(gateway: usize, count: u64) -> Vec<Inbound> {
             clock: ClockState::Synced,
         },
         state: None,
+        arming: None,
+        actor: None,
         cause: None,
         opens: None,
         detail: None,

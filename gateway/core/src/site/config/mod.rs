@@ -1,14 +1,28 @@
 //! What the rules know of a site: no wires, no brokers, no names.
 
+mod partition;
+mod zone;
+
 use std::time::Duration;
+
+pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
 
-/// The doors that the rules watch.
+/// Everything that the rules watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteConfig {
     /// Each with its own id.
     pub doors: Vec<DoorConfig>,
+    /// Each with its own id.
+    pub zones: Vec<ZoneConfig>,
+    /// Each with its own id.
+    pub partitions: Vec<PartitionConfig>,
+    /// Groups of zones that must agree before there is an alarm.
+    pub crosses: Vec<CrossConfig>,
+    /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
+    pub grade: u8,
 }
 
 /// One door.

@@ -1,0 +1,339 @@
+//! Arming and disarming: what prevents it, what is passed over by force, and who follows whom.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::command::{Answer, Blocker, Command, Refusal, Verb, Via};
+use super::out::Out;
+use super::partition::Arming;
+use super::zone::{Bypass, Edge, Found};
+use super::{Condition, Mode, Site};
+use crate::event::{Class, Qualifier};
+use crate::time::Mono;
+
+/// Who does it, for the events.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    via: Via,
+    actor: Option<&'a str>,
+}
+
+impl Site {
+    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+        let by = By { via: command.via, actor: command.actor.as_deref() };
+        let at = command.at;
+        match command.verb {
+            Verb::Arm { partition, mode, force, at_once } => {
+                let Some(known) = self.partitions.get(partition) else {
+                    return refused(Refusal::Unknown);
+                };
+                if !known.config.common_to.is_empty() {
+                    return refused(Refusal::Common);
+                }
+                self.arm(partition, mode, (force, at_once), by, at, out)
+            }
+            Verb::Disarm { partition } => match self.partitions.get(partition) {
+                None => refused(Refusal::Unknown),
+                Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
+                Some(_) => self.disarm(partition, by, at, out),
+            },
+            Verb::Bypass { zone } => match self.zones.get(zone) {
+                None => refused(Refusal::Unknown),
+                Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),
+                Some(known) if known.bypass() == Some(Bypass::Manual) => Answer::Already,
+                Some(_) => {
+                    self.bypass(zone, Bypass::Manual, "wanted", by, at, out);
+                    Answer::Done
+                }
+            },
+            Verb::Unbypass { zone } => match self.zones.get(zone) {
+                None => refused(Refusal::Unknown),
+                Some(known) if known.bypass().is_none() => Answer::Already,
+                Some(known) => {
+                    let active = known.condition() == Condition::Active;
+                    self.unbypass(zone, "wanted", by, at, out);
+                    if active {
+                        // It protects again, and it is active now.
+                        self.zone_edge(zone, Edge::Activated(Found::default()), at, out);
+                    }
+                    Answer::Done
+                }
+            },
+        }
+    }
+
+    /// What prevents arming a partition in a mode, or completing it.
+    ///
+    /// `leaving`: an exit delay follows, in which the way out may be open.
+    pub fn blockers(&self, partition: usize, mode: Mode, leaving: bool) -> Vec<Blocker> {
+        let grade = if self.grade == 0 { 2 } else { self.grade };
+        let zones = self.zones.iter().filter_map(|zone| {
+            let config = &zone.config;
+            let concerned = config.partition == Some(partition)
+                && (!config.kind.needs_arming() || config.modes.contains(mode));
+            if !concerned || zone.bypass().is_some() {
+                return None;
+            }
+            let on_the_way = leaving
+                && matches!(config.kind, super::ZoneKind::EntryExit | super::ZoneKind::Follower);
+            // EN 50131-1:2006, Table 4: activity and a lost line always; faults and tamper from
+            // grade 2, masking from grade 3.
+            let stands = match zone.condition() {
+                Condition::Normal => false,
+                Condition::Active => !on_the_way,
+                Condition::Unknown => true,
+                Condition::Tamper | Condition::Fault => grade >= 2,
+                Condition::Masked => grade >= 3,
+            };
+            stands.then(|| Blocker {
+                kind: Cow::Borrowed("zone"),
+                id: config.id.clone(),
+                why: Cow::Borrowed(zone.word()),
+                forcible: config.bypassable,
+            })
+        });
+        zones.collect()
+    }
+
+    fn arm(
+        &mut self,
+        place: usize,
+        mode: Mode,
+        (force, at_once): (bool, bool),
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) -> Answer {
+        let Some(delays) = self.partitions[place].config.mode(mode) else {
+            return refused(Refusal::Unknown);
+        };
+        if self.partitions[place].mode() == mode {
+            return Answer::Already;
+        }
+        let leaving = !at_once && !delays.exit.is_zero();
+        let blockers = self.blockers(place, mode, leaving);
+        if blockers.iter().any(|blocker| !force || !blocker.forcible) {
+            self.arm_failed(place, mode, &blockers, by, at, out);
+            return Answer::Refused { reason: Refusal::NotReady, blockers };
+        }
+        self.bypass_all(&blockers, by, at, out);
+        if leaving {
+            let until = at.plus(delays.exit);
+            self.partitions[place].set(place, Arming::Leaving { mode, until, force }, at, out);
+            self.partitions[place].event(at, "partition.arming", out, |draft| {
+                draft.actor = by.actor.map(str::to_owned);
+                draft.detail =
+                    Some(json!({ "via": by.via.as_str(), "exit_s": delays.exit.as_secs() }));
+            });
+        } else {
+            self.armed(place, mode, by, at, out);
+        }
+        Answer::Done
+    }
+
+    /// The exit delay is over: what is not ready now fails the arming, or is passed over by force.
+    pub(super) fn exit_ended(&mut self, place: usize, at: Mono, out: &mut Out<'_>) {
+        let Arming::Leaving { mode, force, .. } = *self.partitions[place].arming() else { return };
+        let by = By { via: Via::Rules, actor: None };
+        let blockers = self.blockers(place, mode, false);
+        if blockers.iter().any(|blocker| !force || !blocker.forcible) {
+            self.partitions[place].set(place, Arming::Disarmed, at, out);
+            self.arm_failed(place, mode, &blockers, by, at, out);
+            self.end_of_arming(place, by, at, out);
+            return;
+        }
+        self.bypass_all(&blockers, by, at, out);
+        self.armed(place, mode, by, at, out);
+    }
+
+    fn armed(&mut self, place: usize, mode: Mode, by: By<'_>, at: Mono, out: &mut Out<'_>) {
+        self.partitions[place].set(place, Arming::Armed { mode }, at, out);
+        self.partitions[place].event(at, "partition.armed", out, |draft| {
+            draft.actor = by.actor.map(str::to_owned);
+            draft.detail = Some(json!({ "via": by.via.as_str() }));
+        });
+        self.common_areas(at, out);
+    }
+
+    fn arm_failed(
+        &self,
+        place: usize,
+        mode: Mode,
+        blockers: &[Blocker],
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        self.partitions[place].event(at, "partition.arm_failed", out, |draft| {
+            draft.severity = 3;
+            draft.actor = by.actor.map(str::to_owned);
+            // A few name the cause; sixty would not fit beside the rest.
+            let few = &blockers[..blockers.len().min(16)];
+            draft.detail = Some(json!({
+                "via": by.via.as_str(), "mode": mode, "blockers": few, "count": blockers.len(),
+            }));
+        });
+    }
+
+    fn disarm(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) -> Answer {
+        let partition = &mut self.partitions[place];
+        if partition.mode() == Mode::Disarmed && !partition.had_alarm() {
+            return Answer::Already;
+        }
+        let was = partition.mode();
+        let after_alarm = partition.had_alarm();
+        partition.set(place, Arming::Disarmed, at, out);
+        partition.set_alarm(place, false, at, out);
+        partition.event(at, "partition.disarmed", out, |draft| {
+            draft.actor = by.actor.map(str::to_owned);
+            draft.cause = after_alarm.then(|| "after an alarm".to_owned());
+            draft.detail = Some(json!({ "via": by.via.as_str(), "was": was }));
+        });
+        self.end_of_arming(place, by, at, out);
+        self.common_areas(at, out);
+        Answer::Done
+    }
+
+    /// What lasted for one arming ends: bypasses, swingers.
+    fn end_of_arming(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) {
+        for index in 0..self.zones.len() {
+            let zone = &mut self.zones[index];
+            if zone.config.partition != Some(place) || !zone.config.kind.needs_arming() {
+                continue;
+            }
+            if zone.unswing() {
+                zone.event(at, "zone.swinger_restored", Qualifier::Restore, out, |draft| {
+                    draft.class = Class::Fault;
+                    draft.severity = 4;
+                    draft.closes = Some("zone.swinger");
+                });
+                zone.show(index, at, out);
+            }
+            if self.zones[index].bypass().is_some() {
+                self.unbypass(index, "disarmed", by, at, out);
+            }
+        }
+    }
+
+    /// A common area is armed exactly while all its users are, in the mildest of their modes.
+    fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
+        let by = By { via: Via::Rules, actor: None };
+        for place in 0..self.partitions.len() {
+            let users = &self.partitions[place].config.common_to;
+            if users.is_empty() {
+                continue;
+            }
+            let modes = users.iter().map(|user| self.partitions[*user].protects());
+            // Night protects more than home, away more than both.
+            let wanted = modes.min_by_key(|mode| match mode {
+                Mode::Disarmed => 0,
+                Mode::Custom => 1,
+                Mode::Home => 2,
+                Mode::Night => 3,
+                Mode::Away => 4,
+            });
+            let is = self.partitions[place].mode();
+            match wanted {
+                Some(Mode::Disarmed) | None if is != Mode::Disarmed => {
+                    self.disarm(place, by, at, out);
+                }
+                Some(mode) if mode != Mode::Disarmed && mode != is => {
+                    // Its users have left already, and nobody is there to hear a refusal.
+                    self.arm(place, mode, (true, true), by, at, out);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn bypass_all(&mut self, blockers: &[Blocker], by: By<'_>, at: Mono, out: &mut Out<'_>) {
+        for blocker in blockers {
+            let zone = self.zones.iter().position(|zone| zone.config.id == blocker.id);
+            if let Some(zone) = zone {
+                self.bypass(zone, Bypass::UntilNormal, "armed by force", by, at, out);
+            }
+        }
+    }
+
+    fn bypass(
+        &mut self,
+        index: usize,
+        how: Bypass,
+        cause: &'static str,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        let before = self.zones[index].bypass();
+        self.zones[index].set_bypass(index, Some(how), at, out);
+        // What is told stands: only its end was decided anew.
+        if before.is_none() {
+            self.bypass_event(index, ("zone.bypassed", Qualifier::New), cause, by, at, out);
+        }
+    }
+
+    fn unbypass(
+        &mut self,
+        index: usize,
+        cause: &'static str,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        self.zones[index].set_bypass(index, None, at, out);
+        self.bypass_event(index, ("zone.unbypassed", Qualifier::Restore), cause, by, at, out);
+    }
+
+    /// A zone that was passed over protects again once it is normal.
+    pub(super) fn include_again(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        if self.zones[index].bypass() == Some(Bypass::UntilNormal) {
+            let by = By { via: Via::Rules, actor: None };
+            self.unbypass(index, "normal again", by, at, out);
+        }
+    }
+
+    /// A siren has run its time. That never disarms: what is still active is bypassed and told, and
+    /// everything else goes on protecting.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the sirens, which come with outputs"))]
+    pub(super) fn rearm_after_siren(&mut self, place: usize, at: Mono, out: &mut Out<'_>) {
+        let by = By { via: Via::Rules, actor: None };
+        for index in 0..self.zones.len() {
+            let zone = &self.zones[index];
+            if zone.config.partition == Some(place)
+                && zone.config.kind.needs_arming()
+                && zone.in_alarm()
+                && zone.bypass().is_none()
+                && zone.condition() != Condition::Normal
+            {
+                self.bypass(index, Bypass::UntilNormal, "siren ran its time", by, at, out);
+            }
+        }
+    }
+
+    fn bypass_event(
+        &self,
+        index: usize,
+        (kind, qualifier): (&'static str, Qualifier),
+        cause: &'static str,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        let zone = &self.zones[index];
+        let partition = zone.config.partition.map(|place| &self.partitions[place].config.id);
+        zone.event(at, kind, qualifier, out, |draft| {
+            draft.class = Class::Arm;
+            draft.severity = 3;
+            draft.partition = partition.cloned();
+            draft.actor = by.actor.map(str::to_owned);
+            draft.cause = Some(cause.to_owned());
+            draft.closes = (qualifier == Qualifier::Restore).then_some("zone.bypassed");
+            draft.detail = Some(json!({ "via": by.via.as_str() }));
+        });
+    }
+}
+
+const fn refused(reason: Refusal) -> Answer {
+    Answer::Refused { reason, blockers: Vec::new() }
+}

@@ -1,0 +1,135 @@
+//! What somebody may want of a site, and what they are answered.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Mode;
+use crate::id::Id;
+use crate::time::Mono;
+
+/// By which way a wish came. It decides nothing here: who may do what was looked at before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// `gatehouse arm …` on the box.
+    Cli,
+    /// The local web page.
+    Web,
+    /// A card or a code at a reader.
+    Reader,
+    /// A key switch.
+    KeySwitch,
+    /// A schedule.
+    Schedule,
+    /// The control room.
+    District,
+    /// The rules themselves: a common area follows its users.
+    Rules,
+}
+
+impl Via {
+    /// The word in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Web => "web",
+            Self::Reader => "reader",
+            Self::KeySwitch => "key-switch",
+            Self::Schedule => "schedule",
+            Self::District => "district",
+            Self::Rules => "rules",
+        }
+    }
+}
+
+/// A wish, stamped with when it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What [`Effect::Answer`](super::Effect::Answer) names it by.
+    pub id: u64,
+    /// By which way it came.
+    pub via: Via,
+    /// Who: a credential's keyed hash or an operator's id, never a name or a number.
+    pub actor: Option<String>,
+    /// What is wanted.
+    pub verb: Verb,
+    /// When it was made.
+    pub at: Mono,
+}
+
+/// What is wanted. Partitions and zones by their places in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Arm a partition.
+    Arm {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+        /// In which mode; never [`Mode::Disarmed`].
+        mode: Mode,
+        /// Bypass what is not ready, and report it.
+        force: bool,
+        /// Without exit delay.
+        at_once: bool,
+    },
+    /// Disarm a partition.
+    Disarm {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+    },
+    /// Take a zone out of protection.
+    Bypass {
+        /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+    },
+    /// Take it in again.
+    Unbypass {
+        /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+    },
+}
+
+/// What somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It was so already.
+    Already,
+    /// It is not done.
+    Refused {
+        /// Why, as a stable word.
+        reason: Refusal,
+        /// What stands in the way.
+        blockers: Vec<Blocker>,
+    },
+}
+
+/// Why a wish is not fulfilled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// There is no such partition or zone, or it has no such mode.
+    Unknown,
+    /// Something prevents arming; the blockers say what.
+    NotReady,
+    /// The zone's configuration forbids its bypass.
+    NotBypassable,
+    /// It follows its users and is not armed or disarmed by itself.
+    Common,
+}
+
+/// Something that prevents arming (EN 50131-1:2006, Table 4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Blocker {
+    /// `zone`, `gateway`.
+    pub kind: Cow<'static, str>,
+    /// Its id.
+    pub id: Id,
+    /// What is the matter with it: `active`, `unknown`, `tamper`, `fault`, `masked`, `mains`, …
+    pub why: Cow<'static, str>,
+    /// Whether forced arming may pass over it.
+    pub forcible: bool,
+}

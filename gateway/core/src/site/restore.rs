@@ -1,0 +1,78 @@
+//! What was kept over a restart, given back.
+
+use serde_json::json;
+
+use super::out::Out;
+use super::{Effect, Report, Site};
+use crate::event::{Class, Qualifier};
+use crate::id::Id;
+use crate::time::Now;
+
+impl Site {
+    /// Gives back what [`Effect::Keep`] handed out before this start. To be called once, before
+    /// the first input.
+    ///
+    /// What ran out while the box was dark has run out: its effects come here. What belongs to
+    /// nothing that the configuration has is forgotten; what cannot be read is a fault that says
+    /// so, and the thing it belonged to starts without a past.
+    pub fn restore<'a>(
+        &mut self,
+        kept: impl IntoIterator<Item = (&'a str, &'a str)>,
+        gateway: &Id,
+        now: &Now,
+    ) -> Vec<Effect> {
+        let boot = self.boot.clone();
+        let mut out = Out::new(&boot, now);
+        for (key, value) in kept {
+            match self.take(key, value, now) {
+                Ok(true) => {}
+                Ok(false) => {
+                    out.effects.push(Effect::Keep { key: key.to_owned(), value: None });
+                }
+                Err(error) => out.report(Report {
+                    class: Class::Fault,
+                    kind: "state.unreadable",
+                    qualifier: Qualifier::Status,
+                    severity: 2,
+                    source: ("gateway", gateway.clone()),
+                    closes: None,
+                    cause: Some(error.to_string()),
+                    detail: Some(json!({ "key": key })),
+                    at: None,
+                }),
+            }
+        }
+        for (index, zone) in self.zones.iter_mut().enumerate() {
+            zone.begin(now);
+            zone.show(index, now.mono, &mut out);
+        }
+        for (index, partition) in self.partitions.iter().enumerate() {
+            partition.show(index, now.mono, &mut out);
+        }
+        self.expire(now.mono, &mut out);
+        self.keep(&mut out);
+        out.effects
+    }
+
+    /// Says whether there is something that it belongs to.
+    fn take(&mut self, key: &str, value: &str, now: &Now) -> Result<bool, serde_json::Error> {
+        let Some((kind, id)) = key.split_once('/') else { return Ok(false) };
+        match kind {
+            "zone" => {
+                let zone = self.zones.iter_mut().find(|zone| zone.config.id.as_str() == id);
+                let Some(zone) = zone else { return Ok(false) };
+                zone.restore(serde_json::from_str(value)?);
+            }
+            "partition" => {
+                let ids: Vec<_> = self.zones.iter().map(|zone| &zone.config.id).collect();
+                let place = |id: &str| ids.iter().position(|known| known.as_str() == id);
+                let partition = self.partitions.iter_mut();
+                let partition = { partition }.find(|known| known.config.id.as_str() == id);
+                let Some(partition) = partition else { return Ok(false) };
+                partition.restore(serde_json::from_str(value)?, place, &self.boot, now);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

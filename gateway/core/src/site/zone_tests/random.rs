@@ -1,0 +1,256 @@
+//! Random sites, random inputs: what must hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::Draft;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Zone(usize, Condition),
+    Arm(usize, Mode, bool, bool),
+    Disarm(usize),
+    Bypass(usize),
+    Unbypass(usize),
+    Tick,
+    /// The wall clock steps by so many seconds.
+    Step(i64),
+}
+
+fn config() -> impl Strategy<Value = SiteConfig> {
+    let kind = proptest::sample::select(ZoneKind::ALL.to_vec());
+    let zone = (kind, 0..2_usize, any::<bool>(), 0..3_u8, any::<bool>(), 0..16_u8);
+    let zones = proptest::collection::vec(zone, 1..6);
+    (zones, 0..4_u64, 0..4_u64, any::<bool>(), 1..5_u8).prop_map(
+        |(zones, exit, entry, common, grade)| {
+            let zones = zones.into_iter().enumerate();
+            let zones = zones.map(|(n, (kind, partition, record, swinger, bypassable, modes))| {
+                let set =
+                    Mode::ARMED.into_iter().filter(|mode| modes >> (*mode as u8 - 1) & 1 == 1);
+                ZoneConfig {
+                    partition: Some(partition),
+                    record,
+                    swinger,
+                    bypassable,
+                    modes: Modes::of(set),
+                    hold_off: Duration::from_secs(2),
+                    ..super::zone(&format!("z{n}"), kind)
+                }
+            });
+            let seconds = Duration::from_secs;
+            let delays = ModeConfig { exit: seconds(exit), entry: seconds(entry) };
+            let part = |name: &str, common_to| PartitionConfig {
+                id: id(name),
+                common_to,
+                modes: [Some(delays); 4],
+            };
+            let mut partitions = vec![part("p0", vec![]), part("p1", vec![])];
+            if common {
+                partitions.push(part("stair", vec![0, 1]));
+            }
+            SiteConfig { zones: zones.collect(), partitions, grade, ..SiteConfig::default() }
+        },
+    )
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let condition = proptest::sample::select(vec![
+        Condition::Normal,
+        Condition::Active,
+        Condition::Active,
+        Condition::Normal,
+        Condition::Unknown,
+        Condition::Tamper,
+        Condition::Fault,
+        Condition::Masked,
+    ]);
+    let mode = proptest::sample::select(Mode::ARMED.to_vec());
+    prop_oneof![
+        8 => (0..5_usize, condition).prop_map(|(zone, condition)| Op::Zone(zone, condition)),
+        3 => (0..3_usize, mode, any::<bool>(), any::<bool>())
+            .prop_map(|(p, mode, force, once)| Op::Arm(p, mode, force, once)),
+        2 => (0..3_usize).prop_map(Op::Disarm),
+        1 => (0..5_usize).prop_map(Op::Bypass),
+        1 => (0..5_usize).prop_map(Op::Unbypass),
+        2 => Just(Op::Tick),
+        1 => (-100_000..100_000_i64).prop_map(Op::Step),
+    ]
+}
+
+fn input(op: &Op, at: Mono) -> Input {
+    let verb = match *op {
+        Op::Zone(zone, condition) => {
+            return Input::Zone { zone, condition, at, resynced: false };
+        }
+        Op::Tick | Op::Step(_) => return Input::Tick,
+        Op::Arm(partition, mode, force, at_once) => Verb::Arm { partition, mode, force, at_once },
+        Op::Disarm(partition) => Verb::Disarm { partition },
+        Op::Bypass(zone) => Verb::Bypass { zone },
+        Op::Unbypass(zone) => Verb::Unbypass { zone },
+    };
+    Input::Command(Command { id: 0, via: Via::Web, actor: None, verb, at })
+}
+
+/// All effects of a run; `steps`: whether the wall clock steps where the script says so.
+fn run(config: &SiteConfig, script: &[(u64, Op)], steps: bool) -> (Site, Vec<Effect>) {
+    let mut site = Site::new(config.clone(), "boot");
+    let (mut ms, mut step, mut all) = (1_000, 0, Vec::new());
+    for (wait, op) in script {
+        ms += wait;
+        if let (Op::Step(by), true) = (op, steps) {
+            step += by * 1_000;
+        }
+        let mut now = now(ms);
+        now.utc.0 += step;
+        all.extend(site.apply(input(op, now.mono), &now));
+    }
+    (site, all)
+}
+
+fn drafts(effects: &[Effect]) -> Vec<Draft> {
+    let drafts = effects.iter().filter_map(|effect| effect.record().cloned());
+    drafts
+        .map(|mut draft| {
+            draft.time.utc = UtcMs(0);
+            draft
+        })
+        .collect()
+}
+
+fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
+    proptest::collection::vec((0..2_500_u64, op()), 1..40)
+}
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000)
+}
+
+proptest! {
+    // A second of work; PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_depends_on_steps_of_the_wall_clock(config in config(), script in scripts()) {
+        let (_, still) = run(&config, &script, false);
+        let (_, stepping) = run(&config, &script, true);
+        prop_assert_eq!(drafts(&still), drafts(&stepping));
+    }
+
+    #[test]
+    fn whatever_begins_ends_once_or_is_open(config in config(), script in scripts()) {
+        let (_, effects) = run(&config, &script, true);
+        let mut open: BTreeSet<(String, String)> = BTreeSet::new();
+        for draft in drafts(&effects) {
+            let id = draft.source.id.to_string();
+            match draft.qualifier {
+                Qualifier::New => {
+                    let began = (id, draft.kind.to_string());
+                    prop_assert!(open.insert(began.clone()), "{began:?} began twice");
+                }
+                Qualifier::Restore => {
+                    let ended = (id, draft.closes.unwrap().to_owned());
+                    prop_assert!(open.remove(&ended), "{ended:?} ended without a beginning");
+                }
+                Qualifier::Status => {}
+            }
+        }
+    }
+
+    #[test]
+    fn no_alarm_without_its_cause(config in config(), script in scripts()) {
+        let mut site = Site::new(config.clone(), "boot");
+        let mut active = BTreeSet::new();
+        let mut ms = 1_000;
+        for (wait, op) in &script {
+            ms += wait;
+            if let Op::Zone(zone, Condition::Active) = op {
+                active.insert(*zone);
+            }
+            // Delays that end now are looked at apart from the input.
+            let mut told = drafts(&site.apply(Input::Tick, &now(ms)));
+            told.retain(|draft| draft.cause.as_deref() != Some("entry delay ended"));
+            prop_assert!(told.iter().all(|draft| draft.class.lane() != crate::event::Lane::Alarm));
+            let armed: Vec<_> = site.partitions.iter().map(Partition::protects).collect();
+            let bypassed: Vec<_> = site.zones.iter().map(|zone| zone.bypass().is_some()).collect();
+            for draft in drafts(&site.apply(input(op, now(ms).mono), &now(ms))) {
+                if draft.qualifier != Qualifier::New || draft.class.lane() != crate::event::Lane::Alarm
+                    || draft.kind == "zone.tamper" {
+                    continue;
+                }
+                let place = config.zones.iter().position(|zone| zone.id == draft.source.id).unwrap();
+                let zone = &config.zones[place];
+                prop_assert!(active.contains(&place), "{} was never active", draft.source.id);
+                if zone.kind.needs_arming() {
+                    let mode = armed[zone.partition.unwrap()];
+                    prop_assert!(mode != Mode::Disarmed && zone.modes.contains(mode),
+                        "{} alarmed in {mode:?}", draft.source.id);
+                }
+                let by_this = matches!(op, Op::Unbypass(zone) if *zone == place);
+                prop_assert!(!bypassed[place] || by_this, "{} is bypassed", draft.source.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_at_any_step_goes_on_as_if_there_had_been_none(
+        config in config(), script in scripts(), cut in 0..40_usize,
+    ) {
+        let mut config = config;
+        for zone in &mut config.zones {
+            zone.record = true;
+        }
+        let (mut ms, mut kept) = (1_000, BTreeMap::new());
+        let mut whole = Site::new(config.clone(), "boot");
+        let mut cut_one: Option<Site> = None;
+        let mut conditions = vec![Condition::Unknown; config.zones.len()];
+        for (step, (wait, op)) in script.iter().enumerate() {
+            ms += wait;
+            let leaving = |p: &Partition| matches!(p.arming(), partition::Arming::Leaving { .. });
+            // An exit delay is made longer by a restart, until the zones are known again.
+            if step >= cut && cut_one.is_none() && !whole.partitions.iter().any(leaving) {
+                // The box was off for no time at all, and finds every wire as it was.
+                let mut new = Site::new(config.clone(), "boot");
+                let given = kept.iter().map(|(k, v): (&String, &String)| (k.as_str(), v.as_str()));
+                new.restore(given, &id("g"), &now(ms));
+                whole.apply(Input::Tick, &now(ms));
+                for (zone, condition) in conditions.iter().enumerate() {
+                    let at = now(ms).mono;
+                    let found = Input::Zone { zone, condition: *condition, at, resynced: false };
+                    let told = new.apply(found, &now(ms));
+                    let news = drafts(&told).into_iter().map(|draft| draft.kind.to_string());
+                    let news: Vec<_> = news.collect();
+                    prop_assert!(news.is_empty(), "the restart told {news:?}");
+                }
+                cut_one = Some(new);
+            }
+            if let Op::Zone(zone, condition) = op
+                && let Some(known) = conditions.get_mut(*zone)
+            {
+                *known = *condition;
+            }
+            let expected = whole.apply(input(op, now(ms).mono), &now(ms));
+            if let Some(cut_one) = &mut cut_one {
+                let same = cut_one.apply(input(op, now(ms).mono), &now(ms));
+                // Trouble that has not lasted yet begins to last anew.
+                let told = |effects: &[Effect]| -> Vec<_> {
+                    let all = drafts(effects).into_iter();
+                    all.filter(|draft| draft.class != Class::Fault)
+                        .map(|draft| (draft.source.id, draft.kind))
+                        .collect()
+                };
+                prop_assert_eq!(told(&expected), told(&same));
+            }
+            for effect in expected {
+                if let Effect::Keep { key, value: Some(value) } = effect {
+                    kept.insert(key, value);
+                }
+            }
+        }
+        if let Some(cut_one) = cut_one {
+            let states = |site: &Site| site.states().map(|(_, _, word)| word).collect::<Vec<_>>();
+            prop_assert_eq!(states(&whole), states(&cut_one));
+        }
+    }
+}
