@@ -23,8 +23,9 @@ impl Site {
     pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
-        match command.verb {
-            Verb::Arm { partition, mode, force, at_once } => {
+        match &command.verb {
+            Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);
                 };
@@ -33,12 +34,12 @@ impl Site {
                 }
                 self.arm(partition, mode, (force, at_once), by, at, out)
             }
-            Verb::Disarm { partition } => match self.partitions.get(partition) {
+            &Verb::Disarm { partition } => match self.partitions.get(partition) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.disarm(partition, by, at, out),
             },
-            Verb::Bypass { zone } => match self.zones.get(zone) {
+            &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),
                 Some(known) if known.bypass() == Some(Bypass::Manual) => Answer::Already,
@@ -47,7 +48,7 @@ impl Site {
                     Answer::Done
                 }
             },
-            Verb::Unbypass { zone } => match self.zones.get(zone) {
+            &Verb::Unbypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if known.bypass().is_none() => Answer::Already,
                 Some(known) => {
@@ -321,11 +322,9 @@ impl Site {
         out: &mut Out<'_>,
     ) {
         let zone = &self.zones[index];
-        let partition = zone.config.partition.map(|place| &self.partitions[place].config.id);
         zone.event(at, kind, qualifier, out, |draft| {
             draft.class = Class::Arm;
             draft.severity = 3;
-            draft.partition = partition.cloned();
             draft.actor = by.actor.map(str::to_owned);
             draft.cause = Some(cause.to_owned());
             draft.closes = (qualifier == Qualifier::Restore).then_some("zone.bypassed");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Act, Mode};
 use crate::id::Id;
 use crate::time::Mono;
 
@@ -87,6 +87,13 @@ pub enum Verb {
     Unbypass {
         /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
         zone: usize,
+    },
+    /// Something about an incident.
+    Incident {
+        /// Its id.
+        id: Id,
+        /// What.
+        act: Act,
     },
 }
 

@@ -1,7 +1,8 @@
 //! What is to be done: the outcome of [`Site::apply`](super::Site::apply).
 
-use super::Answer;
+use super::{Answer, Incident};
 use crate::event::Draft;
+use crate::id::Id;
 use crate::time::UtcMs;
 
 /// A thing that has a state which is shown and published.
@@ -38,6 +39,13 @@ pub enum Effect {
         key: String,
         /// What is to be given back to [`Site::restore`](super::Site::restore); `None`: forget it.
         value: Option<String>,
+    },
+    /// An incident has changed: show it as `alarm/{id}`.
+    Incident {
+        /// Its id.
+        id: Id,
+        /// What it is now; `None`: it is closed.
+        shown: Option<Box<Incident>>,
     },
     /// Tell who asked.
     Answer {

@@ -96,11 +96,9 @@ impl Site {
         };
         let place = self.zones[index].config.partition;
         let partition = place.map(|place| &self.partitions[place]);
-        let id = partition.map(|partition| partition.config.id.clone());
         let mode = partition.map(|partition| partition.protects().as_str());
         let soak = self.zones[index].config.soak;
         self.zones[index].alarm(index, at, found, out, |draft| {
-            draft.partition = id;
             draft.arming = mode.map(Into::into);
             draft.cause = Some(cause.to_owned());
             draft.detail = agreed.map(|zones| json!({ "verified_by": zones }));

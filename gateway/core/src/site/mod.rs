@@ -15,6 +15,7 @@
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
+//! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
 //! | `timer` | deadlines that outlive the box |
 
@@ -24,6 +25,7 @@ mod config;
 mod door;
 mod effect;
 mod guard;
+mod incident;
 mod input;
 mod out;
 mod partition;
@@ -43,15 +45,28 @@ pub use config::{
 };
 pub use door::{DoorState, EVENT_TYPES};
 pub use effect::{Effect, Thing};
+pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Condition, Contact, Input, Report};
 pub use recall::recalled;
+
+use std::time::Duration;
 
 use crate::event::Draft;
 use crate::time::{Mono, Now};
 use door::Door;
+use incident::Incidents;
 use out::Out;
 use partition::Partition;
 use zone::Zone;
+
+/// An operator has so long to acknowledge, if the configuration says nothing else.
+const ACK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether nobody at the site may notice events of this type: no local page, list or log shows
+/// them; the district receives them like any other.
+pub fn is_silent(kind: &str) -> bool {
+    matches!(kind, "panic.silent" | "panic.silent_restored" | "access.duress")
+}
 
 /// Everything of a site and what the rules remember of it.
 #[derive(Clone, Debug)]
@@ -64,6 +79,7 @@ pub struct Site {
     crosses: Vec<CrossConfig>,
     /// Per group: which zones were active when, within its window.
     crossed: Vec<Vec<(usize, Mono)>>,
+    incidents: Incidents,
 }
 
 /// Whose deadline it is.
@@ -72,6 +88,7 @@ enum Due {
     Door(usize),
     Zone(usize),
     Partition(usize),
+    Incident,
 }
 
 impl Site {
@@ -81,10 +98,12 @@ impl Site {
     pub fn new(config: SiteConfig, boot: &str) -> Self {
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
+        let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
-            Zone::new(zone)
+            let partition = zone.partition.map(|place| ids[place].clone());
+            Zone::new(zone, partition)
         });
         let whole = config.partitions.into_iter().map(|mut partition| {
             partition.common_to.retain(|place| *place < partitions);
@@ -98,6 +117,7 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
 
@@ -135,6 +155,7 @@ impl Site {
             Input::Tick => {}
         }
         self.expire(now.mono, &mut out);
+        self.incidents.watch(&mut out);
         self.keep(&mut out);
         out.effects
     }
@@ -149,6 +170,7 @@ impl Site {
                     partition::Arming::Leaving { .. } => self.exit_ended(index, at, out),
                     _ => self.entry_ended(index, at, out),
                 },
+                Due::Incident => self.incidents.expire(out),
             }
         }
     }
@@ -160,7 +182,8 @@ impl Site {
         let zones = zones.filter_map(|(n, zone)| Some((zone.deadline()?, Due::Zone(n))));
         let partitions = self.partitions.iter().enumerate();
         let partitions = partitions.filter_map(|(n, p)| Some((p.deadline()?, Due::Partition(n))));
-        doors.chain(zones).chain(partitions).min()
+        let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
+        doors.chain(zones).chain(partitions).chain(incident).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -171,6 +194,7 @@ impl Site {
         for partition in &mut self.partitions {
             partition.keep(|zone| self.zones[zone].config.id.to_string(), out);
         }
+        self.incidents.keep(out);
     }
 
     /// When the rules want an [`Input::Tick`] at the latest.
@@ -197,6 +221,11 @@ impl Site {
         let partitions = self.partitions.iter().enumerate();
         let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
         doors.chain(zones).chain(partitions)
+    }
+
+    /// The open incidents, the oldest first.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.all()
     }
 
     /// 16 hex digits over all states: equal digests, equal states.

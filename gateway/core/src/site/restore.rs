@@ -50,6 +50,7 @@ impl Site {
             partition.show(index, now.mono, &mut out);
         }
         self.expire(now.mono, &mut out);
+        self.incidents.watch(&mut out);
         self.keep(&mut out);
         out.effects
     }
@@ -71,6 +72,7 @@ impl Site {
                 let Some(partition) = partition else { return Ok(false) };
                 partition.restore(serde_json::from_str(value)?, place, &self.boot, now);
             }
+            "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::out::{Head, Out, found};
 use super::{Condition, Thing, ZoneConfig, ZoneKind};
 use crate::event::{Class, Draft, Qualifier};
+use crate::id::Id;
 use crate::time::{Mono, Now};
 
 /// After a start a zone has so long to be known, beyond any debounce and the start of any bus.
@@ -109,6 +110,8 @@ const fn is_zero(value: &u8) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct Zone {
     pub(super) config: ZoneConfig,
+    /// The id of its partition.
+    partition: Option<Id>,
     condition: Condition,
     /// The last reading that was normal or active; `None`: none is known.
     active: Option<bool>,
@@ -121,9 +124,10 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    pub(super) fn new(config: ZoneConfig) -> Self {
+    pub(super) fn new(config: ZoneConfig, partition: Option<Id>) -> Self {
         Self {
             config,
+            partition,
             condition: Condition::Unknown,
             active: None,
             before_start: true,
@@ -398,6 +402,7 @@ impl Zone {
         let head = Head { class: Class::Door, kind, qualifier, severity: 2, source };
         out.record(at, head, |draft| {
             draft.source.driver = Some(self.config.driver.clone());
+            draft.partition.clone_from(&self.partition);
             draft.test = self.config.soak;
             fill(draft);
         });

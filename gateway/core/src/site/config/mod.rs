@@ -23,6 +23,8 @@ pub struct SiteConfig {
     pub crosses: Vec<CrossConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
+    /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
+    pub ack_within: Option<Duration>,
 }
 
 /// One door.

@@ -1,5 +1,6 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
+mod incidents;
 mod random;
 
 use std::collections::BTreeMap;
@@ -32,20 +33,20 @@ pub(super) fn zone(name: &str, kind: ZoneKind) -> ZoneConfig {
 }
 
 /// A site that is driven second by second.
-struct Box_ {
-    site: Site,
-    ms: u64,
-    kept: BTreeMap<String, String>,
-    answer: Option<Answer>,
+pub(super) struct Box_ {
+    pub(super) site: Site,
+    pub(super) ms: u64,
+    pub(super) kept: BTreeMap<String, String>,
+    pub(super) answer: Option<Answer>,
 }
 
 impl Box_ {
-    fn new(zones: Vec<ZoneConfig>) -> Self {
+    pub(super) fn new(zones: Vec<ZoneConfig>) -> Self {
         Self::of(SiteConfig { zones, partitions: vec![partition("flat")], ..SiteConfig::default() })
     }
 
     /// Every zone normal, from second 1 on.
-    fn of(config: SiteConfig) -> Self {
+    pub(super) fn of(config: SiteConfig) -> Self {
         let zones = config.zones.len();
         let site = Site::new(config, "boot");
         let mut this = Self { site, ms: 1_000, kept: BTreeMap::new(), answer: None };
@@ -55,7 +56,7 @@ impl Box_ {
         this
     }
 
-    fn at(mut self, s: u64) -> Self {
+    pub(super) fn at(mut self, s: u64) -> Self {
         self.ms = s * 1_000;
         self
     }
@@ -74,40 +75,40 @@ impl Box_ {
                     self.kept.remove(&key);
                 }
                 Effect::Answer { answer, .. } => self.answer = Some(answer),
-                Effect::State { .. } | Effect::Chime { .. } => {}
+                Effect::State { .. } | Effect::Chime { .. } | Effect::Incident { .. } => {}
             }
         }
         kinds
     }
 
-    fn put(&mut self, input: Input) -> Vec<String> {
+    pub(super) fn put(&mut self, input: Input) -> Vec<String> {
         let effects = self.site.apply(input, &now(self.ms));
         self.take(effects)
     }
 
-    fn is(&mut self, zone: usize, condition: Condition) -> Vec<String> {
+    pub(super) fn is(&mut self, zone: usize, condition: Condition) -> Vec<String> {
         let at = Mono(self.ms * 1_000_000);
         self.put(Input::Zone { zone, condition, at, resynced: false })
     }
 
-    fn tick(&mut self, s: u64) -> Vec<String> {
+    pub(super) fn tick(&mut self, s: u64) -> Vec<String> {
         self.ms = s * 1_000;
         self.put(Input::Tick)
     }
 
-    fn want(&mut self, verb: Verb) -> (Answer, Vec<String>) {
+    pub(super) fn want(&mut self, verb: Verb) -> (Answer, Vec<String>) {
         let at = Mono(self.ms * 1_000_000);
         let command = Command { id: 1, via: Via::Cli, actor: Some("a1".into()), verb, at };
         let kinds = self.put(Input::Command(command));
         (self.answer.take().unwrap(), kinds)
     }
 
-    fn arm(&mut self, mode: Mode) {
+    pub(super) fn arm(&mut self, mode: Mode) {
         let verb = Verb::Arm { partition: 0, mode, force: false, at_once: true };
         assert_eq!(self.want(verb).0, Answer::Done);
     }
 
-    fn restarted(self, config: SiteConfig, boot: &str, ms: u64) -> (Self, Vec<String>) {
+    pub(super) fn restarted(self, config: SiteConfig, boot: &str, ms: u64) -> (Self, Vec<String>) {
         let mut new = Self { site: Site::new(config, boot), ms, kept: self.kept, answer: None };
         let kept = new.kept.clone();
         let kept = kept.iter().map(|(key, value)| (key.as_str(), value.as_str()));
