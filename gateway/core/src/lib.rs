@@ -13,6 +13,7 @@
 //! ```
 
 pub mod backoff;
+pub mod codes;
 pub mod contract;
 pub mod event;
 pub mod id;

@@ -63,6 +63,15 @@ pub enum Input {
         /// Found by re-reading the level.
         resynced: bool,
     },
+    /// A bus was lost, or is there again.
+    Bus {
+        /// Its place in [`SiteConfig::buses`](super::SiteConfig::buses).
+        bus: usize,
+        /// Why it is lost; `None`: it is there.
+        lost: Option<String>,
+        /// When that was found.
+        at: Mono,
+    },
     /// Somebody wants something: a person, a schedule or the district.
     Command(Command),
     /// What the journal knows of a door from before this start.

@@ -15,11 +15,13 @@
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
+//! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
 //! | `timer` | deadlines that outlive the box |
 
 mod arming;
+mod bus;
 mod command;
 mod config;
 mod door;
@@ -40,8 +42,8 @@ mod zone_tests;
 
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    CrossConfig, DoorConfig, Mode, ModeConfig, Modes, PartitionConfig, SiteConfig, ZoneConfig,
-    ZoneKind,
+    BusConfig, CrossConfig, DoorConfig, Mode, ModeConfig, Modes, PartitionConfig, SiteConfig,
+    ZoneConfig, ZoneKind,
 };
 pub use door::{DoorState, EVENT_TYPES};
 pub use effect::{Effect, Thing};
@@ -53,6 +55,7 @@ use std::time::Duration;
 
 use crate::event::Draft;
 use crate::time::{Mono, Now};
+use bus::Bus;
 use door::Door;
 use incident::Incidents;
 use out::Out;
@@ -80,6 +83,7 @@ pub struct Site {
     /// Per group: which zones were active when, within its window.
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
+    buses: Vec<Bus>,
 }
 
 /// Whose deadline it is.
@@ -88,6 +92,7 @@ enum Due {
     Door(usize),
     Zone(usize),
     Partition(usize),
+    Bus(usize),
     Incident,
 }
 
@@ -98,10 +103,12 @@ impl Site {
     pub fn new(config: SiteConfig, boot: &str) -> Self {
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
+        let buses = config.buses.len();
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
+            zone.bus = zone.bus.filter(|place| *place < buses);
             let partition = zone.partition.map(|place| ids[place].clone());
             Zone::new(zone, partition)
         });
@@ -117,6 +124,7 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            buses: config.buses.into_iter().map(Bus::new).collect(),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
@@ -137,7 +145,9 @@ impl Site {
             Input::Zone { zone, condition, at, resynced } => {
                 self.expire(at.min(now.mono), &mut out);
                 if let Some(z) = self.zones.get_mut(zone) {
-                    let edge = z.reading(zone, condition, at, resynced, &mut out);
+                    let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
+                    let excused = bus.is_some_and(Bus::is_lost);
+                    let edge = z.reading(zone, (condition, excused), at, resynced, &mut out);
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
@@ -150,6 +160,10 @@ impl Site {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.recall(state);
                 }
+            }
+            Input::Bus { bus, lost, at } => {
+                self.expire(at.min(now.mono), &mut out);
+                self.bus(bus, lost, at, &mut out);
             }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
@@ -170,6 +184,7 @@ impl Site {
                     partition::Arming::Leaving { .. } => self.exit_ended(index, at, out),
                     _ => self.entry_ended(index, at, out),
                 },
+                Due::Bus(index) => self.bus_lost(index, out),
                 Due::Incident => self.incidents.expire(out),
             }
         }
@@ -182,8 +197,10 @@ impl Site {
         let zones = zones.filter_map(|(n, zone)| Some((zone.deadline()?, Due::Zone(n))));
         let partitions = self.partitions.iter().enumerate();
         let partitions = partitions.filter_map(|(n, p)| Some((p.deadline()?, Due::Partition(n))));
+        let buses = self.buses.iter().enumerate();
+        let buses = buses.filter_map(|(n, bus)| Some((bus.deadline()?, Due::Bus(n))));
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
-        doors.chain(zones).chain(partitions).chain(incident).min()
+        doors.chain(zones).chain(partitions).chain(buses).chain(incident).min()
     }
 
     /// Hands out what changed of that which outlives a restart.

@@ -72,6 +72,10 @@ impl Site {
                 let Some(partition) = partition else { return Ok(false) };
                 partition.restore(serde_json::from_str(value)?, place, &self.boot, now);
             }
+            "bus" => match self.buses.iter_mut().find(|bus| bus.is(id)) {
+                Some(bus) => bus.restore(),
+                None => return Ok(false),
+            },
             "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }

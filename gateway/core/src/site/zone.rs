@@ -145,10 +145,20 @@ impl Zone {
 
     /// The start: what is not known by then is lost.
     pub(super) fn begin(&mut self, now: &Now) {
+        self.await_reading(now.mono);
+    }
+
+    /// Its bus is back: it has a while to be known.
+    pub(super) fn await_reading(&mut self, at: Mono) {
         if self.condition == Condition::Unknown && self.state.trouble != Some(Trouble::Lost) {
             let wait = self.config.hold_off.max(FIRST_READING);
-            self.pending = Some((Trouble::Lost, now.mono.plus(wait)));
+            self.pending = Some((Trouble::Lost, at.plus(wait)));
         }
+    }
+
+    /// Its bus is lost: nothing is expected of it.
+    pub(super) fn excuse(&mut self) {
+        self.pending = self.pending.filter(|(pending, _)| *pending != Trouble::Lost);
     }
 
     pub(super) const fn condition(&self) -> Condition {
@@ -183,7 +193,7 @@ impl Zone {
     pub(super) fn reading(
         &mut self,
         index: usize,
-        condition: Condition,
+        (condition, excused): (Condition, bool),
         at: Mono,
         resynced: bool,
         out: &mut Out<'_>,
@@ -192,7 +202,7 @@ impl Zone {
             return Edge::None;
         }
         self.tamper(condition, at, out);
-        self.trouble(condition, at, out);
+        self.trouble(condition, excused, at, out);
         let after_gap = self.condition == Condition::Unknown && !self.before_start;
         self.condition = condition;
         let edge = self.edge(condition, resynced || after_gap);
@@ -243,8 +253,9 @@ impl Zone {
         }
     }
 
-    fn trouble(&mut self, condition: Condition, at: Mono, out: &mut Out<'_>) {
-        let now = Trouble::of(condition);
+    /// `excused`: its bus is lost, which is told once for all.
+    fn trouble(&mut self, condition: Condition, excused: bool, at: Mono, out: &mut Out<'_>) {
+        let now = Trouble::of(condition).filter(|now| !(excused && *now == Trouble::Lost));
         if now == self.state.trouble {
             self.pending = None;
             return;

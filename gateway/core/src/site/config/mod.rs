@@ -21,6 +21,8 @@ pub struct SiteConfig {
     pub partitions: Vec<PartitionConfig>,
     /// Groups of zones that must agree before there is an alarm.
     pub crosses: Vec<CrossConfig>,
+    /// What several things hang on.
+    pub buses: Vec<BusConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
@@ -38,4 +40,13 @@ pub struct DoorConfig {
     pub held_open: Option<Duration>,
     /// The wire of its contact as events name it, as `gpiochip0:17`.
     pub driver: String,
+}
+
+/// A bus or a chip that several things hang on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusConfig {
+    /// Its id.
+    pub id: Id,
+    /// Its loss must last so long to be told.
+    pub hold_off: Duration,
 }

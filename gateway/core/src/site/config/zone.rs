@@ -110,6 +110,9 @@ pub struct ZoneConfig {
     pub kind: ZoneKind,
     /// The wire as events name it.
     pub driver: String,
+    /// The bus it hangs on, by its place in [`SiteConfig::buses`](super::SiteConfig::buses): while
+    /// that is lost, the loss of the zone is not told.
+    pub bus: Option<usize>,
     /// The modes in which it protects, if its kind needs arming.
     pub modes: Modes,
     /// Instead of the mode's entry delay.
@@ -139,6 +142,7 @@ impl ZoneConfig {
             partition,
             kind,
             driver,
+            bus: None,
             modes: Modes::ALL,
             entry: None,
             // An alarm installer's default in the field.

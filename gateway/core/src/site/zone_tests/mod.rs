@@ -352,6 +352,36 @@ fn fault_tamper_and_alarm_are_three_things_each_with_its_end() {
 }
 
 #[test]
+fn a_bus_that_is_lost_is_one_fault_and_what_does_not_come_back_is_told_then() {
+    let on_bus = |name: &str| ZoneConfig { bus: Some(0), ..zone(name, ZoneKind::Instant) };
+    let hold_off = Duration::from_secs(5);
+    let mut flat = Box_::of(SiteConfig {
+        zones: vec![on_bus("a"), on_bus("b"), zone("c", ZoneKind::Instant)],
+        partitions: vec![partition("flat")],
+        buses: vec![BusConfig { id: id("i2c-1"), hold_off }],
+        ..SiteConfig::default()
+    })
+    .at(10);
+    // One of its devices is lost a moment before the bus itself is known to be.
+    flat.is(0, Condition::Unknown);
+    let at = Mono(10 * S);
+    flat.put(Input::Bus { bus: 0, lost: Some("SDA is held low".into()), at });
+    flat.is(1, Condition::Unknown);
+    flat.is(2, Condition::Unknown);
+    assert_eq!(flat.tick(60), ["i2c-1 bus.lost", "c zone.lost"]);
+    let at = Mono(60 * S);
+    assert_eq!(flat.put(Input::Bus { bus: 0, lost: None, at }), ["i2c-1 bus.restored"]);
+    assert!(flat.is(0, Condition::Normal).is_empty());
+    assert_eq!(flat.tick(100), ["b zone.lost"]);
+    // A blip wakes nobody.
+    let at = Mono(100 * S);
+    flat.put(Input::Bus { bus: 0, lost: Some("timeout".into()), at });
+    flat.ms += 4_000;
+    let at = Mono(flat.ms * 1_000_000);
+    assert!(flat.put(Input::Bus { bus: 0, lost: None, at }).is_empty());
+}
+
+#[test]
 fn a_siren_that_ran_its_time_disarms_nothing_and_the_rest_goes_on_protecting() {
     let zones = vec![zone("door", ZoneKind::Instant), zone("window", ZoneKind::Instant)];
     let mut flat = Box_::new(zones);
