@@ -14,9 +14,9 @@ use crate::time::Mono;
 
 /// Who does it, for the events.
 #[derive(Clone, Copy)]
-struct By<'a> {
-    via: Via,
-    actor: Option<&'a str>,
+pub(super) struct By<'a> {
+    pub(super) via: Via,
+    pub(super) actor: Option<&'a str>,
 }
 
 impl Site {
@@ -38,6 +38,11 @@ impl Site {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.disarm(partition, by, at, out),
+            },
+            &Verb::WalkTest { partition, lasts } => match self.partitions.get(partition) {
+                None => refused(Refusal::Unknown),
+                Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
+                Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
@@ -113,6 +118,7 @@ impl Site {
             return Answer::Already;
         }
         let leaving = !at_once && !delays.exit.is_zero();
+        self.walk_end(place, "armed", by, at, out);
         let blockers = self.blockers(place, mode, leaving);
         if blockers.iter().any(|blocker| !force || !blocker.forcible) {
             self.arm_failed(place, mode, &blockers, by, at, out);

@@ -1,6 +1,7 @@
 //! What somebody may want of a site, and what they are answered.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,13 @@ pub enum Verb {
         /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
         zone: usize,
     },
+    /// Begin a walk test, or end it.
+    WalkTest {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+        /// How long it lasts at most, up to [`LONGEST_WALK`](super::LONGEST_WALK); zero: end it.
+        lasts: Duration,
+    },
     /// Something about an incident.
     Incident {
         /// Its id.
@@ -124,6 +132,8 @@ pub enum Refusal {
     NotReady,
     /// The zone's configuration forbids its bypass.
     NotBypassable,
+    /// The partition is armed.
+    Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
 }

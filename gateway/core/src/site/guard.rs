@@ -23,6 +23,12 @@ impl Site {
 
     fn activated(&mut self, index: usize, found: Found, at: Mono, out: &mut Out<'_>) {
         let zone = &self.zones[index];
+        if zone.walking
+            && let Some(place) = zone.config.partition
+        {
+            self.walked(index, place, at, out);
+            return self.zones[index].open(at, found, out);
+        }
         if zone.is_out() {
             return self.zones[index].open(at, found, out);
         }

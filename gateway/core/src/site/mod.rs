@@ -18,6 +18,7 @@
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 
 mod arming;
@@ -36,6 +37,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod walk;
 mod zone;
 #[cfg(test)]
 mod zone_tests;
@@ -50,6 +52,7 @@ pub use effect::{Effect, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Condition, Contact, Input, Report};
 pub use recall::recalled;
+pub use walk::LONGEST_WALK;
 
 use std::time::Duration;
 
@@ -182,6 +185,7 @@ impl Site {
                 Due::Zone(index) => self.zones[index].expire(index, out),
                 Due::Partition(index) => match self.partitions[index].arming() {
                     partition::Arming::Leaving { .. } => self.exit_ended(index, at, out),
+                    partition::Arming::Disarmed => self.walk_expired(index, at, out),
                     _ => self.entry_ended(index, at, out),
                 },
                 Due::Bus(index) => self.bus_lost(index, out),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::out::{Head, Out};
 use super::timer::KeptTimer;
+use super::walk::Walk;
 use super::zone::FIRST_READING;
 use super::{Mode, ModeConfig, PartitionConfig, Thing};
 use crate::event::{Class, Draft, Qualifier};
@@ -38,6 +39,9 @@ pub(super) struct KeptPartition {
     /// There was an alarm in this arming.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     alarm: bool,
+    /// A walk test goes through it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    walk: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -46,12 +50,23 @@ pub(super) struct Partition {
     arming: Arming,
     /// There was an alarm in this arming (or, disarmed, of something always live).
     alarm: bool,
+    /// The walk test that goes through it.
+    pub(super) walk: Option<Walk>,
+    /// One went through it when the box was last on.
+    walk_cut_off: bool,
     kept: Option<KeptPartition>,
 }
 
 impl Partition {
     pub(super) const fn new(config: PartitionConfig) -> Self {
-        Self { config, arming: Arming::Disarmed, alarm: false, kept: None }
+        Self {
+            config,
+            arming: Arming::Disarmed,
+            alarm: false,
+            walk: None,
+            walk_cut_off: false,
+            kept: None,
+        }
     }
 
     pub(super) fn restore(
@@ -64,6 +79,7 @@ impl Partition {
         let mode = kept.mode;
         let delays = self.config.mode(mode).unwrap_or_default();
         self.alarm = kept.alarm;
+        self.walk_cut_off = kept.walk;
         self.arming = match &kept.until {
             _ if mode == Mode::Disarmed => Arming::Disarmed,
             None => Arming::Armed { mode },
@@ -106,6 +122,11 @@ impl Partition {
         self.config.mode(self.mode()).unwrap_or_default()
     }
 
+    /// Whether a restart cut a walk test off; once.
+    pub(super) const fn walk_cut_off(&mut self) -> bool {
+        std::mem::replace(&mut self.walk_cut_off, false)
+    }
+
     pub(super) const fn had_alarm(&self) -> bool {
         self.alarm
     }
@@ -113,7 +134,11 @@ impl Partition {
     pub(super) const fn deadline(&self) -> Option<Mono> {
         match self.arming {
             Arming::Leaving { until, .. } | Arming::Entered { until, .. } => Some(until),
-            Arming::Disarmed | Arming::Armed { .. } => None,
+            Arming::Armed { .. } => None,
+            Arming::Disarmed => match &self.walk {
+                Some(walk) => Some(walk.until),
+                None => None,
+            },
         }
     }
 
@@ -176,7 +201,8 @@ impl Partition {
     }
 
     pub(super) fn show(&self, index: usize, at: Mono, out: &mut Out<'_>) {
-        let flags = if self.alarm { vec!["alarm"] } else { Vec::new() };
+        let all = [(self.alarm, "alarm"), (self.walk.is_some(), "walk-test")];
+        let flags = all.into_iter().filter_map(|(is, flag)| is.then_some(flag)).collect();
         out.state(Thing::Partition(index), self.word(), flags, at);
     }
 
@@ -194,9 +220,11 @@ impl Partition {
                 && kept.force == force
                 && kept.entered == entered
                 && kept.alarm == self.alarm
+                && kept.walk == self.walk.is_some()
                 && kept.until.as_ref().map(|kept| kept.mono(out.boot)) == until.map(Some)
         });
-        if same || (self.kept.is_none() && self.arming == Arming::Disarmed && !self.alarm) {
+        let nothing = self.arming == Arming::Disarmed && !self.alarm && self.walk.is_none();
+        if same || (self.kept.is_none() && nothing) {
             return;
         }
         let kept = KeptPartition {
@@ -205,6 +233,7 @@ impl Partition {
             force,
             entered,
             alarm: self.alarm,
+            walk: self.walk.is_some(),
         };
         out.keep(format!("partition/{}", self.config.id), &kept);
         self.kept = Some(kept);

@@ -49,6 +49,7 @@ impl Site {
         for (index, partition) in self.partitions.iter().enumerate() {
             partition.show(index, now.mono, &mut out);
         }
+        self.walks_cut_off(&mut out);
         self.expire(now.mono, &mut out);
         self.incidents.watch(&mut out);
         self.keep(&mut out);

@@ -117,6 +117,8 @@ pub(super) struct Zone {
     active: Option<bool>,
     /// Whether `active` is of before this start.
     before_start: bool,
+    /// A walk test goes through its partition.
+    pub(super) walking: bool,
     /// Trouble that has not lasted long enough to be told, and when it will have.
     pending: Option<(Trouble, Mono)>,
     state: KeptZone,
@@ -131,6 +133,7 @@ impl Zone {
             condition: Condition::Unknown,
             active: None,
             before_start: true,
+            walking: false,
             pending: None,
             state: KeptZone::default(),
             kept: KeptZone::default(),
@@ -414,8 +417,11 @@ impl Zone {
         out.record(at, head, |draft| {
             draft.source.driver = Some(self.config.driver.clone());
             draft.partition.clone_from(&self.partition);
-            draft.test = self.config.soak;
             fill(draft);
+            // Of a walk test is what a walk can make. A tamper or a fault is found, not made by
+            // it, and what began before it is as real as it was.
+            let walked = self.walking && matches!(draft.class, Class::Door | Class::Test);
+            draft.test = self.config.soak || walked;
         });
     }
 

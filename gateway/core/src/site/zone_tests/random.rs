@@ -14,6 +14,7 @@ enum Op {
     Disarm(usize),
     Bypass(usize),
     Unbypass(usize),
+    Walk(usize, u64),
     Tick,
     /// The wall clock steps by so many seconds.
     Step(i64),
@@ -74,6 +75,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..3_usize).prop_map(Op::Disarm),
         1 => (0..5_usize).prop_map(Op::Bypass),
         1 => (0..5_usize).prop_map(Op::Unbypass),
+        1 => (0..3_usize, 0..3_u64).prop_map(|(p, s)| Op::Walk(p, s)),
         2 => Just(Op::Tick),
         1 => (-100_000..100_000_i64).prop_map(Op::Step),
     ]
@@ -88,6 +90,7 @@ fn input(op: &Op, at: Mono) -> Input {
         Op::Arm(partition, mode, force, at_once) => Verb::Arm { partition, mode, force, at_once },
         Op::Disarm(partition) => Verb::Disarm { partition },
         Op::Bypass(zone) => Verb::Bypass { zone },
+        Op::Walk(partition, s) => Verb::WalkTest { partition, lasts: Duration::from_secs(s) },
         Op::Unbypass(zone) => Verb::Unbypass { zone },
     };
     Input::Command(Command { id: 0, via: Via::Web, actor: None, verb, at })
@@ -176,7 +179,7 @@ proptest! {
             let bypassed: Vec<_> = site.zones.iter().map(|zone| zone.bypass().is_some()).collect();
             for draft in drafts(&site.apply(input(op, now(ms).mono), &now(ms))) {
                 if draft.qualifier != Qualifier::New || draft.class.lane() != crate::event::Lane::Alarm
-                    || draft.kind == "zone.tamper" {
+                    || draft.kind == "zone.tamper" || draft.test {
                     continue;
                 }
                 let place = config.zones.iter().position(|zone| zone.id == draft.source.id).unwrap();
@@ -208,8 +211,9 @@ proptest! {
         for (step, (wait, op)) in script.iter().enumerate() {
             ms += wait;
             let leaving = |p: &Partition| matches!(p.arming(), partition::Arming::Leaving { .. });
-            // An exit delay is made longer by a restart, until the zones are known again.
-            if step >= cut && cut_one.is_none() && !whole.partitions.iter().any(leaving) {
+            // An exit delay is made longer by a restart, until the zones are known again, and a
+            // walk test ends.
+            if step >= cut && cut_one.is_none() && !whole.partitions.iter().any(|p| leaving(p) || p.walk.is_some()) {
                 // The box was off for no time at all, and finds every wire as it was.
                 let mut new = Site::new(config.clone(), "boot");
                 let given = kept.iter().map(|(k, v): (&String, &String)| (k.as_str(), v.as_str()));
