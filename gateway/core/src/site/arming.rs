@@ -156,6 +156,7 @@ impl Site {
 
     fn armed(&mut self, place: usize, mode: Mode, by: By<'_>, at: Mono, out: &mut Out<'_>) {
         self.partitions[place].set(place, Arming::Armed { mode }, at, out);
+        self.partitions[place].note_by(None);
         self.partitions[place].event(at, "partition.armed", out, |draft| {
             draft.actor = by.actor.map(str::to_owned);
             draft.detail = Some(json!({ "via": by.via.as_str() }));
@@ -192,6 +193,7 @@ impl Site {
         let after_alarm = partition.had_alarm();
         partition.set(place, Arming::Disarmed, at, out);
         partition.set_alarm(place, false, at, out);
+        partition.note_by(by.actor);
         partition.event(at, "partition.disarmed", out, |draft| {
             draft.actor = by.actor.map(str::to_owned);
             draft.cause = after_alarm.then(|| "after an alarm".to_owned());
@@ -273,7 +275,7 @@ impl Site {
         out: &mut Out<'_>,
     ) {
         let before = self.zones[index].bypass();
-        self.zones[index].set_bypass(index, Some(how), at, out);
+        self.zones[index].set_bypass(index, Some((how, by.actor)), at, out);
         // What is told stands: only its end was decided anew.
         if before.is_none() {
             self.bypass_event(index, ("zone.bypassed", Qualifier::New), cause, by, at, out);

@@ -18,6 +18,8 @@
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `ledger` | how long each zone did not protect, why and by whose wish |
+//! | `dark` | when the box was off |
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 
@@ -25,11 +27,13 @@ mod arming;
 mod bus;
 mod command;
 mod config;
+mod dark;
 mod door;
 mod effect;
 mod guard;
 mod incident;
 mod input;
+mod ledger;
 mod out;
 mod partition;
 mod recall;
@@ -59,8 +63,10 @@ use std::time::Duration;
 use crate::event::Draft;
 use crate::time::{Mono, Now};
 use bus::Bus;
+use dark::Dark;
 use door::Door;
 use incident::Incidents;
+use ledger::Ledger;
 use out::Out;
 use partition::Partition;
 use zone::Zone;
@@ -87,6 +93,10 @@ pub struct Site {
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
     buses: Vec<Bus>,
+    dark: Dark,
+    ledger: Ledger,
+    /// The gateway itself, as source of events; none before [`Site::restore`].
+    gateway: Option<crate::id::Id>,
 }
 
 /// Whose deadline it is.
@@ -97,6 +107,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Incident,
+    Alive,
+    Ledger,
 }
 
 impl Site {
@@ -106,7 +118,7 @@ impl Site {
     pub fn new(config: SiteConfig, boot: &str) -> Self {
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let buses = config.buses.len();
+        let (buses, count) = (config.buses.len(), config.zones.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
@@ -127,6 +139,9 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            dark: Dark::default(),
+            ledger: Ledger::new(count),
+            gateway: None,
             buses: config.buses.into_iter().map(Bus::new).collect(),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
@@ -172,6 +187,8 @@ impl Site {
             Input::Tick => {}
         }
         self.expire(now.mono, &mut out);
+        self.account(now.mono);
+        self.dark.explain(&mut out);
         self.incidents.watch(&mut out);
         self.keep(&mut out);
         out.effects
@@ -189,6 +206,12 @@ impl Site {
                     _ => self.entry_ended(index, at, out),
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
+                Due::Alive => self.dark.note(out),
+                Due::Ledger => {
+                    if let Some(gateway) = self.gateway.clone() {
+                        self.ledger_due(&gateway, at, out);
+                    }
+                }
                 Due::Incident => self.incidents.expire(out),
             }
         }
@@ -204,7 +227,10 @@ impl Site {
         let buses = self.buses.iter().enumerate();
         let buses = buses.filter_map(|(n, bus)| Some((bus.deadline()?, Due::Bus(n))));
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
-        doors.chain(zones).chain(partitions).chain(buses).chain(incident).min()
+        let alive = self.dark.deadline().map(|at| (at, Due::Alive));
+        let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
+        let things = doors.chain(zones).chain(partitions).chain(buses);
+        things.chain(incident).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.

@@ -42,6 +42,9 @@ pub(super) struct KeptPartition {
     /// A walk test goes through it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     walk: bool,
+    /// Who disarmed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ pub(super) struct Partition {
     pub(super) walk: Option<Walk>,
     /// One went through it when the box was last on.
     walk_cut_off: bool,
+    /// Who disarmed it.
+    by: Option<String>,
     kept: Option<KeptPartition>,
 }
 
@@ -65,6 +70,7 @@ impl Partition {
             alarm: false,
             walk: None,
             walk_cut_off: false,
+            by: None,
             kept: None,
         }
     }
@@ -80,6 +86,7 @@ impl Partition {
         let delays = self.config.mode(mode).unwrap_or_default();
         self.alarm = kept.alarm;
         self.walk_cut_off = kept.walk;
+        self.by.clone_from(&kept.by);
         self.arming = match &kept.until {
             _ if mode == Mode::Disarmed => Arming::Disarmed,
             None => Arming::Armed { mode },
@@ -125,6 +132,15 @@ impl Partition {
     /// Whether a restart cut a walk test off; once.
     pub(super) const fn walk_cut_off(&mut self) -> bool {
         std::mem::replace(&mut self.walk_cut_off, false)
+    }
+
+    pub(super) fn note_by(&mut self, by: Option<&str>) {
+        self.by = by.map(str::to_owned);
+    }
+
+    /// Who disarmed it.
+    pub(super) fn set_by(&self) -> Option<&str> {
+        self.by.as_deref()
     }
 
     pub(super) const fn had_alarm(&self) -> bool {
@@ -221,9 +237,13 @@ impl Partition {
                 && kept.entered == entered
                 && kept.alarm == self.alarm
                 && kept.walk == self.walk.is_some()
+                && kept.by == self.by
                 && kept.until.as_ref().map(|kept| kept.mono(out.boot)) == until.map(Some)
         });
-        let nothing = self.arming == Arming::Disarmed && !self.alarm && self.walk.is_none();
+        let nothing = self.arming == Arming::Disarmed
+            && !self.alarm
+            && self.walk.is_none()
+            && self.by.is_none();
         if same || (self.kept.is_none() && nothing) {
             return;
         }
@@ -234,6 +254,7 @@ impl Partition {
             entered,
             alarm: self.alarm,
             walk: self.walk.is_some(),
+            by: self.by.clone(),
         };
         out.keep(format!("partition/{}", self.config.id), &kept);
         self.kept = Some(kept);

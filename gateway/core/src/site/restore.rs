@@ -42,6 +42,8 @@ impl Site {
                 }),
             }
         }
+        self.gateway = Some(gateway.clone());
+        self.dark.begin(gateway, &mut out);
         for (index, zone) in self.zones.iter_mut().enumerate() {
             zone.begin(now);
             zone.show(index, now.mono, &mut out);
@@ -50,6 +52,7 @@ impl Site {
             partition.show(index, now.mono, &mut out);
         }
         self.walks_cut_off(&mut out);
+        self.ledger_begin(now);
         self.expire(now.mono, &mut out);
         self.incidents.watch(&mut out);
         self.keep(&mut out);
@@ -77,6 +80,8 @@ impl Site {
                 Some(bus) => bus.restore(),
                 None => return Ok(false),
             },
+            _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
+            _ if key == super::ledger::KEY => self.ledger_restore(value)?,
             "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }

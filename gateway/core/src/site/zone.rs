@@ -91,6 +91,9 @@ pub(super) struct KeptZone {
     trouble: Option<Trouble>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bypass: Option<Bypass>,
+    /// Who wanted the bypass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
     #[serde(skip_serializing_if = "is_zero")]
     swings: u8,
     #[serde(skip_serializing_if = "is_false")]
@@ -170,6 +173,21 @@ impl Zone {
 
     pub(super) const fn bypass(&self) -> Option<Bypass> {
         self.state.bypass
+    }
+
+    pub(super) fn bypassed_by(&self) -> Option<&str> {
+        self.state.by.as_deref()
+    }
+
+    /// What keeps it from detecting, if anything does.
+    pub(super) const fn why_blind(&self) -> Option<&'static str> {
+        match self.condition {
+            Condition::Unknown => Some("lost"),
+            Condition::Fault => Some("fault"),
+            Condition::Masked => Some("masked"),
+            Condition::Tamper => Some("tamper"),
+            Condition::Normal | Condition::Active => None,
+        }
     }
 
     pub(super) const fn in_alarm(&self) -> bool {
@@ -344,11 +362,12 @@ impl Zone {
     pub(super) fn set_bypass(
         &mut self,
         index: usize,
-        to: Option<Bypass>,
+        to: Option<(Bypass, Option<&str>)>,
         at: Mono,
         out: &mut Out<'_>,
     ) {
-        self.state.bypass = to;
+        self.state.bypass = to.map(|(bypass, _)| bypass);
+        self.state.by = to.and_then(|(_, by)| by.map(str::to_owned));
         self.show(index, at, out);
     }
 

@@ -1,6 +1,7 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
 mod incidents;
+mod ledger;
 mod random;
 
 use std::collections::BTreeMap;
