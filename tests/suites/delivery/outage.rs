@@ -8,7 +8,7 @@ use gatehouse_tests::proxy::Way;
 use gatehouse_tests::wait::{SOON, boottime, until};
 use gatehouse_tests::{BrokerOptions, Fault};
 
-use super::scene::{GATEWAY, Scene, door_events, lasting, people, settled, stored, turn};
+use super::scene::{GATEWAY, Scene, lasting, moves, people, settled, stored, turn};
 
 #[tokio::test]
 async fn a_broker_killed_and_restarted_while_events_flow_costs_nothing() -> anyhow::Result<()> {
@@ -26,7 +26,7 @@ async fn a_broker_killed_and_restarted_while_events_flow_costs_nothing() -> anyh
     broken?;
     stored(&scene.gateway, 1000).await?;
     let journal = scene.settled().await?;
-    assert_eq!(door_events(&journal), 1000, "every edge is one event");
+    assert_eq!(moves(&journal), 1000, "every edge is one event");
     assert!(scene.connections() >= 5);
     Ok(())
 }
