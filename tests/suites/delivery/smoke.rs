@@ -1,12 +1,16 @@
 //! The whole way once, by every kind of connection.
 
+use gatehouse_core::contract::Receipt;
 use gatehouse_core::event::{Event, Flag};
+use gatehouse_core::id::Seq;
+use gatehouse_core::time::UtcMs;
 use gatehouse_tests::gateway::BrokerEntry;
 use gatehouse_tests::ports::Port;
 use gatehouse_tests::proxy::Proxy;
 use gatehouse_tests::wait::{SOON, until};
 use gatehouse_tests::{
-    Broker, Certificates, District, Gateway, GatewayOptions, Subscriber, World, is_move,
+    Broker, Certificates, Client, ClientOptions, District, Gateway, GatewayOptions, Subscriber,
+    World, is_move,
 };
 
 use super::scene::{DOORS, Scene, lasting, settled, stored};
@@ -69,6 +73,33 @@ async fn found(gateway: &Gateway, doors: impl Into<Vec<u32>>) -> anyhow::Result<
         Ok(once.then_some(()))
     })
     .await
+}
+
+#[tokio::test]
+async fn a_receipt_for_what_was_never_stored_is_a_fault_and_is_not_believed() -> anyhow::Result<()>
+{
+    let scene = Scene::start().await?;
+    found(&scene.gateway, (0..DOORS).collect::<Vec<_>>()).await?;
+    let before = scene.settled().await?.last().map_or(Seq::ZERO, |event| event.seq);
+    let ahead = Receipt {
+        upto: Seq(1_000_000),
+        missing: vec![],
+        nak: vec![],
+        host: "another".into(),
+        recv_ts: UtcMs(0),
+    };
+    let ahead = serde_json::to_vec(&ahead)?;
+    let mut stranger =
+        Client::connect(scene.broker.address(), ClientOptions::new("stranger")).await?;
+    for _ in 0..3 {
+        stranger.publish("gatehouse/v1/d-1/s-1/g-1/receipt", &ahead).await?;
+    }
+    scene.store(1).await?;
+    let journal = scene.settled().await?;
+    let new = journal.iter().filter(|event| event.seq > before);
+    let new: Vec<_> = new.map(|event| &*event.draft.kind).collect();
+    assert_eq!(new, ["uplink.receipt_ahead", "door.opened"], "told once in a session");
+    Ok(())
 }
 
 #[tokio::test]
@@ -147,7 +178,7 @@ async fn a_renewed_certificate_is_used_by_the_next_connection() -> anyhow::Resul
 #[tokio::test]
 async fn the_life_of_a_gateway_is_told_in_order_and_a_lost_one_by_its_will() -> anyhow::Result<()> {
     let mut scene = Scene::start().await?;
-    let options = gatehouse_tests::ClientOptions::new("watcher");
+    let options = ClientOptions::new("watcher");
     let status =
         Subscriber::start(scene.broker.address(), options, &["gatehouse/v1/+/+/+/status"]).await?;
     let state = |message: &gatehouse_tests::subscriber::Message| {
