@@ -193,6 +193,42 @@ async fn what_the_broker_s_access_list_denies_is_set_aside_with_a_fault_and_the_
 }
 
 #[tokio::test]
+async fn a_box_whose_flash_was_wiped_begins_anew_and_the_district_says_so() -> anyhow::Result<()> {
+    let mut scene = Scene::start().await?;
+    scene.store(30).await?;
+    let before = scene.settled().await?;
+    assert!(scene.gateway.stop().await?.success(), "{:?}", scene.gateway.log().all());
+    for entry in std::fs::read_dir(scene.gateway.state())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?
+        } else {
+            std::fs::remove_file(path)?
+        };
+    }
+    scene.gateway.launch().await?;
+    scene.world.connected(2).await?;
+    scene.store(10).await?;
+    until("the district to notice", SOON, async || {
+        let view = scene.district.gateway(GATEWAY)?;
+        Ok(view.filter(|view| view.began_anew == 1).map(drop))
+    })
+    .await?;
+    let after = scene.settled().await?;
+    assert_eq!((after[0].seq, after[0].session, before[0].session), (Seq(1), 1, 1));
+    for event in &after {
+        assert!(before.iter().all(|other| other.id != event.id), "{} twice", event.id);
+    }
+    let view = scene.district.gateway(GATEWAY)?.expect("it is known");
+    assert_eq!((view.began_anew, view.conflicts, view.breaks), (1, 0, 0));
+    let (audit, findings) = scene.district.audit()?;
+    // Perhaps with the stop's own event, which came after the first look.
+    assert!(audit.events >= (before.len() + after.len()) as u64, "{audit:?} {findings:?}");
+    assert_eq!(audit.began_anew, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_broker_too_slow_to_answer_delays_and_loses_nothing() -> anyhow::Result<()> {
     let scene = Scene::start().await?;
     scene.proxy.set(Fault::Latency(Duration::from_millis(150)));

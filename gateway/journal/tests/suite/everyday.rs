@@ -1,5 +1,6 @@
 //! What a journal does when nothing is wrong.
 
+use std::collections::HashSet;
 use std::sync::mpsc::sync_channel;
 
 use crate::common::{TestClock, all, door, draft, draft_at, event, open, options};
@@ -14,16 +15,35 @@ use gatehouse_journal::{
 fn events_are_numbered_without_holes_and_each_carries_the_hash_of_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let mut prev = hex(&GENESIS);
+    let mut prev = None;
     for seq in 1..=600 {
         let stored = journal.append_and_wait(vec![door()]).unwrap();
         let event = event(&stored[0]);
-        assert_eq!((event.seq, event.prev), (Seq(seq), prev));
-        prev = hex(&chain_hash(&stored[0].payload));
+        let before = prev.unwrap_or_else(|| event.prev.clone());
+        assert_eq!((event.seq, event.prev), (Seq(seq), before));
+        prev = Some(hex(&chain_hash(&stored[0].payload)));
     }
     let found = journal.verify(Seq(1)).unwrap();
     assert_eq!((found.events, found.linked, found.broken), (600, 600, None));
     assert!(found.holes.is_empty());
+}
+
+#[test]
+fn a_journal_that_was_wiped_begins_another_chain_whose_events_have_other_ids() {
+    let mut ids = HashSet::new();
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        // Same gateway, boot, session, number, time and content.
+        open(dir.path()).0.close();
+        let (journal, _) = open(dir.path());
+        let stored = journal.append_and_wait(vec![door(), door()]).unwrap();
+        let (first, second) = (event(&stored[0]), event(&stored[1]));
+        assert_eq!((first.session, first.seq), (2, Seq(1)));
+        assert_ne!(first.prev, hex(&GENESIS));
+        assert!(ids.insert(first.id) && ids.insert(second.id));
+        let found = journal.verify(Seq(1)).unwrap();
+        assert_eq!((found.linked, found.broken), (2, None));
+    }
 }
 
 #[test]
