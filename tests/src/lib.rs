@@ -56,3 +56,10 @@ pub use record::Record;
 pub use subscriber::Subscriber;
 pub use tls::Certificates;
 pub use world::World;
+
+use gatehouse_core::event::Event;
+
+/// Whether a door has moved: what an edge leaves in the record. (A `door.found` is no move.)
+pub fn is_move(event: &Event) -> bool {
+    matches!(&*event.draft.kind, "door.opened" | "door.closed")
+}

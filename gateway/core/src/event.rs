@@ -205,7 +205,8 @@ pub struct Event {
     pub session: u64,
     /// The event's number.
     pub seq: Seq,
-    /// BLAKE3 of the canonical bytes of event `seq − 1`, 64 hex digits; of the first, 64 zeros.
+    /// BLAKE3 of the canonical bytes of event `seq − 1`, 64 hex digits; of the first event, the
+    /// birth of its journal: random, so that no two journals have one chain.
     pub prev: String,
     /// Unique over all gateways and times: the key by which a duplicate is recognised.
     pub id: String,
@@ -214,7 +215,8 @@ pub struct Event {
     pub draft: Draft,
 }
 
-/// `prev` of a gateway's first event.
+/// `prev` of the first event of a chain that has no journal: of tests, tools and simulations. A
+/// journal begins with 32 random bytes instead, its birth.
 pub const GENESIS: [u8; 32] = [0; 32];
 
 /// The hash that the next event carries as `prev`.
@@ -229,8 +231,9 @@ pub fn hex(hash: &[u8; 32]) -> String {
 
 /// The id of the event with this seq whose predecessor hashes to `prev`.
 ///
-/// 32 hex digits of BLAKE3 over gateway, seq and `prev`: the chain makes it unique even when a
-/// gateway's flash was wiped and its numbering began anew, and it needs no random source.
+/// 32 hex digits of BLAKE3 over gateway, session, seq and `prev`. A gateway whose flash was wiped
+/// begins its numbers and sessions anew; what keeps the ids apart is the chain, which begins with
+/// the random birth of each journal. Rendering itself needs neither a clock nor a random source.
 pub fn event_id(gateway: &Id, session: u64, seq: Seq, prev: &[u8; 32]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(gateway.as_str().as_bytes());

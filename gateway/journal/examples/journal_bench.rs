@@ -62,7 +62,7 @@ fn run(base: &Path, page_size: Option<u32>, name: &str, batch: usize, events: us
         let stored = journal.append_and_wait(drafts).unwrap();
         payload += stored.iter().map(|record| record.payload.len()).sum::<usize>();
         if lone {
-            journal.mark(Marks { host_upto: Some(stored[0].seq), acked: None });
+            journal.mark(Marks { host_upto: Some(stored[0].seq), acked: None }).unwrap();
         }
     }
     let (wall, cpu) = (since(ClockId::Monotonic, wall), since(ClockId::ProcessCPUTime, cpu));

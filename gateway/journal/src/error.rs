@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use gatehouse_core::event::Draft;
+use gatehouse_core::id::Seq;
 use rusqlite::ErrorCode;
 
 use crate::record::Record;
@@ -92,6 +93,17 @@ pub enum ReadError {
     /// The file cannot be read now.
     #[error("the journal cannot be read: {0}")]
     Failed(String),
+}
+
+/// Marks that were not taken: somebody acknowledges what this journal has never stored. An older
+/// flash was put in, two boxes have one id, or it is our bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {told} is said to be delivered, but the newest that was ever stored is {head}")]
+pub struct MarkError {
+    /// The newest number that was told.
+    pub told: Seq,
+    /// The newest event.
+    pub head: Seq,
 }
 
 /// Why retention did nothing.

@@ -11,7 +11,7 @@ use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::Now;
 
 use crate::backlog::{Backlog, backlog};
-use crate::error::{AppendError, FlushError, OpenError, ReadError, RetainError};
+use crate::error::{AppendError, FlushError, MarkError, OpenError, ReadError, RetainError};
 use crate::files::{self, Paths, Reserve, SeqMark};
 use crate::options::{Cursors, Marks, Opened, Options};
 use crate::queue::{Append, Control, Queue};
@@ -301,16 +301,22 @@ impl Journal {
 
     /// Remembers how far delivery has come. Written with a later commit, by
     /// [`Self::flush_marks`], or on closing; losing one costs a duplicate, no event.
-    pub fn mark(&self, marks: Marks) {
+    ///
+    /// # Errors
+    /// A mark names what was never stored. Of these marks nothing is taken: cut down to the head
+    /// it would say of real events that they are delivered, and retention would drop them.
+    pub fn mark(&self, marks: Marks) -> Result<(), MarkError> {
         let head = self.0.0.head();
+        let acked = marks.acked.unwrap_or_default();
+        let told = marks.host_upto.unwrap_or_default().max(acked.alarm).max(acked.normal);
+        if told > head {
+            return Err(MarkError { told, head });
+        }
         let mut meta = lock(&self.0.0.marks);
-        if let Some(upto) = marks.host_upto {
-            meta.host_upto = meta.host_upto.max(upto.min(head));
-        }
-        if let Some(acked) = marks.acked {
-            meta.acked.alarm = meta.acked.alarm.max(acked.alarm.min(head));
-            meta.acked.normal = meta.acked.normal.max(acked.normal.min(head));
-        }
+        meta.host_upto = meta.host_upto.max(marks.host_upto.unwrap_or_default());
+        meta.acked.alarm = meta.acked.alarm.max(acked.alarm);
+        meta.acked.normal = meta.acked.normal.max(acked.normal);
+        Ok(())
     }
 
     /// Makes marks durable and waits for it. For idle times: commits carry them anyway.

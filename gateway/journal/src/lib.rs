@@ -46,7 +46,7 @@
 //! let stored = journal.append_and_wait(vec![opened])?;
 //! assert_eq!(stored[0].seq, Seq(1));
 //! assert_eq!(journal.read(None, Seq::ZERO, 10, usize::MAX)?, stored);
-//! journal.mark(Marks { host_upto: Some(Seq(1)), acked: None });
+//! journal.mark(Marks { host_upto: Some(Seq(1)), acked: None })?;
 //! assert_eq!(journal.backlog()?.normal.pending, 0);
 //! journal.close();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -75,7 +75,7 @@ mod verify;
 mod writer;
 
 pub use backlog::{Backlog, LaneBacklog, Oldest};
-pub use error::{AppendError, FlushError, OpenError, ReadError, RetainError};
+pub use error::{AppendError, FlushError, MarkError, OpenError, ReadError, RetainError};
 pub use journal::{Committed, Journal};
 pub use options::{ClockSource, Cursors, Marks, Opened, Options, Quarantine};
 pub use read::{Query, Reader};

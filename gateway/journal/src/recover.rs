@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use gatehouse_core::event::GENESIS;
 use gatehouse_core::id::Seq;
 
 use crate::error::{Failure, OpenError};
@@ -245,7 +244,9 @@ fn quarantine(
     {
         let mut store = Store::new(conn, paths.clone(), options, next_mark)?;
         store.tail.head = used;
-        store.tail.hash = newest.map_or(GENESIS, |(_, hash)| hash);
+        if let Some((_, hash)) = newest {
+            store.tail.hash = hash;
+        }
         store.transaction(|store| {
             store.write_marks(&Meta { session: 0, host_upto, acked }, now.mono)?;
             let mut drafts: Vec<_> =

@@ -3,6 +3,7 @@
 use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use rusqlite::{Connection, OptionalExtension};
+use rustix::rand::GetRandomFlags;
 
 use crate::block::Block;
 use crate::error::Failure;
@@ -15,11 +16,27 @@ use crate::store::Tail;
 /// The rest is checked when it is read, and by `verify`.
 const CHECKED: usize = 64;
 
+/// What an empty journal's chain begins with: `prev` of its first event. A box whose flash was wiped
+/// numbers from 1 again; by this its events have other ids than those before, and the control room
+/// sees that another journal has begun.
+fn birth() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    // Unique, not secret: a box that has just booted for the first time need not wait for entropy.
+    let filled = rustix::rand::getrandom(&mut bytes, GetRandomFlags::INSECURE)
+        .map_err(|error| Failure::Io(format!("no random bytes: {error}")))?;
+    if filled < bytes.len() {
+        return Err(Failure::Io(format!("only {filled} random bytes")));
+    }
+    Ok(bytes)
+}
+
 /// The end of this journal.
 pub(crate) fn load(conn: &Connection) -> Result<Tail, Failure> {
     let mut rows = Rows::new(String::new());
     let newest = rows.newest(conn, CHECKED)?;
-    let Some(head) = newest.first() else { return Ok(Tail::default()) };
+    let Some(head) = newest.first() else {
+        return Ok(Tail { hash: birth()?, ..Tail::default() });
+    };
     for record in &newest {
         let event: Event = serde_json::from_slice(&record.record.payload)
             .map_err(|error| Failure::Corrupt(format!("event {}: {error}", record.record.seq)))?;

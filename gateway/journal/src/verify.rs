@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gatehouse_core::event::{Event, GENESIS};
+use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 
 use crate::error::ReadError;
@@ -100,12 +100,8 @@ fn link(
             }
             found.linked += 1;
         }
-        None if record.seq == Seq(1) => {
-            if linked.prev != GENESIS {
-                return Err("the first event has a predecessor".to_owned());
-            }
-            found.linked += 1;
-        }
+        // Its `prev` is the journal's birth.
+        None if record.seq == Seq(1) => found.linked += 1,
         Some((seq, _)) if found.holes.len() < LISTED => {
             found.holes.push((seq.next(), Seq(record.seq.0 - 1)));
         }

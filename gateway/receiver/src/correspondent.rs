@@ -26,6 +26,8 @@ pub(crate) struct Correspondent {
     pub(crate) address: Arc<Address>,
     /// Its row in the database; none before its first event.
     pub(crate) row: Option<i64>,
+    /// Rows of what it sent before it began anew.
+    pub(crate) former: Vec<i64>,
     pub(crate) tracker: GapTracker,
     /// Number and hash of the event stored last: the chain's next link is checked without a look
     /// into the database.
@@ -57,6 +59,7 @@ impl Correspondent {
         Self {
             address,
             row: None,
+            former: Vec::new(),
             tracker: GapTracker::default(),
             tip: None,
             owed: Owed::default(),
@@ -75,10 +78,12 @@ impl Correspondent {
         self.tip = None;
         let Some(loaded) = loaded else {
             self.row = None;
+            self.former.clear();
             self.tracker = GapTracker::default();
             return;
         };
         self.row = Some(loaded.row);
+        self.former = loaded.former;
         self.tracker = loaded.tracker;
         self.counts = Counts {
             received: loaded.events,
@@ -87,6 +92,17 @@ impl Correspondent {
             quarantined: loaded.quarantined,
             breaks: loaded.breaks,
         };
+    }
+
+    /// Its flash was wiped: it numbers events and sessions from 1 again, and is another from now on.
+    pub(crate) fn begin_anew(&mut self, row: i64) {
+        self.former.extend(self.row.replace(row));
+        self.tracker = GapTracker::default();
+        self.tip = None;
+        self.owed = Owed::default();
+        self.counts = Counts::default();
+        // Or what it says of itself were of an older session.
+        self.vital = Vital::default();
     }
 
     pub(crate) fn event(&mut self, session: u64) {
@@ -180,6 +196,7 @@ impl Correspondent {
             head: self.tracker.head(),
             holes: self.tracker.holes().take(SHOWN_HOLES).collect(),
             missing: self.tracker.missing(),
+            began_anew: self.former.len() as u64,
             received: self.counts.received,
             duplicates: self.counts.duplicates,
             conflicts: self.counts.conflicts,

@@ -121,6 +121,9 @@ pub struct GatewayView {
     pub holes: Vec<(Seq, Seq)>,
     /// How many numbers are missing.
     pub missing: u64,
+    /// How often it has begun anew: its flash was wiped, and it numbers from 1 again. What else is
+    /// counted here is of the time since.
+    pub began_anew: u64,
     /// Events committed.
     pub received: u64,
     /// Deliveries of an event that was committed before.

@@ -100,6 +100,49 @@ async fn another_event_under_the_same_number_is_refused_and_both_are_kept() {
 }
 
 #[tokio::test]
+async fn a_gateway_whose_flash_was_wiped_has_begun_anew_and_is_served_from_one_on() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    let handle = receiver(&broker, file(&folder)).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::anew(&gateway, 1);
+    let before: Vec<_> = (0..5).map(|_| journal.door()).collect();
+    for event in &before {
+        gateway.send(Class::Door, event).await;
+    }
+    gateway.receipt("the first five", |r| r.upto == Seq(5)).await;
+
+    let mut journal = Journal::anew(&gateway, 2);
+    let after: Vec<_> = (0..3).map(|_| journal.door()).collect();
+    gateway.send(Class::Door, &after[0]).await;
+    // Something of before that a broker still held, also where it is new to these numbers.
+    gateway.send(Class::Door, &before[4]).await;
+    gateway.send(Class::Door, &before[0]).await;
+    gateway.send(Class::Door, &after[1]).await;
+    gateway.send(Class::Door, &after[2]).await;
+    let receipt = gateway.receipt("the three of now", |r| r.upto == Seq(3)).await;
+    assert_eq!((receipt.missing, receipt.nak), (vec![], vec![]));
+    until(&handle, "no conflict", |s| {
+        let view = s.gateways.values().next().unwrap();
+        view.began_anew == 1 && (view.head, s.conflicts, s.breaks) == (Seq(3), 0, 0)
+    })
+    .await;
+    handle.stop().await;
+    let (found, said) = audit(&folder);
+    assert_eq!((found.events, found.gateways, found.began_anew), (8, 1, 1));
+    assert!(found.is_clean(), "{said:?}");
+    assert!(said[0].starts_with("s-1/g-1#1: sent before this gateway began anew"), "{said:?}");
+
+    // The next receiver knows of both lives.
+    let handle = receiver(&broker, file(&folder)).await;
+    gateway.send(Class::Door, &before[3]).await;
+    gateway.send(Class::Door, &journal.door()).await;
+    gateway.receipt("the fourth", |r| r.upto == Seq(4)).await;
+    handle.stop().await;
+    let (found, said) = audit(&folder);
+    assert_eq!((found.events, found.conflicts, found.is_clean()), (9, 0, true), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_hole_is_waited_for_asked_for_and_filled() {
     let broker = Broker::start().await;
     let handle = receiver(&broker, Database::Memory).await;

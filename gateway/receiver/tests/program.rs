@@ -42,7 +42,8 @@ async fn verify_finds_a_changed_event_and_a_removed_one() {
     let (code, summary, err) = verify(&db);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let clean = json!({"events": 10, "gateways": 1, "holes": 0, "missing": 0, "accounted": 0,
-        "quarantined": 0, "breaks": 0, "duplicates": 0, "conflicts": 0});
+        "quarantined": 0, "breaks": 0, "duplicates": 0, "conflicts": 0,
+        "began_anew": 0});
     assert_eq!(summary, clean);
 
     // Somebody makes an alarm look harmless; somebody else removes an event.

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gatehouse_core::event::{Event, canonical};
+use gatehouse_tests::is_move;
 use gatehouse_tests::mqtt::{Packet, Publish, kind};
 use gatehouse_tests::wait::monotonic_ns;
 
@@ -54,7 +55,7 @@ impl Tap {
         self.address
     }
 
-    /// The events of doors so far, each once.
+    /// The moves of doors so far, each once.
     pub(crate) fn arrivals(&self) -> anyhow::Result<Vec<Arrival>> {
         let packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arrivals: Vec<Arrival> = Vec::new();
@@ -62,6 +63,9 @@ impl Tap {
             let publish = Publish::parse(&noted.packet, 5)?;
             if publish.topic.ends_with("/ev/door") {
                 let event = serde_json::from_slice(&canonical(&publish.payload).0)?;
+                if !is_move(&event) {
+                    continue;
+                }
                 arrivals.push(Arrival { at_ns: noted.at_ns, event });
             }
         }

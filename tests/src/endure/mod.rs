@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use gatehouse_core::event::{Class, Event};
+use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
@@ -129,7 +129,7 @@ impl Stage {
         for finding in findings {
             eprintln!("audit: {finding}");
         }
-        let doors = stored.iter().filter(|event| event.draft.class == Class::Door).count() as u64;
+        let doors = stored.iter().filter(|event| crate::is_move(event)).count() as u64;
         let mut found = Found {
             edges: self.edges,
             stored: stored.len() as u64,

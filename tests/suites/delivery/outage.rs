@@ -8,7 +8,7 @@ use gatehouse_tests::proxy::Way;
 use gatehouse_tests::wait::{SOON, boottime, until};
 use gatehouse_tests::{BrokerOptions, Fault};
 
-use super::scene::{GATEWAY, Scene, door_events, lasting, people, settled, stored, turn};
+use super::scene::{GATEWAY, Scene, lasting, moves, people, settled, stored, turn};
 
 #[tokio::test]
 async fn a_broker_killed_and_restarted_while_events_flow_costs_nothing() -> anyhow::Result<()> {
@@ -26,7 +26,7 @@ async fn a_broker_killed_and_restarted_while_events_flow_costs_nothing() -> anyh
     broken?;
     stored(&scene.gateway, 1000).await?;
     let journal = scene.settled().await?;
-    assert_eq!(door_events(&journal), 1000, "every edge is one event");
+    assert_eq!(moves(&journal), 1000, "every edge is one event");
     assert!(scene.connections() >= 5);
     Ok(())
 }
@@ -156,7 +156,7 @@ async fn what_the_broker_s_access_list_denies_is_set_aside_with_a_fault_and_the_
     let acl = "topic readwrite gatehouse/#\n";
     let denied = "topic deny gatehouse/v1/d-1/s-1/g-1/ev/door\ntopic readwrite gatehouse/#\n";
     let options = BrokerOptions { acl: Some(denied.into()), ..lasting() };
-    let mut scene = Scene::with(options, |gateway| gateway).await?;
+    let scene = Scene::with(options, |gateway| gateway).await?;
     turn(&scene.world, 0);
     stored(&scene.gateway, 1).await?;
     let seqs = |class: &str, kind: &str| {
@@ -183,11 +183,48 @@ async fn what_the_broker_s_access_list_denies_is_set_aside_with_a_fault_and_the_
     assert_eq!(scene.connections(), 1, "one event must not cost the connection");
     assert!(scene.district.events(GATEWAY)?.iter().all(|event| event.seq != door));
 
-    // The list is mended. Left alone the gateway tries again after 5 min; a restart tries at once.
+    // The list is mended. Left alone the gateway would try again after 5 min, or with a new
+    // connection; but the receiver asks for what is missing.
     std::fs::write(scene.broker.folder().join("acl"), acl)?;
     scene.broker.reload().await?;
-    scene.gateway.restart().await?;
     scene.settled().await?;
+    assert_eq!(scene.connections(), 1, "nobody had to begin anew");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_box_whose_flash_was_wiped_begins_anew_and_the_district_says_so() -> anyhow::Result<()> {
+    let mut scene = Scene::start().await?;
+    scene.store(30).await?;
+    let before = scene.settled().await?;
+    assert!(scene.gateway.stop().await?.success(), "{:?}", scene.gateway.log().all());
+    for entry in std::fs::read_dir(scene.gateway.state())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?
+        } else {
+            std::fs::remove_file(path)?
+        };
+    }
+    scene.gateway.launch().await?;
+    scene.world.connected(2).await?;
+    scene.store(10).await?;
+    until("the district to notice", SOON, async || {
+        let view = scene.district.gateway(GATEWAY)?;
+        Ok(view.filter(|view| view.began_anew == 1).map(drop))
+    })
+    .await?;
+    let after = scene.settled().await?;
+    assert_eq!((after[0].seq, after[0].session, before[0].session), (Seq(1), 1, 1));
+    for event in &after {
+        assert!(before.iter().all(|other| other.id != event.id), "{} twice", event.id);
+    }
+    let view = scene.district.gateway(GATEWAY)?.expect("it is known");
+    assert_eq!((view.began_anew, view.conflicts, view.breaks), (1, 0, 0));
+    let (audit, findings) = scene.district.audit()?;
+    // Perhaps with the stop's own event, which came after the first look.
+    assert!(audit.events >= (before.len() + after.len()) as u64, "{audit:?} {findings:?}");
+    assert_eq!(audit.began_anew, 1);
     Ok(())
 }
 

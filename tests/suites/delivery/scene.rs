@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use gatehouse_core::event::{Class, Event};
+use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_tests::broker::Persistence;
 use gatehouse_tests::wait::until;
-use gatehouse_tests::{Broker, BrokerOptions, District, Gateway, GatewayOptions, Proxy, World};
+use gatehouse_tests::{
+    Broker, BrokerOptions, District, Gateway, GatewayOptions, Proxy, World, is_move,
+};
 
 /// Long enough for every back-off, resend and watchdog that a test runs into on a busy machine.
 pub(crate) const SETTLED: Duration = Duration::from_secs(120);
@@ -56,7 +58,7 @@ impl Scene {
 
     /// Turns doors so many times, as fast as it goes, and waits until each edge is on flash.
     pub(crate) async fn store(&self, edges: usize) -> anyhow::Result<()> {
-        let before = door_events(&self.gateway.events().await?);
+        let before = moves(&self.gateway.events().await?);
         (0..edges).for_each(|number| turn(&self.world, number));
         stored(&self.gateway, before + edges).await
     }
@@ -88,17 +90,17 @@ pub(crate) async fn people(world: &World, per_second: u64, edges: usize) {
     }
 }
 
-/// Waits until the journal has so many door events.
+/// Waits until the journal has so many moves of doors.
 pub(crate) async fn stored(gateway: &Gateway, edges: usize) -> anyhow::Result<()> {
-    until(&format!("{edges} door events in the journal"), SETTLED, async || {
-        Ok((door_events(&gateway.events().await?) >= edges).then_some(()))
+    until(&format!("{edges} moves of doors in the journal"), SETTLED, async || {
+        Ok((moves(&gateway.events().await?) >= edges).then_some(()))
     })
     .await
 }
 
-/// The number of door events in a journal.
-pub(crate) fn door_events(events: &[Event]) -> usize {
-    events.iter().filter(|event| event.draft.class == Class::Door).count()
+/// How often doors have moved, by a journal.
+pub(crate) fn moves(events: &[Event]) -> usize {
+    events.iter().filter(|event| is_move(event)).count()
 }
 
 /// The question of every test: does the district hold every event of the journal, unchanged, in a

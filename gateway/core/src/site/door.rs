@@ -9,7 +9,12 @@ use crate::event::{Class, Draft, Qualifier};
 use crate::time::Mono;
 
 /// The types of event that doors make.
-pub const EVENT_TYPES: [&str; 6] = [
+///
+/// `door.found` is the first stable reading of a closed door that the record knows nothing of: a
+/// status without an end. A door that is found open then is `door.opened`, from `unknown`: an open
+/// door needs a beginning, or its `door.closed` would end nothing and nobody could list it as open.
+pub const EVENT_TYPES: [&str; 7] = [
+    "door.found",
     "door.opened",
     "door.closed",
     "door.held_open",
@@ -122,7 +127,9 @@ impl Door {
             (Contact::Closed | Contact::Open, DoorState::Unknown) => {
                 self.find(index, contact, at, resynced, out);
             }
-            (Contact::Open, DoorState::Closed) => self.open(index, at, false, resynced, out),
+            (Contact::Open, before @ DoorState::Closed) => {
+                self.open(index, at, before, false, resynced, out);
+            }
             (Contact::Closed, DoorState::Open | DoorState::HeldOpen) => {
                 self.close(index, at, self.state, false, resynced, out);
             }
@@ -155,15 +162,25 @@ impl Door {
                 self.opened = Some(at);
                 self.set(index, before, at, out);
             }
-            // The very first reading of a new box is no change while it was down.
-            (Contact::Open, DoorState::Unknown) => self.open(index, at, false, resynced, out),
-            (Contact::Open, DoorState::Closed) => self.open(index, at, while_down, resynced, out),
+            // The record knows nothing of this door: what it was while the box was down, or whether
+            // it moved at all, nobody can say. From here on the record knows.
+            (Contact::Open, before @ DoorState::Unknown) => {
+                self.open(index, at, before, false, resynced, out);
+            }
+            (_, before @ DoorState::Unknown) => {
+                self.event(at, "door.found", Qualifier::Status, 5, out, |draft| {
+                    draft.state = Some(change(before.as_str(), DoorState::Closed.as_str()));
+                    draft.flags = found(false, resynced);
+                });
+                self.set(index, DoorState::Closed, at, out);
+            }
+            (Contact::Open, before @ DoorState::Closed) => {
+                self.open(index, at, before, while_down, resynced, out);
+            }
             (_, before @ (DoorState::Open | DoorState::HeldOpen)) => {
                 self.close(index, at, before, while_down, resynced, out);
             }
-            (_, DoorState::Unknown | DoorState::Closed) => {
-                self.set(index, DoorState::Closed, at, out);
-            }
+            (_, DoorState::Closed) => self.set(index, DoorState::Closed, at, out),
         }
     }
 
@@ -182,12 +199,13 @@ impl Door {
         &mut self,
         index: usize,
         at: Mono,
+        before: DoorState,
         while_down: bool,
         resynced: bool,
         out: &mut Out<'_>,
     ) {
         self.event(at, "door.opened", Qualifier::New, 4, out, |draft| {
-            draft.state = Some(change(DoorState::Closed.as_str(), DoorState::Open.as_str()));
+            draft.state = Some(change(before.as_str(), DoorState::Open.as_str()));
             draft.flags = found(while_down, resynced);
         });
         self.opened = Some(at);

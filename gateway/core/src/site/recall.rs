@@ -12,7 +12,7 @@ pub fn recalled<'a>(newest_first: impl IntoIterator<Item = &'a Event>) -> DoorSt
         match &*event.draft.kind {
             "door.opened" => return DoorState::Open,
             "door.held_open" => return DoorState::HeldOpen,
-            "door.closed" => return DoorState::Closed,
+            "door.closed" | "door.found" => return DoorState::Closed,
             _ => {}
         }
     }

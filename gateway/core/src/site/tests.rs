@@ -3,7 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Flag, Qualifier};
+use crate::event::{Event, Flag, GENESIS, Qualifier, Stamp, Transition, render};
+use crate::id::Seq;
 use crate::time::{ClockState, UtcMs};
 
 const S: u64 = 1_000_000_000;
@@ -37,7 +38,7 @@ fn kinds(effects: &[Effect]) -> Vec<String> {
 #[test]
 fn a_door_that_opens_and_closes_gives_an_event_and_its_restore() {
     let mut site = site(1);
-    assert!(kinds(&site.apply(contact(Contact::Closed, 1), &now(1))).is_empty());
+    site.apply(contact(Contact::Closed, 1), &now(1));
     let effects = site.apply(contact(Contact::Open, 5), &now(6));
     let [Effect::Record(opened), Effect::State { state, .. }] = &effects[..] else {
         panic!("{effects:?}")
@@ -69,6 +70,52 @@ fn a_close_before_the_limit_that_is_seen_after_it_is_not_held_open() {
     site.apply(contact(Contact::Open, 10), &now(10));
     let effects = site.apply(contact(Contact::Closed, 69), &now(75));
     assert_eq!(kinds(&effects), ["door.closed"]);
+}
+
+#[test]
+fn the_first_reading_of_a_door_that_the_record_does_not_know_is_recorded() {
+    let first = |is| {
+        let mut site = site(1);
+        site.apply(Input::Recall { door: 0, state: DoorState::Unknown }, &now(1));
+        let effects = site.apply(contact(is, 2), &now(2));
+        let [Effect::Record(found), Effect::State { .. }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        // Again, and after it was lost for a while: nothing more to find.
+        assert!(kinds(&site.apply(contact(is, 3), &now(3))).is_empty());
+        site.apply(contact(Contact::Unknown, 4), &now(4));
+        assert_eq!(kinds(&site.apply(contact(is, 5), &now(5))), ["door.known"]);
+        found.clone()
+    };
+    let closed = first(Contact::Closed);
+    assert_eq!(
+        (&*closed.kind, closed.qualifier, closed.severity),
+        ("door.found", Qualifier::Status, 5)
+    );
+    assert_eq!(closed.state, Some(Transition { from: "unknown".into(), to: "closed".into() }));
+    assert!(closed.flags.is_empty(), "nobody knows whether it moved while the box was down");
+    // An open door gets a beginning, which its closing can end.
+    let open = first(Contact::Open);
+    assert_eq!((&*open.kind, open.qualifier), ("door.opened", Qualifier::New));
+    assert_eq!(open.state, Some(Transition { from: "unknown".into(), to: "open".into() }));
+    assert!(open.flags.is_empty());
+}
+
+#[test]
+fn a_door_never_used_and_opened_while_the_box_was_down_is_told_as_such() {
+    let mut before = site(1);
+    let effects = before.apply(contact(Contact::Closed, 1), &now(1));
+    let Effect::Record(found) = effects[0].clone() else { panic!("{effects:?}") };
+    let gateway = "g".parse().unwrap();
+    let stamp = Stamp { gateway: &gateway, session: 1, seq: Seq(1), prev: GENESIS };
+    let event: Event = serde_json::from_slice(&render(&stamp, &found).unwrap()).unwrap();
+
+    let mut site = site(1);
+    site.apply(Input::Recall { door: 0, state: recalled([&event]) }, &now(1));
+    let effects = site.apply(contact(Contact::Open, 2), &now(2));
+    let Effect::Record(opened) = &effects[0] else { panic!("{effects:?}") };
+    assert_eq!((&*opened.kind, &opened.flags[..]), ("door.opened", &[Flag::WhileDown][..]));
+    assert_eq!(opened.state, Some(Transition { from: "closed".into(), to: "open".into() }));
 }
 
 #[test]
@@ -135,6 +182,7 @@ proptest! {
         let mut t = 100;
         let mut open = [false; 3];
         let mut held = [false; 3];
+        let mut known = [false; 3];
         for (step, input) in steps {
             t += step;
             let input = match input {
@@ -149,7 +197,10 @@ proptest! {
             for effect in &effects {
                 let Effect::Record(draft) = effect else { continue };
                 let n: usize = draft.source.id.as_str()[5..].parse().unwrap();
+                // The first that the record says of a door is where it stands; said once.
+                let begins = !known[n] && ["door.found", "door.opened"].contains(&&*draft.kind);
                 match &*draft.kind {
+                    "door.found" => prop_assert!(begins),
                     "door.opened" => prop_assert!(!std::mem::replace(&mut open[n], true)),
                     "door.closed" => prop_assert!(std::mem::replace(&mut open[n], false)),
                     "door.held_open" => {
@@ -161,6 +212,7 @@ proptest! {
                     }
                     _ => {}
                 }
+                prop_assert!(std::mem::replace(&mut known[n], true) || begins);
             }
             for (n, (_, state)) in a.door_states().enumerate() {
                 match state {

@@ -437,7 +437,9 @@ impl<R: Outgoing, C> Uplink<R, C> {
         self.fetched.retain(|record| record.seq() > upto);
         self.refused.received(upto);
         for &(from, to) in &receipt.missing {
-            self.ask_again(from.max(upto.next()), to);
+            let from = from.max(upto.next());
+            self.refused.asked(from, to, now);
+            self.ask_again(from, to);
         }
     }
 

@@ -201,7 +201,7 @@ fn ahead(gateway: &Id, upto: Seq, head: Seq) -> Report {
         closes: None,
         cause: Some(
             "the control room confirms events that this journal never stored: an older flash was \
-             put in, or two boxes have the same id"
+             put in, the flash was wiped, or two boxes have the same id"
                 .to_owned(),
         ),
         detail: Some(serde_json::json!({ "upto": upto, "head": head })),

@@ -2,10 +2,13 @@
 //!
 //! A PUBACK with an error is answered with patience: twice more after 1 s and 2 s, then the event
 //! is *set aside* with a fault, so that one event cannot hold up the others, and is tried again
-//! every 5 min to 1 h, and on every new connection; when one set aside is taken, all are sent. A broker
+//! every 5 min to 1 h, on every new connection, and when a receipt names it as missing: then at once,
+//! but each further time only after twice the pause, since a receiver may ask every 2 s for ever. When
+//! one set aside is taken, all are sent. A broker
 //! that tears the connection instead of refusing (Mosquitto 2.0.11 on its own size limit, answered
 //! with a code that rumqttc cannot read) is found by the record that stands first in flight on three
-//! such connections: it is then sent alone, and set aside when that ends the same way twice more.
+//! such connections: it is then sent alone, and set aside when that ends the same way twice more. Such
+//! an event is not tried because somebody asks: that costs everybody the connection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +31,9 @@ const MOST_ASIDE: usize = 1024;
 const FIRST_REST: Duration = Duration::from_secs(300);
 /// See [`FIRST_REST`].
 const LONGEST_REST: Duration = Duration::from_secs(3600);
+/// After a try because a receipt asked, the next such try comes at the earliest so much later;
+/// doubles up to [`FIRST_REST`]. Two of the contract's asks (5 s) apart, so that it is not each.
+const FIRST_ASK: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -47,6 +53,8 @@ struct Entry {
     /// It ended connections: not to be tried again with each of them.
     tears: bool,
     phase: Phase,
+    /// How often it was tried because a receipt asked, and until when the next asks are passed over.
+    asked: (u32, Mono),
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +72,7 @@ impl Refused {
             aside: false,
             tears: false,
             phase: Phase::Again,
+            asked: (0, Mono(0)),
         });
         entry.refusals += 1;
         let newly = !entry.aside && entry.refusals >= REFUSALS;
@@ -112,8 +121,9 @@ impl Refused {
         self.suspect = None;
         let phase = Phase::Rests(now.plus(FIRST_REST));
         let known = self.entries.get(&seq).is_some_and(|entry| entry.aside);
-        self.entries
-            .insert(seq, Entry { lane, refusals: REFUSALS, aside: true, tears: true, phase });
+        let asked = (0, Mono(0));
+        let entry = Entry { lane, refusals: REFUSALS, aside: true, tears: true, phase, asked };
+        self.entries.insert(seq, entry);
         (!known).then_some(seq)
     }
 
@@ -132,6 +142,23 @@ impl Refused {
     pub(super) fn reconnected(&mut self, now: Mono) {
         for entry in self.entries.values_mut().filter(|entry| entry.aside && !entry.tears) {
             entry.phase = Phase::Rests(now);
+        }
+    }
+
+    /// A receipt names these as missing: what rests aside of them is due at once, if it was not
+    /// tried for the same reason a short while ago.
+    pub(super) fn asked(&mut self, from: Seq, to: Seq, now: Mono) {
+        if from > to {
+            return;
+        }
+        for entry in self.entries.range_mut(from..=to).map(|(_, entry)| entry) {
+            let (times, not_before) = entry.asked;
+            let rests = matches!(entry.phase, Phase::Rests(until) if until > now);
+            if entry.aside && !entry.tears && rests && not_before <= now {
+                entry.phase = Phase::Rests(now);
+                let pause = (FIRST_ASK * (1 << times.min(8))).min(FIRST_REST);
+                entry.asked = (times.saturating_add(1), now.plus(pause));
+            }
         }
     }
 

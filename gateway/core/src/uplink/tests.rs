@@ -130,6 +130,68 @@ fn one_event_that_the_broker_refuses_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn what_is_set_aside_is_tried_at_once_when_the_control_room_asks_but_not_with_every_ask() {
+    let mut world = World::new(4);
+    world.refuses.insert(Seq(2));
+    (0..6).for_each(|_| world.store(false));
+    world.connect(false);
+    let drain = |world: &mut World| {
+        let mut tries = 0;
+        while let Some(&first) = world.wire.front() {
+            tries += u32::from(first == Some(Seq(2)));
+            world.ack(0);
+        }
+        tries
+    };
+    let mut tries = 0;
+    while world.reports.is_empty() {
+        tries += drain(&mut world);
+        world.pass(100);
+    }
+    assert_eq!(tries, 3, "set aside after three");
+    world.receipt(true);
+    assert_eq!(world.wire, [Some(Seq(2))], "asked for: at once");
+    // Ten minutes of a receiver that asks every 2 s.
+    let mut tries = drain(&mut world);
+    for _ in 0..300 {
+        world.pass(2_000);
+        world.receipt(true);
+        tries += drain(&mut world);
+    }
+    // At 0, 10, 30, 70, 150 and 310 s.
+    assert_eq!(tries, 6);
+    // Somebody mends the broker's rules: it needs neither a new connection nor the long rest.
+    world.refuses.clear();
+    for _ in 0..150 {
+        world.pass(2_000);
+        world.receipt(true);
+        drain(&mut world);
+    }
+    world.receipt(true);
+    assert_eq!((world.host.len(), world.machine.progress().set_aside), (6, 0));
+    assert_eq!(world.reports, ["uplink.set_aside"]);
+}
+
+#[test]
+fn what_tears_connections_is_not_tried_because_somebody_asks() {
+    let mut world = World::new(8);
+    (0..3).for_each(|_| world.store(false));
+    for _ in 0..5 {
+        world.connect(false);
+        world.cut(0, true);
+    }
+    world.connect(false);
+    for _ in 0..100 {
+        while !world.wire.is_empty() {
+            assert_ne!(world.wire[0], Some(Seq(1)));
+            world.ack(0);
+        }
+        world.receipt(true);
+        world.pass(2_000);
+    }
+}
+
+#[test]
 fn a_record_that_tears_every_connection_is_sent_alone_and_then_set_aside() {
     let mut world = World::new(8);
     for _ in 0..5 {

@@ -17,9 +17,9 @@ use gatehouse_core::id::Seq;
 use gatehouse_core::site::{Input as SiteInput, Report};
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Attempt, Down, Input, Outgoing, Paths, Settings, Uplink};
-use gatehouse_journal::{Cursors, Journal, Record};
+use gatehouse_journal::{Cursors, Journal, MarkError, Record};
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
@@ -77,6 +77,8 @@ struct Uplinker {
     last: Option<usize>,
     /// `uplink.lost` stands in the record without its restore.
     lost_told: bool,
+    /// That marks run ahead of the journal was told in this session.
+    ahead_told: bool,
     stop: watch::Receiver<bool>,
 }
 
@@ -105,7 +107,8 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
     let (alarm, normal) = (parts.acked.alarm, parts.acked.normal);
     let machine = Uplink::new(gateway, settings, parts.host_upto, alarm, normal);
     let paths = Paths::new(parts.config.brokers.len());
-    let mut uplinker = Uplinker { parts, machine, paths, last: None, lost_told: false, stop };
+    let mut uplinker =
+        Uplinker { parts, machine, paths, last: None, lost_told: false, ahead_told: false, stop };
     uplinker.deliver().await;
     Ok(())
 }
@@ -207,6 +210,20 @@ impl Uplinker {
             detail: None,
             at: None,
         }
+    }
+
+    /// Delivery stands beyond what the journal holds. The machine refuses receipts that do, so this
+    /// is the journal's loss or our bug; an operator must know either way. Told once a session.
+    fn marked_ahead(&mut self, error: MarkError) {
+        if std::mem::replace(&mut self.ahead_told, true) {
+            return;
+        }
+        error!(%error, "the marks of delivery are not believed");
+        let mut report = self.technical("uplink.receipt_ahead", Qualifier::New);
+        report.severity = 1;
+        report.cause = Some(error.to_string());
+        report.detail = Some(serde_json::json!({ "upto": error.told, "head": error.head }));
+        self.report(report);
     }
 
     /// The district cannot be reached: told once, and restored when it can.

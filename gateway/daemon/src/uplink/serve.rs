@@ -278,7 +278,10 @@ impl Uplinker {
                 }
                 Action::Mark { host_upto, alarm, normal } => {
                     let acked = Some(Cursors { alarm, normal });
-                    self.parts.journal.mark(Marks { host_upto: Some(host_upto), acked });
+                    let marks = Marks { host_upto: Some(host_upto), acked };
+                    if let Err(error) = self.parts.journal.mark(marks) {
+                        self.marked_ahead(error);
+                    }
                 }
                 Action::Report(report) => self.report(report),
                 Action::Disconnect { why, next_broker } => {

@@ -57,8 +57,8 @@ const WORDS = {
     },
     failed: (text) => `That did not work: ${text}`,
     what: {
-      "door.opened": "opened", "door.closed": "closed", "door.held_open": "held open",
-      "door.held_open_ended": "no longer held open", "door.known": "first seen",
+      "door.found": "found closed", "door.opened": "opened", "door.closed": "closed", "door.held_open": "held open",
+      "door.held_open_ended": "no longer held open", "door.known": "known again",
       "door.unknown": "unknown",
       "system.started": "started", "system.stopping": "stops in order",
       "system.gap": "accounts for a gap",
@@ -128,8 +128,8 @@ const WORDS = {
     },
     failed: (text) => `没有成功：${text}`,
     what: {
-      "door.opened": "开门", "door.closed": "关门", "door.held_open": "久未关",
-      "door.held_open_ended": "不再久未关", "door.known": "首次看到",
+      "door.found": "初次读到：关", "door.opened": "开门", "door.closed": "关门", "door.held_open": "久未关",
+      "door.held_open_ended": "不再久未关", "door.known": "恢复已知",
       "door.unknown": "未知",
       "system.started": "启动", "system.stopping": "正常停止",
       "system.gap": "缺口已说明",

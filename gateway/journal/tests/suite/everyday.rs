@@ -1,5 +1,6 @@
 //! What a journal does when nothing is wrong.
 
+use std::collections::HashSet;
 use std::sync::mpsc::sync_channel;
 
 use crate::common::{TestClock, all, door, draft, draft_at, event, open, options};
@@ -7,23 +8,42 @@ use gatehouse_core::event::{Class, GENESIS, Lane, chain_hash, hex};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_journal::{
-    AppendError, Cursors, Journal, Marks, OpenError, Options, Query, Reader, verify,
+    AppendError, Cursors, Journal, MarkError, Marks, OpenError, Options, Query, Reader, verify,
 };
 
 #[test]
 fn events_are_numbered_without_holes_and_each_carries_the_hash_of_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let mut prev = hex(&GENESIS);
+    let mut prev = None;
     for seq in 1..=600 {
         let stored = journal.append_and_wait(vec![door()]).unwrap();
         let event = event(&stored[0]);
-        assert_eq!((event.seq, event.prev), (Seq(seq), prev));
-        prev = hex(&chain_hash(&stored[0].payload));
+        let before = prev.unwrap_or_else(|| event.prev.clone());
+        assert_eq!((event.seq, event.prev), (Seq(seq), before));
+        prev = Some(hex(&chain_hash(&stored[0].payload)));
     }
     let found = journal.verify(Seq(1)).unwrap();
     assert_eq!((found.events, found.linked, found.broken), (600, 600, None));
     assert!(found.holes.is_empty());
+}
+
+#[test]
+fn a_journal_that_was_wiped_begins_another_chain_whose_events_have_other_ids() {
+    let mut ids = HashSet::new();
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        // Same gateway, boot, session, number, time and content.
+        open(dir.path()).0.close();
+        let (journal, _) = open(dir.path());
+        let stored = journal.append_and_wait(vec![door(), door()]).unwrap();
+        let (first, second) = (event(&stored[0]), event(&stored[1]));
+        assert_eq!((first.session, first.seq), (2, Seq(1)));
+        assert_ne!(first.prev, hex(&GENESIS));
+        assert!(ids.insert(first.id) && ids.insert(second.id));
+        let found = journal.verify(Seq(1)).unwrap();
+        assert_eq!((found.linked, found.broken), (2, None));
+    }
 }
 
 #[test]
@@ -112,11 +132,11 @@ fn marks_never_go_back_never_pass_the_head_and_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
     journal.append_and_wait((0..20).map(|_| door()).collect()).unwrap();
-    let acked = Cursors { alarm: Seq(3), normal: Seq(900) };
-    journal.mark(Marks { host_upto: Some(Seq(7)), acked: Some(acked) });
-    journal.mark(Marks { host_upto: Some(Seq(5)), acked: None });
+    let acked = Cursors { alarm: Seq(3), normal: Seq(20) };
+    journal.mark(Marks { host_upto: Some(Seq(7)), acked: Some(acked) }).unwrap();
+    journal.mark(Marks { host_upto: Some(Seq(5)), acked: None }).unwrap();
     journal.flush_marks().unwrap();
-    journal.mark(Marks { host_upto: Some(Seq(9)), acked: None });
+    journal.mark(Marks { host_upto: Some(Seq(9)), acked: None }).unwrap();
     journal.close();
     let (journal, opened) = open(dir.path());
     assert_eq!(opened.host_upto, Seq(9));
@@ -124,6 +144,26 @@ fn marks_never_go_back_never_pass_the_head_and_survive_a_restart() {
     let backlog = journal.backlog().unwrap();
     assert_eq!((backlog.normal.pending, backlog.normal.unacked, backlog.alarm.pending), (11, 0, 0));
     assert_eq!(backlog.normal.oldest.unwrap().seq, Seq(10));
+}
+
+#[test]
+fn marks_for_what_was_never_stored_are_refused_whole_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let none = Marks { host_upto: Some(Seq(1)), acked: None };
+    assert_eq!(journal.mark(none), Err(MarkError { told: Seq(1), head: Seq(0) }));
+    journal.append_and_wait((0..20).map(|_| door()).collect()).unwrap();
+    let ahead = |alarm, normal, host| {
+        let acked = Some(Cursors { alarm: Seq(alarm), normal: Seq(normal) });
+        journal.mark(Marks { host_upto: Some(Seq(host)), acked }).unwrap_err()
+    };
+    assert_eq!(ahead(21, 9, 9), MarkError { told: Seq(21), head: Seq(20) });
+    assert_eq!(ahead(9, 900, 9), MarkError { told: Seq(900), head: Seq(20) });
+    assert_eq!(ahead(9, 9, u64::MAX), MarkError { told: Seq(u64::MAX), head: Seq(20) });
+    journal.close();
+    let (_journal, opened) = open(dir.path());
+    // Not cut down to the head: nothing of it is believed, and nothing counts as delivered.
+    assert_eq!((opened.host_upto, opened.acked), (Seq::ZERO, Cursors::default()));
 }
 
 #[test]
@@ -137,7 +177,7 @@ fn the_backlog_counts_every_lane_exactly_wherever_the_cursor_stands() {
     let drafts = (1..=1500).map(|seq| draft(class(seq), "x.y", "z1")).collect();
     journal.append_and_wait(drafts).unwrap();
     for upto in [0, 1, 254, 255, 256, 257, 299, 300, 511, 512, 899, 900, 1279, 1280, 1499, 1500] {
-        journal.mark(Marks { host_upto: Some(Seq(upto)), acked: None });
+        journal.mark(Marks { host_upto: Some(Seq(upto)), acked: None }).unwrap();
         let backlog = journal.backlog().unwrap();
         for lane in [Lane::Alarm, Lane::Normal] {
             let waiting: Vec<u64> =

@@ -121,7 +121,7 @@ fn a_file_that_is_no_database_is_set_aside_and_recording_goes_on_above_the_mark(
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = open(dir.path());
         let before = map(journal.append_and_wait((0..30).map(|_| door()).collect()).unwrap());
-        journal.mark(Marks { host_upto: Some(Seq(9)), acked: None });
+        journal.mark(Marks { host_upto: Some(Seq(9)), acked: None }).unwrap();
         journal.close();
         fs::write(dir.path().join("journal.db"), rubbish).unwrap();
         let (journal, opened) = open(dir.path());

@@ -193,6 +193,8 @@ fn store_event(
     inbound: &Inbound,
 ) -> rusqlite::Result<Fate> {
     let recv = inbound.at.utc;
+    // Only who has begun anew may bring again what is stored under its former life.
+    let before = if gateway.former.is_empty() { None } else { Some(gateway.tracker.clone()) };
     let seen = gateway.tracker.insert(head.seq, inbound.at.mono);
     if seen == Seen::Refused {
         tracing::warn!(gateway = %gateway.address, seq = head.seq.0,
@@ -204,7 +206,23 @@ fn store_event(
     let mut duplicate = false;
     match stored {
         Some(stored) if stored == body => duplicate = true,
+        Some(stored) if began_anew(head, &stored) && !former(writer, gateway, head, body)? => {
+            tracing::error!(gateway = %gateway.address, upto = gateway.tracker.upto().0,
+                "GATEWAY BEGAN ANEW: its journal was wiped or lost, and it numbers from 1 again. \
+                 What it sent before is kept; what it had not sent is lost. If its flash was not \
+                 wiped, its id is in use twice");
+            writer.begin_anew(row, &gateway.address)?;
+            gateway.begin_anew(writer.gateway(&gateway.address)?);
+            let row = gateway.row.unwrap_or(row);
+            return store_event(writer, gateway, at, row, head, body, replayed, keep, inbound);
+        }
+        // Left at the broker from before it began anew.
+        Some(_) if former(writer, gateway, head, body)? => duplicate = true,
         Some(_) => return conflict(writer, gateway, at, row, head, body, inbound),
+        None if seen == Seen::New && former(writer, gateway, head, body)? => {
+            gateway.tracker = before.unwrap_or_default();
+            duplicate = true;
+        }
         None if writer.event(row, head.seq, head.class, recv, replayed, body)? => {}
         // The tracker was wrong about a stored event: never seen, and not worth losing one over.
         None => match writer.body(row, head.seq)? {
@@ -240,6 +258,27 @@ fn store_event(
     })
 }
 
+/// Whether an event that conflicts with a stored one is the first of another journal: the chain of
+/// each begins with a random birth.
+fn began_anew(head: &Head<'_>, stored: &[u8]) -> bool {
+    head.seq == Seq(1) && wire::prev(stored).is_some_and(|birth| birth != head.prev)
+}
+
+/// Whether a gateway that has begun anew sent this event before.
+fn former(
+    writer: &mut Writer<'_>,
+    gateway: &Correspondent,
+    head: &Head<'_>,
+    body: &[u8],
+) -> rusqlite::Result<bool> {
+    for row in &gateway.former {
+        if writer.body(*row, head.seq)?.is_some_and(|stored| stored == body) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn conflict(
     writer: &Writer<'_>,
     gateway: &mut Correspondent,
@@ -269,7 +308,8 @@ fn check_chain(
     let hash = event::chain_hash(body);
     let before = Seq(head.seq.0 - 1);
     let expected = match gateway.tip {
-        _ if before == Seq::ZERO => Some(event::GENESIS),
+        // Nothing comes before the first: its `prev` is the birth of the gateway's journal.
+        _ if before == Seq::ZERO => None,
         Some((seq, hash)) if seq == before => Some(hash),
         _ if gateway.tracker.contains(before) => {
             writer.body(row, before)?.map(|body| event::chain_hash(&body))

@@ -5,7 +5,7 @@
 //!
 //! | table | what |
 //! |---|---|
-//! | `gateways` | address, the number up to which nothing is missing, events and duplicates seen |
+//! | `gateways` | address (`g-1#1`: what `g-1` sent before its flash was wiped), the number up to which nothing is missing, events and duplicates seen |
 //! | `events` | canonical bytes in order of arrival; unique by (gateway, seq) |
 //! | `gaps` | ranges that a `system.gap` accounts for |
 //! | `conflicts` | the same number with other content, once per content |
@@ -28,6 +28,10 @@ const VERSION: i64 = 1;
 
 /// "gate" as a number: marks the file as ours (`application_id`).
 const APPLICATION: i64 = 0x6761_7465;
+
+/// Stands after a gateway's id, before the number, in the name of what it sent before its flash was
+/// wiped and its numbers began anew.
+pub(crate) const FORMER: char = '#';
 
 /// Pages of 4 KiB in the WAL before they are moved into the file: 16 MiB. The default, 4 MiB,
 /// moves the index's hot pages four times as often when a district's backlog comes in.

@@ -7,13 +7,13 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::{FORMER, Store};
 use crate::gaps::{GapTracker, MAX_SEQ};
 
 /// Which events are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only of the gateways of this id.
+    /// Only of the gateways of this id, and of those only what came since they last began anew.
     pub gateway: Option<Id>,
     /// Only from this number on.
     pub from: Option<Seq>,
@@ -49,6 +49,8 @@ pub struct Audit {
     pub events: u64,
     /// Gateways they are of.
     pub gateways: u64,
+    /// How often a gateway has begun anew: its flash was wiped, and it numbers from 1 again.
+    pub began_anew: u64,
     /// Ranges below a gateway's newest event of which nothing is known.
     pub holes: u64,
     /// The numbers in them.
@@ -144,16 +146,26 @@ impl Store {
         let view = self.connection.unchecked_transaction()?;
         let mut gateways = view.prepare(
             "SELECT gw, site, gateway, duplicates FROM gateways \
-             WHERE ?1 IS NULL OR gateway = ?1 ORDER BY site, gateway",
+             WHERE ?1 IS NULL OR gateway = ?1 OR gateway GLOB ?1 || '#*' ORDER BY site, gateway",
         )?;
         let mut rows = gateways.query([gateway.map(Id::as_str)])?;
         while let Some(row) = rows.next()? {
             let gw: i64 = row.get(0)?;
             let name = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(2)?);
             let id: String = row.get(2)?;
-            audit.gateways += 1;
+            let id = match id.split_once(FORMER) {
+                None => {
+                    audit.gateways += 1;
+                    id.as_str()
+                }
+                Some((id, _)) => {
+                    audit.began_anew += 1;
+                    finding(format!("{name}: sent before this gateway began anew, numbers from 1"));
+                    id
+                }
+            };
             audit.duplicates += u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
-            self.audit_one(gw, &name, &id, &mut audit, finding)?;
+            self.audit_one(gw, &name, id, &mut audit, finding)?;
         }
         Ok(audit)
     }
@@ -167,7 +179,7 @@ impl Store {
         finding: Finding<'_>,
     ) -> Result<(), rusqlite::Error> {
         let mut tracker = GapTracker::default();
-        let mut before: Option<(u64, [u8; 32])> = Some((0, event::GENESIS));
+        let mut before: Option<(u64, [u8; 32])> = None;
         let mut events = self
             .connection
             .prepare("SELECT seq, body, class FROM events WHERE gw = ?1 ORDER BY seq")?;

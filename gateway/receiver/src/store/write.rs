@@ -8,6 +8,7 @@ use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
+use super::FORMER;
 use crate::gaps::GapTracker;
 
 /// The most rows in `quarantine` and in `conflicts`: a gateway gone mad must not fill the disk.
@@ -27,6 +28,8 @@ pub(crate) struct Writer<'c> {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) row: i64,
+    /// Rows of before it began anew.
+    pub(crate) former: Vec<i64>,
     pub(crate) tracker: GapTracker,
     pub(crate) events: u64,
     pub(crate) duplicates: u64,
@@ -91,6 +94,28 @@ impl<'c> Writer<'c> {
             key,
             |row| row.get(0),
         )
+    }
+
+    /// A gateway has begun anew: what it sent before is kept under its name with `#1`, `#2`, … (no
+    /// gateway's id can hold a `#`), and its address is free for what comes.
+    pub(crate) fn begin_anew(&self, gw: i64, address: &Address) -> rusqlite::Result<()> {
+        let number = self.former(address)?.len() + 1;
+        let name = format!("{}{FORMER}{number}", address.gateway);
+        self.connection
+            .execute("UPDATE gateways SET gateway = ?2 WHERE gw = ?1", params![gw, name])
+            .map(drop)
+    }
+
+    /// The rows of what a gateway sent before it began anew.
+    pub(crate) fn former(&self, address: &Address) -> rusqlite::Result<Vec<i64>> {
+        // `$` is the character after `#`: a range of the index, for whole districts are loaded.
+        let mut statement = self.connection.prepare(
+            "SELECT gw FROM gateways WHERE district = ?1 AND site = ?2 \
+             AND gateway > ?3 || '#' AND gateway < ?3 || '$'",
+        )?;
+        let key =
+            params![address.district.as_str(), address.site.as_str(), address.gateway.as_str()];
+        statement.query_map(key, |row| row.get(0))?.collect()
     }
 
     /// Stores an event, unless there is one under its number: then says false.
@@ -260,6 +285,7 @@ impl<'c> Writer<'c> {
         };
         Ok(Some(Loaded {
             row,
+            former: self.former(address)?,
             tracker,
             events: u64::try_from(events).unwrap_or(0),
             duplicates: u64::try_from(duplicates).unwrap_or(0),

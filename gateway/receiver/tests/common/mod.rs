@@ -304,6 +304,11 @@ impl Journal {
         Self { gateway: gateway.clone(), session: 1, next: 1, prev: GENESIS }
     }
 
+    /// What this gateway begins with after its flash was wiped.
+    pub fn anew(gateway: &Gateway, birth: u8) -> Self {
+        Self { prev: [birth; 32], ..Self::new(gateway) }
+    }
+
     pub fn event(&mut self, class: Class, kind: &'static str) -> Vec<u8> {
         self.detailed(class, kind, None)
     }

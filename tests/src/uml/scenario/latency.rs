@@ -122,7 +122,7 @@ fn moves(arrivals: &[Arrival]) -> BTreeMap<u64, (u64, i64)> {
     let mut found = BTreeMap::new();
     for (at, payload) in arrivals {
         let Ok(event) = serde_json::from_slice::<Event>(&canonical(payload).0) else { continue };
-        if ["door.opened", "door.closed"].contains(&&*event.draft.kind) {
+        if crate::is_move(&event) {
             let at = i64::try_from(*at).expect("292 years of uptime");
             found.entry(event.seq.0).or_insert((event.draft.time.mono_ns.0, at));
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use gatehouse_core::event::{Class, Event, canonical};
+use gatehouse_core::event::{Event, canonical};
 use serde_json::{Value, json};
 
 use super::settle;
@@ -72,7 +72,7 @@ pub(super) async fn run(
         let power = async {
             if !early {
                 // Not one that was known before: what waited from earlier boots comes first.
-                let new = |event: &Event| event.draft.class == Class::Door && event.seq.0 > after;
+                let new = |event: &Event| crate::is_move(event) && event.seq.0 > after;
                 stage.wait_event("new events to flow", from, new).await?;
                 if wait::boottime().since(started) > BUSY {
                     per_s = (per_s / 2).max(50);

@@ -7,6 +7,7 @@ use gatehouse_core::event::Event;
 use serde_json::{Value, json};
 
 use super::{settle, wait_receipts};
+use crate::is_move;
 use crate::uml::ledger::Book;
 use crate::uml::order::{Edge, Order, write_edges};
 use crate::uml::stage::{self, DRAIN, Options, Programs, Stage};
@@ -60,10 +61,6 @@ fn pattern() -> Vec<Edge> {
         after_us: SPACING_US,
     };
     (0..EDGES).map(edge).collect()
-}
-
-fn is_move(event: &Event) -> bool {
-    ["door.opened", "door.closed"].contains(&&*event.draft.kind)
 }
 
 /// The events tell the pattern, edge for edge, with the kernel's timestamps in order.
