@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::DoorState;
+use gatehouse_core::site::{self, DoorState};
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
 use tokio::sync::watch;
@@ -47,12 +47,17 @@ pub struct UplinkView {
 pub struct View {
     /// The doors, in the order of the configuration.
     pub doors: Vec<DoorView>,
-    /// 16 hex digits over all door states.
-    pub digest: String,
     /// Units that are degraded.
     pub degraded: BTreeSet<String>,
     /// The uplink.
     pub uplink: UplinkView,
+}
+
+impl View {
+    /// 16 hex digits over all door states: equal digests, equal states.
+    pub fn digest(&self) -> String {
+        site::digest(self.doors.iter().map(|door| (&door.id, door.state)))
+    }
 }
 
 /// The shared view, and the wish to know when it changes.

@@ -1,63 +1,53 @@
 //! The task that owns the rules: inputs in, events to the journal, states to the board.
 //!
-//! It takes whatever has come, applies it, and stores all of it in one transaction; while that is
-//! on its way to flash, the next inputs gather. So one event costs one fsync, and a storm few.
+//! It takes whatever has come, applies it, and sends what is to be stored on its way; it does not
+//! wait for the commit before it takes more ([`pipe`]). So one event costs one fsync, and in a storm
+//! each commit holds what came during the one before. Nothing is shown before its own commit.
+
+mod pipe;
 
 use std::time::Duration;
 
-use gatehouse_core::backoff::Backoff;
 use gatehouse_core::event::Draft;
-use gatehouse_core::id::Seq;
 use gatehouse_core::site::{Effect, Input, Site};
-use gatehouse_core::time::UtcMs;
+use gatehouse_core::time::Mono;
 use gatehouse_journal::{AppendError, Journal, Record};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::supervise::Outcome;
+use pipe::{Change, Pipe, Settled};
 
 /// Inputs that wait for the rules. Units wait when it is full: an edge is never dropped here, and
 /// the kernel's own buffer tells when one is.
 pub const QUEUE: usize = 1024;
 
-/// Inputs that are applied and stored together.
+/// Inputs that are applied and appended together.
 const BATCH: usize = 256;
-
-/// A failing disk is tried so often before events are given up: about four seconds, in which the
-/// kernel's buffer holds the edges. Waiting longer would lose more than it saves.
-const DISK_TRIES: u32 = 6;
 
 /// The rules and where their effects go.
 pub struct Rules {
     site: Site,
-    journal: Journal,
+    pipe: Pipe,
     board: Board,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
     stop: watch::Receiver<bool>,
 }
 
-/// A door's new state, and which of the batch's drafts brought it.
-struct Change {
-    door: usize,
-    state: gatehouse_core::site::DoorState,
-    since: UtcMs,
-    draft: Option<usize>,
-}
-
 impl Rules {
     /// Rules over a site, fed by `inputs`.
     pub fn new(
         site: Site,
-        journal: Journal,
+        journal: &Journal,
         board: Board,
         clock: Clock,
         inputs: mpsc::Receiver<Input>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { site, journal, board, clock, inputs, stop }
+        Self { site, pipe: Pipe::new(journal), board, clock, inputs, stop }
     }
 
     /// Runs until `stop` turns true and everything that was sent before is stored.
@@ -66,27 +56,37 @@ impl Rules {
     /// When the journal has ended: without it there is nothing to do here.
     pub async fn run(mut self) -> Outcome {
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let now = self.clock.mono();
-            let deadline = self.site.next_deadline().map(|at| at.since(now));
+        let mut ended = false;
+        let clock = self.clock.clone();
+        while !ended || !self.pipe.is_empty() {
+            let takes = !ended && self.pipe.has_room();
+            let now = clock.mono();
+            let deadline = self.site.next_deadline().filter(|_| takes);
+            let retry = self.pipe.retry_at();
             tokio::select! {
-                taken = self.inputs.recv_many(&mut batch, BATCH) => {
-                    if taken == 0 {
-                        return Ok(());
-                    }
-                }
-                () = sleep(deadline) => batch.push(Input::Tick),
+                biased;
                 // What is in the queue already is still taken.
-                _ = self.stop.wait_for(|stop| *stop), if !self.inputs.is_closed() => {
+                () = stopped(&mut self.stop), if !self.inputs.is_closed() => {
                     self.inputs.close();
-                    continue;
                 }
+                heard = self.pipe.hear(|| clock.mono()), if !self.pipe.is_empty() => {
+                    heard.map_err(|ended| ended.to_string())?;
+                    self.show();
+                }
+                () = until(retry, now) => self.pipe.retry(),
+                taken = self.inputs.recv_many(&mut batch, BATCH), if takes => {
+                    ended = taken == 0;
+                    self.apply(batch.drain(..));
+                }
+                () = until(deadline, now) => self.apply(std::iter::once(Input::Tick)),
             }
-            self.apply(batch.drain(..)).await?;
         }
+        Ok(())
     }
 
-    async fn apply(&mut self, inputs: impl Iterator<Item = Input>) -> Outcome {
+    /// Applies inputs and sends what they bring to the journal. An effect that must not wait for
+    /// the disk is to be carried out here.
+    fn apply(&mut self, inputs: impl Iterator<Item = Input>) {
         let mut drafts = Vec::new();
         let mut changes = Vec::new();
         for input in inputs {
@@ -100,51 +100,34 @@ impl Rules {
                 }
             }
         }
-        let seqs = self.store(drafts).await?;
-        if changes.is_empty() {
-            return Ok(());
+        if !drafts.is_empty() || !changes.is_empty() {
+            self.pipe.push(drafts, changes);
+            self.show();
         }
-        let digest = self.site.digest();
-        self.board.change(|view| {
-            for change in changes {
-                let door = &mut view.doors[change.door];
-                door.state = change.state;
-                door.since = change.since;
-                if let Some(seq) = change.draft.and_then(|draft| seqs.get(draft)) {
-                    door.seq = *seq;
-                }
-                door.version += 1;
-            }
-            view.digest = digest;
-        });
-        Ok(())
     }
 
-    /// Stores the drafts and says their numbers, in their order; none for what was not stored.
-    async fn store(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Seq>, String> {
-        let mut backoff = Backoff::UNIT;
-        while !drafts.is_empty() {
-            drafts = match append(&self.journal, drafts).await {
-                Ok(records) => return Ok(records.iter().map(|record| record.seq).collect()),
-                Err(AppendError::Closed { .. }) => return Err("the journal has ended".to_owned()),
-                Err(AppendError::DiskFull { stored, refused }) => {
-                    // The journal counts what it refused and says so in an event when it can.
-                    error!(stored = stored.len(), refused = refused.len(), "the disk is full");
-                    return Ok(Vec::new());
+    /// Shows what has been stored.
+    fn show(&mut self) {
+        let Some(mut next) = self.pipe.settled() else { return };
+        let pipe = &mut self.pipe;
+        self.board.change(|view| {
+            loop {
+                let Settled { changes, seqs } = next;
+                for change in changes {
+                    let door = &mut view.doors[change.door];
+                    door.state = change.state;
+                    door.since = change.since;
+                    if let Some(seq) = change.draft.and_then(|draft| seqs.get(draft)) {
+                        door.seq = *seq;
+                    }
+                    door.version += 1;
                 }
-                Err(AppendError::QueueFull { drafts, .. }) => drafts,
-                Err(AppendError::Io { drafts, why }) if backoff.attempts() >= DISK_TRIES => {
-                    error!(%why, lost = drafts.len(), "events were not stored: the disk fails");
-                    return Ok(Vec::new());
+                match pipe.settled() {
+                    Some(more) => next = more,
+                    None => break,
                 }
-                Err(AppendError::Io { drafts, why }) => {
-                    warn!(%why, "the disk fails; trying again");
-                    drafts
-                }
-            };
-            tokio::time::sleep(backoff.next(fastrand::f64())).await;
-        }
-        Ok(Vec::new())
+            }
+        });
     }
 }
 
@@ -162,9 +145,18 @@ pub async fn append(journal: &Journal, drafts: Vec<Draft>) -> Result<Vec<Record>
     told.await.unwrap_or(Err(AppendError::Closed { drafts: Vec::new() }))
 }
 
-async fn sleep(wait: Option<Duration>) {
-    match wait {
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left who could ask for it: that is a stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until(at: Option<Mono>, now: Mono) {
+    match at.map(|at| at.since(now)) {
+        Some(Duration::ZERO) => {}
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     let mut supervisor = Supervisor::new(clock.clone(), notices);
 
     let site = recall(&config, &journal, &clock);
-    let rules = Rules::new(site, journal.clone(), board.clone(), clock.clone(), queue, rules_stop);
+    let rules = Rules::new(site, &journal, board.clone(), clock.clone(), queue, rules_stop);
     supervisor.essential("rules", rules.run());
     record_start(&config, &journal, &opened, &clock).await?;
     announce_ready(supervisor_watchdog());

@@ -14,7 +14,7 @@ use crate::backlog::{Backlog, backlog};
 use crate::error::{AppendError, FlushError, MarkError, OpenError, ReadError, RetainError};
 use crate::files::{self, Paths, Reserve, SeqMark};
 use crate::options::{Cursors, Marks, Opened, Options};
-use crate::queue::{Append, Control, Queue};
+use crate::queue::{Append, Control, Done, Order, Queue};
 use crate::read::{Query, Reader};
 use crate::record::Record;
 use crate::recover;
@@ -222,8 +222,17 @@ impl Journal {
         drafts: Vec<Draft>,
         done: impl FnOnce(Result<Vec<Record>, AppendError>) + Send + 'static,
     ) {
+        self.append_in(None, drafts, Box::new(done));
+    }
+
+    /// A way to append without waiting for each answer that still keeps the order.
+    pub fn appender(&self) -> Appender {
+        Appender { journal: self.clone(), order: Order::default() }
+    }
+
+    fn append_in(&self, order: Option<Order>, drafts: Vec<Draft>, done: Done) {
         let shared = &self.0.0;
-        if let Err((done, error)) = shared.queue.append(Append { drafts, done: Box::new(done) }) {
+        if let Err((done, error)) = shared.queue.append(Append { drafts, done, order }) {
             if let AppendError::QueueFull { drafts, .. } = &error {
                 add(&shared.counters.queue_full, drafts.len());
             }
@@ -400,5 +409,30 @@ impl Journal {
             shared.queue.control(Control::Damaged(generation, why.clone()));
         }
         outcome
+    }
+}
+
+/// Appends of one caller, in order: when one comes back unstored ([`AppendError::Io`],
+/// [`AppendError::QueueFull`]), so do all that were made behind it, until [`Self::resume`].
+#[derive(Debug)]
+pub struct Appender {
+    journal: Journal,
+    order: Order,
+}
+
+impl Appender {
+    /// As [`Journal::append`].
+    pub fn append(
+        &self,
+        drafts: Vec<Draft>,
+        done: impl FnOnce(Result<Vec<Record>, AppendError>) + Send + 'static,
+    ) {
+        self.journal.append_in(Some(self.order.clone()), drafts, Box::new(done));
+    }
+
+    /// Takes appends again. To be called once every append has its answer: then what came back can
+    /// be appended anew, in its order.
+    pub fn resume(&self) {
+        self.order.set_broken(false);
     }
 }

@@ -76,7 +76,7 @@ mod writer;
 
 pub use backlog::{Backlog, LaneBacklog, Oldest};
 pub use error::{AppendError, FlushError, MarkError, OpenError, ReadError, RetainError};
-pub use journal::{Committed, Journal};
+pub use journal::{Appender, Committed, Journal};
 pub use options::{ClockSource, Cursors, Marks, Opened, Options, Quarantine};
 pub use read::{Query, Reader};
 pub use record::Record;

@@ -1,8 +1,9 @@
 //! The bounded queue in front of the one writer.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::event::{Draft, Lane};
 use gatehouse_core::time::Now;
@@ -23,6 +24,22 @@ pub(crate) type Done = Box<dyn FnOnce(Result<Vec<Record>, AppendError>) + Send>;
 pub(crate) struct Append {
     pub drafts: Vec<Draft>,
     pub done: Done,
+    /// Of an appender that keeps its order.
+    pub order: Option<Order>,
+}
+
+/// Whether an append of one appender came back: then those behind it come back too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order(Arc<AtomicBool>);
+
+impl Order {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.0.store(broken, Ordering::Release);
+    }
 }
 
 pub(crate) enum Control {
@@ -70,7 +87,7 @@ impl Queue {
 
     /// Takes drafts, or gives them back with the error that says why.
     pub(crate) fn append(&self, append: Append) -> Result<(), (Done, AppendError)> {
-        let Append { drafts, done } = append;
+        let Append { drafts, done, order } = append;
         let mut state = self.state();
         if state.closed {
             return Err((done, AppendError::Closed { drafts }));
@@ -81,10 +98,13 @@ impl Queue {
         // An empty queue takes any append, so that one of more drafts than the limit is possible.
         if state.drafts > 0 && state.drafts + drafts.len() > limit {
             let waiting = state.drafts;
+            if let Some(order) = order {
+                order.set_broken(true);
+            }
             return Err((done, AppendError::QueueFull { drafts, waiting }));
         }
         state.drafts += drafts.len();
-        state.jobs.push_back(Job::Append(Append { drafts, done }));
+        state.jobs.push_back(Job::Append(Append { drafts, done, order }));
         drop(state);
         self.ready.notify_one();
         Ok(())

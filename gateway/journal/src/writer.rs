@@ -16,7 +16,7 @@ use crate::error::{AppendError, Failure, FlushError, RetainError};
 use crate::files::{Paths, Reserve};
 use crate::journal::{Committed, Shared};
 use crate::options::Options;
-use crate::queue::{Append, Control, Work};
+use crate::queue::{Append, Control, Order, Work};
 use crate::record::Record;
 use crate::recover;
 use crate::retain::{Limits, Retained};
@@ -89,9 +89,18 @@ impl Writer {
         self.restore_if_possible(&now, false);
         let mut drafts = Vec::new();
         let mut waiting = Vec::with_capacity(batch.len());
-        for append in batch {
-            waiting.push((append.drafts.len(), append.done));
-            drafts.extend(append.drafts);
+        for Append { drafts: more, done, order } in batch {
+            if order.as_ref().is_some_and(Order::is_broken) {
+                // What was to be stored before this was given back, and comes again before it.
+                let why = "an earlier append was not stored".to_owned();
+                quietly("done", || done(Err(AppendError::Io { drafts: more, why })));
+                continue;
+            }
+            waiting.push((more.len(), done, order));
+            drafts.extend(more);
+        }
+        if waiting.is_empty() {
+            return;
         }
         let mut stored: Vec<Option<Record>> = vec![None; drafts.len()];
         let failure = self.attempt(&mut drafts, &mut stored, &now).err();
@@ -99,10 +108,13 @@ impl Writer {
         let mut stored = stored.into_iter();
         let mut refused = (0, 0);
         let mut answers = Vec::with_capacity(waiting.len());
-        for (count, done) in waiting {
+        for (count, done, order) in waiting {
             let drafts: Vec<Draft> = drafts.by_ref().take(count).collect();
             let outcomes: Vec<Option<Record>> = stored.by_ref().take(count).collect();
             let outcome = if let Some(failure) = &failure {
+                if let Some(order) = order {
+                    order.set_broken(true);
+                }
                 Err(AppendError::Io { drafts, why: failure.to_string() })
             } else if outcomes.iter().all(Option::is_some) {
                 Ok(outcomes.into_iter().flatten().collect())
@@ -397,7 +409,7 @@ impl Drop for CloseOnDrop {
         loop {
             match self.0.queue.next() {
                 Work::Batch(batch) => {
-                    for Append { drafts, done } in batch {
+                    for Append { drafts, done, order: _ } in batch {
                         quietly("done", || done(Err(AppendError::Closed { drafts })));
                     }
                 }

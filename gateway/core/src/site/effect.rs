@@ -16,6 +16,17 @@ pub enum Thing {
     Partition(usize),
 }
 
+impl Thing {
+    /// The word for its kind in topics and events.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Door(_) => "door",
+            Self::Zone(_) => "zone",
+            Self::Partition(_) => "partition",
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a few at a time, and most are records")]

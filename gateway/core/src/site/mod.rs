@@ -61,6 +61,7 @@ pub use walk::LONGEST_WALK;
 use std::time::Duration;
 
 use crate::event::Draft;
+use crate::id::Id;
 use crate::time::{Mono, Now};
 use bus::Bus;
 use dark::Dark;
@@ -96,7 +97,7 @@ pub struct Site {
     dark: Dark,
     ledger: Ledger,
     /// The gateway itself, as source of events; none before [`Site::restore`].
-    gateway: Option<crate::id::Id>,
+    gateway: Option<Id>,
 }
 
 /// Whose deadline it is.
@@ -260,7 +261,7 @@ impl Site {
     }
 
     /// The present state of everything that has one, as [`Effect::State`] would tell it.
-    pub fn states(&self) -> impl Iterator<Item = (Thing, &crate::id::Id, &'static str)> {
+    pub fn states(&self) -> impl Iterator<Item = (Thing, &Id, &'static str)> {
         let doors = self.doors.iter().enumerate();
         let doors = doors.map(|(n, d)| (Thing::Door(n), &d.config().id, d.state().as_str()));
         let zones = self.zones.iter().enumerate();
@@ -274,23 +275,18 @@ impl Site {
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
         self.incidents.all()
     }
+}
 
-    /// 16 hex digits over all states: equal digests, equal states.
-    pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for (thing, id, state) in self.states() {
-            let kind = match thing {
-                // A door's line is as it was before there were zones.
-                Thing::Door(_) => "",
-                Thing::Zone(_) => "zone/",
-                Thing::Partition(_) => "partition/",
-            };
-            for part in [kind, id.as_str(), "=", state, ";"] {
-                hasher.update(part.as_bytes());
-            }
+/// 16 hex digits over the states of all things, each its kind, its id and the word for its state:
+/// equal digests, equal states.
+pub fn digest<'a>(states: impl IntoIterator<Item = (&'a str, &'a Id, &'a str)>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (kind, id, state) in states {
+        for part in [kind, "/", id.as_str(), "=", state, ";"] {
+            hasher.update(part.as_bytes());
         }
-        hasher.finalize().to_hex()[..16].to_owned()
     }
+    hasher.finalize().to_hex()[..16].to_owned()
 }
 
 /// The event of a technical report, made outside the rules: before they run, or after.

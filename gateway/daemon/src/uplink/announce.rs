@@ -104,7 +104,7 @@ pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
         disk_free: crate::health::disk_free(&parts.config.state_dir),
         journal_written: stats.bytes_written.unwrap_or(0),
         degraded: view.degraded.iter().cloned().collect(),
-        digest: view.digest.clone(),
+        digest: view.digest(),
     })
 }
 
