@@ -119,6 +119,14 @@ pub(crate) fn lock(paths: &Paths) -> io::Result<Option<File>> {
     }
 }
 
+/// Gives the folder free. Closing the file alone would not, while a child process that is just
+/// being started still has it.
+pub(crate) fn unlock(lock: &File) {
+    if let Err(error) = rustix::fs::flock(lock, FlockOperation::Unlock) {
+        tracing::warn!(%error, "the journal's lock goes with its file");
+    }
+}
+
 /// What may have been used before this start, kept outside the database so that it outlives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SeqMark {

@@ -13,6 +13,7 @@ use gatehouse_core::time::Now;
 use crate::backlog::{Backlog, backlog};
 use crate::error::{AppendError, FlushError, MarkError, OpenError, ReadError, RetainError};
 use crate::files::{self, Paths, Reserve, SeqMark};
+use crate::kept::{self, Keep};
 use crate::options::{Cursors, Marks, Opened, Options};
 use crate::queue::{Append, Control, Done, Order, Queue};
 use crate::read::{Query, Reader};
@@ -170,7 +171,12 @@ impl Journal {
 
         let meta = *store.written();
         let tail = store.tail;
+        let kept = kept::read(&store.conn).map_err(|failure| OpenError::Database {
+            path: paths.database.clone(),
+            why: failure.to_string(),
+        })?;
         let opened = Opened {
+            kept: kept.clone(),
             session: store.session(),
             head: tail.head,
             heads: tail.heads,
@@ -195,6 +201,7 @@ impl Journal {
             options,
             paths: paths.clone(),
             store: Some(store),
+            kept,
             own,
             tried_restore: now.mono,
             measured_at: 0,
@@ -222,7 +229,7 @@ impl Journal {
         drafts: Vec<Draft>,
         done: impl FnOnce(Result<Vec<Record>, AppendError>) + Send + 'static,
     ) {
-        self.append_in(None, drafts, Box::new(done));
+        self.append_in(None, drafts, Vec::new(), Box::new(done));
     }
 
     /// A way to append without waiting for each answer that still keeps the order.
@@ -230,9 +237,9 @@ impl Journal {
         Appender { journal: self.clone(), order: Order::default() }
     }
 
-    fn append_in(&self, order: Option<Order>, drafts: Vec<Draft>, done: Done) {
+    fn append_in(&self, order: Option<Order>, drafts: Vec<Draft>, keeps: Vec<Keep>, done: Done) {
         let shared = &self.0.0;
-        if let Err((done, error)) = shared.queue.append(Append { drafts, done, order }) {
+        if let Err((done, error)) = shared.queue.append(Append { drafts, keeps, done, order }) {
             if let AppendError::QueueFull { drafts, .. } = &error {
                 add(&shared.counters.queue_full, drafts.len());
             }
@@ -421,13 +428,15 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// As [`Journal::append`].
+    /// As [`Journal::append`]; `keeps` are kept in the same transaction, also when the disk is too
+    /// full for the drafts. They do not come back with an error: who wants them keeps a copy.
     pub fn append(
         &self,
         drafts: Vec<Draft>,
+        keeps: Vec<Keep>,
         done: impl FnOnce(Result<Vec<Record>, AppendError>) + Send + 'static,
     ) {
-        self.journal.append_in(Some(self.order.clone()), drafts, Box::new(done));
+        self.journal.append_in(Some(self.order.clone()), drafts, keeps, Box::new(done));
     }
 
     /// Takes appends again. To be called once every append has its answer: then what came back can

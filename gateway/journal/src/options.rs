@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kept::Kept;
 use gatehouse_core::event::{Class, Lane};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::Now;
@@ -142,6 +143,8 @@ pub struct Opened {
     pub host_upto: Seq,
     /// The last durable mark of this name.
     pub acked: Cursors,
+    /// What was kept with the events, as [`Keep`](crate::Keep) asked for.
+    pub kept: Kept,
     /// The database could not be used and was set aside, or was missing.
     pub quarantined: Option<Quarantine>,
 }

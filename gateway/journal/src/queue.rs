@@ -9,6 +9,7 @@ use gatehouse_core::event::{Draft, Lane};
 use gatehouse_core::time::Now;
 
 use crate::error::{AppendError, FlushError, RetainError};
+use crate::kept::Keep;
 use crate::record::Record;
 use crate::retain::Retained;
 
@@ -23,6 +24,7 @@ pub(crate) type Done = Box<dyn FnOnce(Result<Vec<Record>, AppendError>) + Send>;
 
 pub(crate) struct Append {
     pub drafts: Vec<Draft>,
+    pub keeps: Vec<Keep>,
     pub done: Done,
     /// Of an appender that keeps its order.
     pub order: Option<Order>,
@@ -87,7 +89,7 @@ impl Queue {
 
     /// Takes drafts, or gives them back with the error that says why.
     pub(crate) fn append(&self, append: Append) -> Result<(), (Done, AppendError)> {
-        let Append { drafts, done, order } = append;
+        let Append { drafts, keeps, done, order } = append;
         let mut state = self.state();
         if state.closed {
             return Err((done, AppendError::Closed { drafts }));
@@ -104,7 +106,7 @@ impl Queue {
             return Err((done, AppendError::QueueFull { drafts, waiting }));
         }
         state.drafts += drafts.len();
-        state.jobs.push_back(Job::Append(Append { drafts, done, order }));
+        state.jobs.push_back(Job::Append(Append { drafts, keeps, done, order }));
         drop(state);
         self.ready.notify_one();
         Ok(())

@@ -8,6 +8,7 @@ use gatehouse_core::id::Seq;
 
 use crate::error::{Failure, OpenError};
 use crate::files::{self, MARK_BLOCK, Paths, Reserve, SeqMark};
+use crate::kept;
 use crate::options::{Cursors, Options, Quarantine};
 use crate::record::Record;
 use crate::salvage::Salvage;
@@ -136,6 +137,8 @@ fn open_sound(
 ) -> Result<Option<Store>, OpenFailure> {
     let Found::Journal(conn) = schema::open(&paths.database)? else { return Ok(None) };
     let meta = schema::meta(&conn)?;
+    // What is kept is read whole at once: damage there is found now, not in the middle of a day.
+    kept::read(&conn)?;
     let head = crate::tail::load(&conn)?.head;
     let known = mark.unwrap_or_default();
     // Marks are renewed at half a block, so that a full disk has half a million numbers left.
@@ -205,6 +208,7 @@ fn quarantine(
     let mut salvage = Salvage::new(options, &conn, now.mono);
     let old = aside.as_deref().and_then(|path| schema::open_reader(path).ok());
     let meta = old.as_ref().and_then(|old| schema::meta(old).ok()).unwrap_or_default();
+    let facts = old.as_ref().and_then(|old| kept::read(old).ok()).unwrap_or_default();
     salvage.run(hot, old.as_ref(), mark.map(|mark| mark.seq))?;
     let Salvage { salvaged, newest, mut holes, oldest, .. } = salvage;
     let newest_seq = newest.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
@@ -253,6 +257,9 @@ fn quarantine(
                 holes.iter().map(|hole| store.author.gap(&now, *hole, "journal_lost")).collect();
             drafts.push(store.author.quarantined(&now, &quarantine));
             let mut drafts: Vec<_> = drafts.iter_mut().collect();
+            for (key, value) in &facts {
+                kept::write(&store.conn, key, Some(value))?;
+            }
             schema::write_session(&store.conn, session, &store.author.gateway, &store.author.boot)?;
             store.append(&mut drafts, &now)?;
             Ok(())

@@ -59,6 +59,10 @@ CREATE TABLE block (
   utc_min INTEGER NOT NULL,
   utc_max INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE kept (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0);
 ";
 
@@ -118,6 +122,7 @@ pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
          INDEXED BY event_alarm WHERE class < 3 AND seq > 0",
         "SELECT seq FROM event INDEXED BY event_source WHERE source = 0",
         "SELECT n, events, alarms, classes, utc_min, utc_max FROM block",
+        "SELECT key, value FROM kept",
     ] {
         conn.prepare(sql).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::Unknown) => Failure::Corrupt(error.to_string()),

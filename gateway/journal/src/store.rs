@@ -15,6 +15,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use crate::block::Block;
 use crate::error::Failure;
 use crate::files::{MARK_BLOCK, Paths, SeqMark};
+use crate::kept::{self, Keep, Kept};
 use crate::opens::Opens;
 use crate::options::{Cursors, Options};
 use crate::own::Author;
@@ -143,16 +144,31 @@ impl Store {
     pub(crate) fn commit(
         &mut self,
         drafts: &mut [&mut Draft],
+        keeps: &[Keep],
         now: &Now,
         marks: &Meta,
     ) -> Result<Vec<Record>, Failure> {
         self.transaction(|store| {
             let records = store.append(drafts, now)?;
+            for Keep { key, value } in keeps {
+                kept::write(&store.conn, key, value.as_deref())?;
+            }
             let due = now.mono.since(store.marks_written) >= MARKS_EVERY;
             if due && store.moved(marks) {
                 store.write_marks(marks, now.mono)?;
             }
             Ok(records)
+        })
+    }
+
+    /// Keeps all of this and nothing else.
+    pub(crate) fn keep_all(&mut self, facts: &Kept) -> Result<(), Failure> {
+        self.transaction(|store| {
+            store.conn.execute("DELETE FROM kept", [])?;
+            for (key, value) in facts {
+                kept::write(&store.conn, key, Some(value))?;
+            }
+            Ok(())
         })
     }
 

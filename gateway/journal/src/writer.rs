@@ -13,8 +13,9 @@ use gatehouse_core::event::{Draft, Lane};
 use gatehouse_core::time::{Mono, Now};
 
 use crate::error::{AppendError, Failure, FlushError, RetainError};
-use crate::files::{Paths, Reserve};
+use crate::files::{self, Paths, Reserve};
 use crate::journal::{Committed, Shared};
+use crate::kept::{Keep, Kept};
 use crate::options::Options;
 use crate::queue::{Append, Control, Order, Work};
 use crate::record::Record;
@@ -38,6 +39,8 @@ pub(crate) struct Writer {
     pub paths: Paths,
     /// `None` while the database cannot be replaced: tried again with every append.
     pub store: Option<Store>,
+    /// What the database keeps, for the day on which it has to be replaced.
+    pub kept: Kept,
     /// Events of the journal itself that wait for the next commit.
     pub own: Vec<Draft>,
     pub tried_restore: Mono,
@@ -81,15 +84,16 @@ impl Writer {
             tracing::warn!(%error, "the WAL stays, and is read at the next start");
         }
         self.store = None;
-        drop(self.lock);
+        files::unlock(&self.lock);
     }
 
     fn store_batch(&mut self, batch: Vec<Append>) {
         let now = self.options.clock.now();
         self.restore_if_possible(&now, false);
         let mut drafts = Vec::new();
+        let mut keeps = Vec::new();
         let mut waiting = Vec::with_capacity(batch.len());
-        for Append { drafts: more, done, order } in batch {
+        for Append { drafts: more, keeps: facts, done, order } in batch {
             if order.as_ref().is_some_and(Order::is_broken) {
                 // What was to be stored before this was given back, and comes again before it.
                 let why = "an earlier append was not stored".to_owned();
@@ -98,12 +102,13 @@ impl Writer {
             }
             waiting.push((more.len(), done, order));
             drafts.extend(more);
+            keeps.extend(facts);
         }
         if waiting.is_empty() {
             return;
         }
         let mut stored: Vec<Option<Record>> = vec![None; drafts.len()];
-        let failure = self.attempt(&mut drafts, &mut stored, &now).err();
+        let failure = self.attempt(&mut drafts, &mut stored, &keeps, &now).err();
         let mut drafts = drafts.into_iter();
         let mut stored = stored.into_iter();
         let mut refused = (0, 0);
@@ -149,6 +154,7 @@ impl Writer {
         &mut self,
         drafts: &mut [Draft],
         stored: &mut [Option<Record>],
+        keeps: &[Keep],
         now: &Now,
     ) -> Result<(), Failure> {
         let mut outcome = Ok(());
@@ -171,12 +177,18 @@ impl Writer {
                 chosen.push(draft);
             }
             chosen.extend(self.own.iter_mut());
-            if chosen.is_empty() {
+            if chosen.is_empty() && keeps.is_empty() {
                 return Ok(());
             }
-            match store.commit(&mut chosen, now, &marks) {
+            match store.commit(&mut chosen, keeps, now, &marks) {
                 Ok(records) => {
                     self.own.clear();
+                    for keep in keeps {
+                        match &keep.value {
+                            Some(value) => self.kept.insert(keep.key.clone(), value.clone()),
+                            None => self.kept.remove(&keep.key),
+                        };
+                    }
                     self.publish(&records);
                     for (place, record) in places.into_iter().zip(records) {
                         stored[place] = Some(record);
@@ -236,7 +248,7 @@ impl Writer {
             return;
         }
         let now = self.options.clock.now();
-        if let Err(failure) = self.attempt(&mut [], &mut [], &now) {
+        if let Err(failure) = self.attempt(&mut [], &mut [], &[], &now) {
             tracing::error!(%failure, "an event about the journal could not be stored");
         }
     }
@@ -295,7 +307,7 @@ impl Writer {
         self.store = None;
         self.shared.reader.forget();
         let hot = self.shared.ring().snapshot();
-        let (store, _) =
+        let (mut store, _) =
             recover::quarantine_running(&self.options, &self.paths, why, mark, &hot, head)
                 .map_err(|error| Failure::Io(error.to_string()))?;
         add(&self.shared.counters.quarantines, 1);
@@ -303,6 +315,7 @@ impl Writer {
         // What the new file says about itself is read from it: the ring begins again.
         self.shared.reset(store.tail.head, store.tail.heads, self.options.hot_records);
         store.limit_pages(Reserve::left(&self.paths))?;
+        store.keep_all(&self.kept)?;
         self.shared.reader.forget();
         self.store = Some(store);
         let committed =
@@ -409,7 +422,7 @@ impl Drop for CloseOnDrop {
         loop {
             match self.0.queue.next() {
                 Work::Batch(batch) => {
-                    for Append { drafts, done, order: _ } in batch {
+                    for Append { drafts, done, .. } in batch {
                         quietly("done", || done(Err(AppendError::Closed { drafts })));
                     }
                 }

@@ -6,6 +6,8 @@ mod everyday;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod model;
