@@ -81,7 +81,7 @@ pub(super) fn message(parts: &Parts, control: Control) -> Message {
             (address.description(), json(&description))
         }
     };
-    Message { topic, payload, retain: true, properties: Vec::new() }
+    Message { topic: topic.into(), payload: payload.into(), retain: true, properties: Vec::new() }
 }
 
 pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
 use gatehouse_core::event::{Class, with_replayed};
 use gatehouse_core::time::Mono;
@@ -31,7 +32,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// What belongs to one connection.
 struct Connection {
     link: Link,
-    topics: Vec<String>,
+    /// Of the events of each class.
+    topics: Vec<Bytes>,
     /// The version of each door that was published.
     shown: Vec<u64>,
     /// When that was.
@@ -64,7 +66,8 @@ impl Uplinker {
         let receive_max = link.window;
         let parts = &self.parts;
         let now = self.now();
-        let topics = Class::ALL.iter().map(|class| parts.config.address.events(*class)).collect();
+        let topics =
+            Class::ALL.iter().map(|class| parts.config.address.events(*class).into()).collect();
         let mut connection = Connection {
             link,
             topics,
@@ -321,7 +324,11 @@ impl Uplinker {
 
 fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
     let record = &record.0;
-    let payload = if replayed { with_replayed(&record.payload) } else { record.payload.to_vec() };
+    let payload = if replayed {
+        with_replayed(&record.payload).into()
+    } else {
+        Bytes::copy_from_slice(&record.payload)
+    };
     let message = Message {
         topic: connection.topics[usize::from(record.class as u8)].clone(),
         payload,

@@ -1,9 +1,9 @@
-//! The way to a broker: plain TCP by rumqttc itself, or TLS through a tunnel of our own.
+//! The way to a broker: plain TCP or TLS.
 //!
-//! The tunnel keeps rumqttc free of TLS (its own pulls an outdated webpki), lets the name in the
-//! certificate differ from the host, and reads CA, certificate and key anew for every connection,
-//! so renewed files need no restart. rumqttc reaches it over an abstract Unix socket that takes
-//! exactly one connection, from this very process.
+//! TLS is our own (rumqttc's pulls an outdated webpki), lets the name in the certificate differ
+//! from the host, and reads CA, certificate and key anew for every connection, so renewed files
+//! need no restart. rumqttc's event loop, which MQTT 3.1.1 goes through, reaches it by a tunnel: an
+//! abstract Unix socket that takes exactly one connection, from this very process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +15,13 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::ConnectError;
+use super::wire::Stream;
 
 /// What rumqttc is told, and the tunnel that must live as long as the connection.
 pub(super) struct Route {
@@ -29,28 +31,45 @@ pub(super) struct Route {
     pub(super) tunnel: JoinSet<()>,
 }
 
-pub(super) async fn route(broker: &Broker) -> Result<Route, ConnectError> {
-    let Some(tls) = &broker.tls else {
-        let host = broker.host.clone();
-        let (port, transport) = (broker.port, Transport::tcp());
-        return Ok(Route { host, port, transport, tunnel: JoinSet::new() });
-    };
-    let config = tls_config(tls)?;
-    let name = tls.server_name.as_deref().unwrap_or(&broker.host).to_owned();
-    let name = ServerName::try_from(name).map_err(|error| misconfigured(&error))?;
+/// An open stream to the broker.
+pub(super) async fn open(broker: &Broker) -> Result<Box<dyn Stream>, ConnectError> {
+    match &broker.tls {
+        None => Ok(Box::new(tcp(broker).await?)),
+        Some(tls) => Ok(Box::new(encrypted(broker, tls).await?)),
+    }
+}
+
+async fn tcp(broker: &Broker) -> Result<TcpStream, ConnectError> {
     let tcp = TcpStream::connect((broker.host.as_str(), broker.port)).await;
     let tcp = tcp.map_err(|error| ConnectError::unreachable(&error))?;
     tcp.set_nodelay(true).map_err(|error| ConnectError::unreachable(&error))?;
+    Ok(tcp)
+}
+
+async fn encrypted(broker: &Broker, tls: &Tls) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let config = tls_config(tls)?;
+    let name = tls.server_name.as_deref().unwrap_or(&broker.host).to_owned();
+    let name = ServerName::try_from(name).map_err(|error| misconfigured(&error))?;
+    let tcp = tcp(broker).await?;
     let connector = TlsConnector::from(Arc::new(config));
-    let mut far = connector.connect(name, tcp).await.map_err(|error| ConnectError {
+    connector.connect(name, tcp).await.map_err(|error| ConnectError {
         // A certificate that is not accepted is mended by a person, not by trying again.
         failure: match error.kind() {
             std::io::ErrorKind::InvalidData => Failure::Refused,
             _ => Failure::Unreachable,
         },
         text: format!("TLS: {error}"),
-    })?;
+    })
+}
 
+/// What rumqttc's event loop is told.
+pub(super) async fn route(broker: &Broker) -> Result<Route, ConnectError> {
+    let Some(tls) = &broker.tls else {
+        let host = broker.host.clone();
+        let (port, transport) = (broker.port, Transport::tcp());
+        return Ok(Route { host, port, transport, tunnel: JoinSet::new() });
+    };
+    let mut far = encrypted(broker, tls).await?;
     let socket = format!("\0gatehouse-uplink-{:032x}", fastrand::u128(..));
     let listener =
         UnixListener::bind(&socket).map_err(|error| ConnectError::unreachable(&error))?;

@@ -2,18 +2,17 @@
 //!
 //! A link is made fresh for each connection and thrown away with it: rumqttc's own resend is never
 //! used, since it loses what is queued when a session is gone and can mix up acknowledgements
-//! across connections. Within one connection the n-th QoS 1 request is the n-th
-//! `Outgoing::Publish` with a packet id, so a FIFO of tokens and a map from packet id to token are
-//! exact.
+//! across connections. For MQTT 5 rumqttc's packets go over a stream of our own ([`v5`]); for
+//! 3.1.1 its event loop is used ([`v4`]).
 
 mod dial;
 mod v4;
 mod v5;
+mod wire;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gatehouse_config::{Broker, Protocol};
 use gatehouse_core::id::Seq;
 use gatehouse_core::uplink::{Ack, Down, Failure};
@@ -43,9 +42,9 @@ pub enum Token {
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Where to.
-    pub topic: String,
+    pub topic: Bytes,
     /// The bytes.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// Whether the broker keeps it.
     pub retain: bool,
     /// MQTT 5 user properties.
@@ -92,7 +91,6 @@ pub struct Link {
     pub session_present: bool,
     /// How many publishes without PUBACK are safe here.
     pub window: u16,
-    fifo: Fifo,
     _pump: JoinSet<()>,
 }
 
@@ -102,8 +100,7 @@ impl Link {
     /// # Errors
     /// When the connection is over; a [`LinkEvent::Down`] tells why.
     pub fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone> {
-        self.fifo.lock().push_back(token);
-        self.sender.publish(message)
+        self.sender.publish(token, message)
     }
 
     /// Hands over a QoS 0 publish, if there is room.
@@ -142,7 +139,7 @@ impl ConnectError {
 }
 
 trait Sender: Send {
-    fn publish(&mut self, message: Message) -> Result<(), Gone>;
+    fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone>;
     fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone>;
     fn disconnect(&mut self);
 }
@@ -161,70 +158,5 @@ pub async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectErro
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::unreachable(&"no answer within 20 s")),
-    }
-}
-
-/// How long rumqttc may stay silent. Its MQTT 5 client can hang in a flush without noticing that
-/// the peer is gone; otherwise keep-alive wakes it at least once in every period.
-fn watchdog(keep_alive: Duration) -> Duration {
-    (keep_alive * 2).max(Duration::from_secs(30))
-}
-
-/// The tokens that were handed over and have no packet id yet.
-#[derive(Clone, Default)]
-struct Fifo(Arc<Mutex<VecDeque<Token>>>);
-
-impl Fifo {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Token>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Packet ids of one connection, and what they stand for.
-#[derive(Default)]
-struct PacketIds {
-    fifo: Fifo,
-    tokens: HashMap<u16, Token>,
-}
-
-impl PacketIds {
-    fn new(fifo: Fifo) -> Self {
-        Self { fifo, tokens: HashMap::new() }
-    }
-
-    /// rumqttc wrote a publish with this packet id.
-    fn written(&mut self, packet_id: u16) -> Result<(), String> {
-        if packet_id == 0 {
-            return Ok(());
-        }
-        let Some(token) = self.fifo.lock().pop_front() else {
-            return Err(format!("packet id {packet_id} was given to nothing that was handed over"));
-        };
-        match self.tokens.insert(packet_id, token) {
-            None => Ok(()),
-            Some(_) => Err(format!("packet id {packet_id} was given twice")),
-        }
-    }
-
-    fn acked(&mut self, packet_id: u16) -> Option<Token> {
-        self.tokens.remove(&packet_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packet_ids_stand_for_what_was_handed_over_in_order() {
-        let fifo = Fifo::default();
-        let mut ids = PacketIds::new(fifo.clone());
-        fifo.lock().extend([Token::Event(Seq(7)), Token::Control, Token::Event(Seq(8))]);
-        assert!(ids.written(1).is_ok() && ids.written(0).is_ok() && ids.written(2).is_ok());
-        assert_eq!(ids.acked(2), Some(Token::Control));
-        assert_eq!(ids.acked(1), Some(Token::Event(Seq(7))));
-        assert_eq!(ids.acked(1), None, "a second PUBACK of the same id means nothing");
-        assert!(ids.written(2).is_ok());
-        assert!(ids.written(3).is_err(), "more publishes than were handed over");
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Weaker by nature: a PUBACK has no reason, so a broker that denies a topic may acknowledge and
 //! drop; only the control room's receipt tells. There is no receive maximum and no session expiry.
+//!
+//! Within one connection the n-th QoS 1 request is the n-th `Outgoing::Publish` with a packet id,
+//! so a FIFO of tokens and a map from packet id to token are exact.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gatehouse_config::Broker;
@@ -14,8 +19,7 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectError, EVENTS, Fifo, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, PacketIds,
-    Sender, dial, watchdog,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
 };
 
 pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectError> {
@@ -51,8 +55,8 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let fifo = Fifo::default();
     let mut pump = route.tunnel;
     pump.spawn(run(eventloop, PacketIds::new(fifo.clone()), tell, broker.keep_alive));
-    let (sender, window) = (Box::new(V4 { client }), hello.in_flight.max(1));
-    Ok(Link { sender, events, session_present, window, fifo, _pump: pump })
+    let (sender, window) = (Box::new(V4 { client, fifo }), hello.in_flight.max(1));
+    Ok(Link { sender, events, session_present, window, _pump: pump })
 }
 
 fn options(
@@ -78,11 +82,14 @@ fn options(
 
 struct V4 {
     client: AsyncClient,
+    fifo: Fifo,
 }
 
 impl Sender for V4 {
-    fn publish(&mut self, message: Message) -> Result<(), Gone> {
+    fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone> {
         let Message { topic, payload, retain, properties: _ } = message;
+        let topic = String::from_utf8_lossy(&topic);
+        self.fifo.lock().push_back(token);
         self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
     }
 
@@ -178,4 +185,69 @@ fn refused(error: &ConnectionError) -> ConnectError {
         _ => Failure::Unreachable,
     };
     ConnectError { failure, text: error.to_string() }
+}
+
+/// How long rumqttc may stay silent. Keep-alive wakes it at least once in every period.
+fn watchdog(keep_alive: Duration) -> Duration {
+    (keep_alive * 2).max(Duration::from_secs(30))
+}
+
+/// The tokens that were handed over and have no packet id yet.
+#[derive(Clone, Default)]
+struct Fifo(Arc<Mutex<VecDeque<Token>>>);
+
+impl Fifo {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Token>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Packet ids of one connection, and what they stand for.
+#[derive(Default)]
+struct PacketIds {
+    fifo: Fifo,
+    tokens: HashMap<u16, Token>,
+}
+
+impl PacketIds {
+    fn new(fifo: Fifo) -> Self {
+        Self { fifo, tokens: HashMap::new() }
+    }
+
+    /// rumqttc wrote a publish with this packet id.
+    fn written(&mut self, packet_id: u16) -> Result<(), String> {
+        if packet_id == 0 {
+            return Ok(());
+        }
+        let Some(token) = self.fifo.lock().pop_front() else {
+            return Err(format!("packet id {packet_id} was given to nothing that was handed over"));
+        };
+        match self.tokens.insert(packet_id, token) {
+            None => Ok(()),
+            Some(_) => Err(format!("packet id {packet_id} was given twice")),
+        }
+    }
+
+    fn acked(&mut self, packet_id: u16) -> Option<Token> {
+        self.tokens.remove(&packet_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatehouse_core::id::Seq;
+
+    #[test]
+    fn packet_ids_stand_for_what_was_handed_over_in_order() {
+        let fifo = Fifo::default();
+        let mut ids = PacketIds::new(fifo.clone());
+        fifo.lock().extend([Token::Event(Seq(7)), Token::Control, Token::Event(Seq(8))]);
+        assert!(ids.written(1).is_ok() && ids.written(0).is_ok() && ids.written(2).is_ok());
+        assert_eq!(ids.acked(2), Some(Token::Control));
+        assert_eq!(ids.acked(1), Some(Token::Event(Seq(7))));
+        assert_eq!(ids.acked(1), None, "a second PUBACK of the same id means nothing");
+        assert!(ids.written(2).is_ok());
+        assert!(ids.written(3).is_err(), "more publishes than were handed over");
+    }
 }
