@@ -3,27 +3,42 @@
 //! Writers are the rules and the uplink; readers are everybody. Nothing here is the truth of an
 //! event: that is the journal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::{self, DoorState};
+use gatehouse_core::site::{self, Incident, Thing};
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
 use tokio::sync::watch;
 
-/// One door as shown.
+/// A door, a zone or a partition as shown.
 #[derive(Clone, Debug)]
-pub struct DoorView {
+pub struct ThingView {
+    /// What it is.
+    pub thing: Thing,
     /// Its id.
     pub id: Id,
-    /// Its state; `unknown` until a reading was stable.
-    pub state: DoorState,
+    /// The word for its state; `unknown` until a reading was stable.
+    pub state: &'static str,
+    /// Remarks, as `bypassed`.
+    pub flags: Vec<&'static str>,
     /// Since when.
     pub since: UtcMs,
     /// The event that brought it; zero if none has in this session.
     pub seq: Seq,
     /// Counts the changes, so that a reader knows what it has shown.
+    pub version: u64,
+}
+
+/// An incident as shown.
+#[derive(Clone, Debug)]
+pub struct IncidentView {
+    /// What it is now; `None`: it is closed, which is shown once more.
+    pub incident: Option<Incident>,
+    /// The newest event of it in this session.
+    pub seq: Seq,
+    /// Counts the changes.
     pub version: u64,
 }
 
@@ -45,8 +60,10 @@ pub struct UplinkView {
 /// Everything that is shown.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// The doors, in the order of the configuration.
-    pub doors: Vec<DoorView>,
+    /// Doors, then zones, then partitions, each in the order of the configuration.
+    pub things: Vec<ThingView>,
+    /// Open incidents, and closed ones whose end was not published yet.
+    pub incidents: BTreeMap<Id, IncidentView>,
     /// Units that are degraded.
     pub degraded: BTreeSet<String>,
     /// The uplink.
@@ -54,9 +71,21 @@ pub struct View {
 }
 
 impl View {
-    /// 16 hex digits over all door states: equal digests, equal states.
+    /// 16 hex digits over all states: equal digests, equal states.
     pub fn digest(&self) -> String {
-        site::digest(self.doors.iter().map(|door| (&door.id, door.state)))
+        site::digest(self.things.iter().map(|view| (view.thing.kind(), &view.id, view.state)))
+    }
+
+    /// The things of one kind, as `door`.
+    pub fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = &ThingView> {
+        self.things.iter().filter(move |view| view.thing.kind() == kind)
+    }
+
+    /// A thing, to be changed.
+    pub fn thing_mut(&mut self, thing: Thing) -> Option<&mut ThingView> {
+        // Each kind is in the order of its places, and the kinds in the order of `Thing`.
+        let place = self.things.binary_search_by_key(&thing, |view| view.thing).ok()?;
+        self.things.get_mut(place)
     }
 }
 
@@ -68,13 +97,21 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board whose doors are all unknown.
-    pub fn new(doors: impl IntoIterator<Item = Id>, now: UtcMs) -> Self {
-        let door =
-            |id| DoorView { id, state: DoorState::Unknown, since: now, seq: Seq::ZERO, version: 1 };
-        let doors = doors.into_iter().map(door).collect();
+    /// A board of things that are all unknown.
+    pub fn new(things: impl IntoIterator<Item = (Thing, Id)>, now: UtcMs) -> Self {
+        let unknown = |(thing, id)| ThingView {
+            thing,
+            id,
+            state: "unknown",
+            flags: Vec::new(),
+            since: now,
+            seq: Seq::ZERO,
+            version: 1,
+        };
+        let mut things: Vec<_> = things.into_iter().map(unknown).collect();
+        things.sort_by_key(|view| view.thing);
         let uplink = UplinkView { since: now, ..UplinkView::default() };
-        let view = View { doors, uplink, ..View::default() };
+        let view = View { things, uplink, ..View::default() };
         Self { view: Arc::new(Mutex::new(view)), changed: watch::Sender::new(0) }
     }
 

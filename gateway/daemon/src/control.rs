@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gatehouse_core::contract::Backlog;
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::DoorState;
+use gatehouse_core::site::{Danger, Incident, Thing};
 use gatehouse_core::time::{ClockState, UtcMs};
 use gatehouse_journal::{Cursors, Journal};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,10 @@ pub struct Report {
     pub uplink_since: UtcMs,
     /// What the control room says of itself.
     pub host_online: Option<bool>,
-    /// The doors.
-    pub doors: Vec<DoorReport>,
+    /// Doors, then zones, then partitions.
+    pub things: Vec<ThingReport>,
+    /// Incidents that are open, as far as they may be seen here.
+    pub incidents: Vec<Incident>,
     /// Units that are degraded.
     pub degraded: Vec<String>,
     /// Resident memory in KiB.
@@ -80,15 +82,20 @@ pub struct Report {
     pub journal_written: u64,
 }
 
-/// One door in a [`Report`].
+/// One door, zone or partition in a [`Report`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DoorReport {
+pub struct ThingReport {
+    /// `door`, `zone` or `partition`.
+    pub kind: String,
     /// Its id.
     pub id: Id,
     /// Its name, which stays on the box.
     pub name: Option<String>,
-    /// Its state.
-    pub state: DoorState,
+    /// The word for its state.
+    pub state: String,
+    /// Remarks, as `bypassed`.
+    #[serde(default)]
+    pub flags: Vec<String>,
     /// Since when.
     pub since: UtcMs,
 }
@@ -186,6 +193,14 @@ async fn follow(
     }
 }
 
+/// A thing's name, which stays on the box.
+fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
+    match thing {
+        Thing::Door(place) => config.doors.get(place)?.name.clone(),
+        Thing::Zone(_) | Thing::Partition(_) => None,
+    }
+}
+
 fn report(sources: &Sources) -> Report {
     let now = sources.clock.now();
     let heads = *sources.heads.borrow();
@@ -193,12 +208,15 @@ fn report(sources: &Sources) -> Report {
     // Unreadable for a moment while the journal is being replaced: then nothing is known to wait.
     let waiting = sources.journal.backlog().unwrap_or_default();
     let view = sources.board.view();
-    let doors = view.doors.iter().zip(&sources.config.doors).map(|(view, door)| DoorReport {
+    let things = view.things.iter().map(|view| ThingReport {
+        kind: view.thing.kind().to_owned(),
         id: view.id.clone(),
-        name: door.name.clone(),
-        state: view.state,
+        name: name(&sources.config, view.thing),
+        state: view.state.to_owned(),
+        flags: view.flags.iter().map(|flag| (*flag).to_owned()).collect(),
         since: view.since,
     });
+    let incidents = view.incidents.values().filter_map(|view| view.incident.clone());
     Report {
         gateway: sources.config.address.gateway.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -215,7 +233,9 @@ fn report(sources: &Sources) -> Report {
         trouble: view.uplink.trouble.clone(),
         uplink_since: view.uplink.since,
         host_online: view.uplink.host_online,
-        doors: doors.collect(),
+        things: things.collect(),
+        // A silent panic shows nowhere here.
+        incidents: incidents.filter(|incident| incident.danger != Danger::SilentPanic).collect(),
         degraded: view.degraded.iter().cloned().collect(),
         rss_kib: crate::health::resident_kib(),
         stored: stats.events,

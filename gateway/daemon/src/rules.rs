@@ -4,21 +4,24 @@
 //! wait for the commit before it takes more ([`pipe`]). So one event costs one fsync, and in a storm
 //! each commit holds what came during the one before. Nothing is shown before its own commit.
 
+mod desk;
 mod pipe;
 
 use std::time::Duration;
 
 use gatehouse_core::event::Draft;
+use gatehouse_core::id::Seq;
 use gatehouse_core::site::{Effect, Input, Site};
 use gatehouse_core::time::Mono;
-use gatehouse_journal::{AppendError, Journal, Record};
+use gatehouse_journal::{AppendError, Journal, Keep, Record};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
-use crate::board::Board;
+use crate::board::{Board, IncidentView, View};
 use crate::clock::Clock;
 use crate::supervise::Outcome;
-use pipe::{Change, Pipe, Settled};
+pub use desk::{AskError, Desk};
+use pipe::{Change, Pipe, Settled, What};
 
 /// Inputs that wait for the rules. Units wait when it is full: an edge is never dropped here, and
 /// the kernel's own buffer tells when one is.
@@ -32,6 +35,7 @@ pub struct Rules {
     site: Site,
     pipe: Pipe,
     board: Board,
+    desk: Desk,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
     stop: watch::Receiver<bool>,
@@ -42,12 +46,12 @@ impl Rules {
     pub fn new(
         site: Site,
         journal: &Journal,
-        board: Board,
+        (board, desk): (Board, Desk),
         clock: Clock,
         inputs: mpsc::Receiver<Input>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { site, pipe: Pipe::new(journal), board, clock, inputs, stop }
+        Self { site, pipe: Pipe::new(journal), board, desk, clock, inputs, stop }
     }
 
     /// Runs until `stop` turns true and everything that was sent before is stored.
@@ -87,21 +91,40 @@ impl Rules {
     /// Applies inputs and sends what they bring to the journal. An effect that must not wait for
     /// the disk is to be carried out here.
     fn apply(&mut self, inputs: impl Iterator<Item = Input>) {
-        let mut drafts = Vec::new();
-        let mut changes = Vec::new();
+        let mut effects = Vec::new();
         for input in inputs {
-            for effect in self.site.apply(input, &self.clock.now()) {
-                match effect {
-                    Effect::Record(draft) => drafts.push(draft),
-                    Effect::State { door, state, since } => {
-                        let draft = drafts.len().checked_sub(1);
-                        changes.push(Change { door, state, since, draft });
-                    }
-                }
-            }
+            effects.append(&mut self.site.apply(input, &self.clock.now()));
         }
-        if !drafts.is_empty() || !changes.is_empty() {
-            self.pipe.push(drafts, changes);
+        self.carry_out(effects);
+    }
+
+    /// Carries out what the rules say, also what they said before this task ran.
+    pub fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut drafts = Vec::new();
+        let mut keeps = Vec::new();
+        let mut changes = Vec::new();
+        for effect in effects {
+            let what = match effect {
+                Effect::Record(draft) => {
+                    drafts.push(draft);
+                    continue;
+                }
+                Effect::Keep { key, value } => {
+                    keeps.push(Keep { key, value });
+                    continue;
+                }
+                Effect::State { of, state, flags, since } => {
+                    What::State { of, state, flags, since }
+                }
+                Effect::Incident { id, shown } => What::Incident { id, shown },
+                Effect::Answer { command, answer } => What::Reply { command, reply: answer },
+                // Nothing is wired that could sound.
+                Effect::Chime { .. } => continue,
+            };
+            changes.push(Change { what, draft: drafts.len().checked_sub(1) });
+        }
+        if !drafts.is_empty() || !keeps.is_empty() || !changes.is_empty() {
+            self.pipe.push(drafts, keeps, changes);
             self.show();
         }
     }
@@ -109,18 +132,13 @@ impl Rules {
     /// Shows what has been stored.
     fn show(&mut self) {
         let Some(mut next) = self.pipe.settled() else { return };
-        let pipe = &mut self.pipe;
+        let (pipe, desk) = (&mut self.pipe, &self.desk);
         self.board.change(|view| {
             loop {
                 let Settled { changes, seqs } = next;
                 for change in changes {
-                    let door = &mut view.doors[change.door];
-                    door.state = change.state;
-                    door.since = change.since;
-                    if let Some(seq) = change.draft.and_then(|draft| seqs.get(draft)) {
-                        door.seq = *seq;
-                    }
-                    door.version += 1;
+                    let seq = change.draft.and_then(|draft| seqs.get(draft)).copied();
+                    show(view, desk, change.what, seq);
                 }
                 match pipe.settled() {
                     Some(more) => next = more,
@@ -128,6 +146,32 @@ impl Rules {
                 }
             }
         });
+    }
+}
+
+fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
+    match what {
+        What::State { of, state, flags, since } => {
+            let Some(thing) = view.thing_mut(of) else { return };
+            if thing.state != state {
+                thing.since = since;
+            }
+            thing.state = state;
+            thing.flags = flags;
+            thing.seq = seq.unwrap_or(thing.seq);
+            thing.version += 1;
+        }
+        What::Incident { id, shown } => {
+            let view = view.incidents.entry(id).or_insert(IncidentView {
+                incident: None,
+                seq: Seq::ZERO,
+                version: 0,
+            });
+            view.incident = shown.map(|shown| *shown);
+            view.seq = seq.unwrap_or(view.seq);
+            view.version += 1;
+        }
+        What::Reply { command, reply } => desk.answer(command, reply),
     }
 }
 

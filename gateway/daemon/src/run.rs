@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::rules::{self, Rules};
+use crate::rules::{self, Desk, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::{control, unit, uplink};
 
@@ -113,17 +113,25 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     journal.on_commit(move |commit| {
         told.send_replace(commit.heads);
     });
-    let board = Board::new(config.doors.iter().map(|door| door.id.clone()), clock.now().utc);
     let (inputs, queue) = mpsc::channel(rules::QUEUE);
+    let desk = Desk::new(inputs.clone(), clock.clone());
     let (stop_rules, rules_stop) = watch::channel(false);
     let (stop_uplink, uplink_stop) = watch::channel(false);
     let (notices, noticed) = mpsc::channel(64);
     let mut supervisor = Supervisor::new(clock.clone(), notices);
 
-    let site = recall(&config, &journal, &clock);
-    let rules = Rules::new(site, &journal, board.clone(), clock.clone(), queue, rules_stop);
+    let mut site = recall(&config, &journal, &clock);
+    let things = site.states().map(|(thing, id, _)| (thing, id.clone()));
+    let board = Board::new(things, clock.now().utc);
+    let kept = opened.kept.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let past = site.restore(kept, &config.address.gateway, &clock.now());
+    let dark = site.dark();
+    record_start(&config, &journal, &opened, dark, &clock).await?;
+    let wires = (board.clone(), desk.clone());
+    let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
+    // What ran out while the box was dark, behind the event of the start.
+    rules.carry_out(past);
     supervisor.essential("rules", rules.run());
-    record_start(&config, &journal, &opened, &clock).await?;
     announce_ready(supervisor_watchdog());
 
     let parts = uplink::Parts {
@@ -219,9 +227,11 @@ async fn record_start(
     config: &Config,
     journal: &Journal,
     opened: &Opened,
+    dark: Option<serde_json::Value>,
     clock: &Clock,
 ) -> Result<(), RunError> {
     let detail = serde_json::json!({
+        "dark": dark,
         "version": env!("CARGO_PKG_VERSION"),
         "config": config.hash(),
         "doors": config.doors.len(),

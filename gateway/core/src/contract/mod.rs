@@ -4,4 +4,7 @@ mod down;
 mod up;
 
 pub use down::{DistrictState, Nak, Receipt, Replay};
-pub use up::{Backlog, DescribedDoor, Description, GatewayState, Heartbeat, RetainedState, Status};
+pub use up::{
+    AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
+    RetainedState, Status,
+};

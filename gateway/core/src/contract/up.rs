@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Id, Seq};
+use crate::site::Incident;
 use crate::time::{ClockState, UtcMs};
 
 /// The life of a gateway.
@@ -115,6 +116,26 @@ pub struct DescribedDoor {
     pub held_open_s: Option<u32>,
 }
 
+/// A zone or a partition, as `desc` tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Described {
+    /// Its id.
+    pub id: Id,
+}
+
+/// `alarm/{id}`, retained: an open incident. A closed one has an empty payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmState {
+    /// What it is now.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// The newest event of it in this session; 0 if there is none.
+    pub seq: Seq,
+    /// Counts the daemon's starts. Past `online` of a newer session, an incident that was not told
+    /// again is closed.
+    pub session: u64,
+}
+
 /// `desc`, retained: what this gateway has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Description {
@@ -124,6 +145,12 @@ pub struct Description {
     pub version: String,
     /// Its doors.
     pub doors: Vec<DescribedDoor>,
+    /// Its zones.
+    #[serde(default)]
+    pub zones: Vec<Described>,
+    /// Its partitions.
+    #[serde(default)]
+    pub partitions: Vec<Described>,
     /// The types of event that it can send.
     pub event_types: Vec<Cow<'static, str>>,
     /// The largest event, in bytes.

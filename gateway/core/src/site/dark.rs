@@ -1,4 +1,4 @@
-//! When the box was off: it notes that it lives, and after a start says since when it did not.
+//! When the box was off: it notes that it lives, and after a start it is known since when it did not.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Effect;
-use super::out::{Head, Out};
-use crate::event::{Class, Flag, Qualifier};
-use crate::id::Id;
+use super::out::Out;
+use crate::event::Flag;
 use crate::time::{ClockState, Mono, Now, UtcMs};
 
 /// The life of the box is noted this often: some 3 MB of flash a day, and the beginning of a dark
@@ -69,22 +68,6 @@ impl Dark {
         };
         self.last = Some(Interval { from: note.utc, to: now.utc, at_most });
         Ok(())
-    }
-
-    /// The start: says how long it was dark, and begins to note that it lives.
-    pub(super) fn begin(&mut self, gateway: &Id, out: &mut Out<'_>) {
-        if let Some(last) = &self.last {
-            let head = Head {
-                class: Class::System,
-                kind: "system.dark",
-                qualifier: Qualifier::Status,
-                severity: 4,
-                source: ("gateway", gateway),
-            };
-            let facts = last.facts();
-            out.record(out.now.mono, head, |draft| draft.detail = Some(facts));
-        }
-        self.note(out);
     }
 
     /// What changed while it was dark says when that was.

@@ -48,6 +48,17 @@ pub enum Phase {
     Acked,
 }
 
+impl Phase {
+    /// The word in payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Restored => "restored",
+            Self::Acked => "acked",
+        }
+    }
+}
+
 /// The dangers that are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +75,20 @@ pub enum Danger {
 }
 
 impl Danger {
+    /// The word in payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Burglary => "burglary",
+            Self::Panic => "panic",
+            Self::SilentPanic => "silent-panic",
+            Self::Tamper => "tamper",
+            Self::Fire => "fire",
+            Self::Flood => "flood",
+            Self::Gas => "gas",
+            Self::Technical => "technical",
+        }
+    }
+
     /// What an event of the alarm lane means.
     pub(super) fn of(draft: &Draft) -> Self {
         match (&*draft.kind, draft.class) {

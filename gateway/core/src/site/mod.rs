@@ -271,6 +271,11 @@ impl Site {
         doors.chain(zones).chain(partitions)
     }
 
+    /// The interval before this start in which nothing was watched, for `system.started`.
+    pub fn dark(&self) -> Option<serde_json::Value> {
+        self.dark.last().map(dark::Interval::facts)
+    }
+
     /// The open incidents, the oldest first.
     pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
         self.incidents.all()

@@ -43,7 +43,7 @@ impl Site {
             }
         }
         self.gateway = Some(gateway.clone());
-        self.dark.begin(gateway, &mut out);
+        self.dark.note(&mut out);
         for (index, zone) in self.zones.iter_mut().enumerate() {
             zone.begin(now);
             zone.show(index, now.mono, &mut out);

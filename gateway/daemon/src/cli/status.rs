@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gatehouse_core::site::DoorState;
 use gatehouse_core::time::ClockState;
 
 use super::output::Paint;
@@ -134,17 +133,34 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    let _ = writeln!(text, "{}", paint.bold("doors"));
-    for door in &report.doors {
-        let state = format!("{:<9}", door.state.as_str());
-        let state = match door.state {
-            DoorState::Closed => paint.good(&state),
-            DoorState::Open => paint.warn(&state),
-            DoorState::HeldOpen | DoorState::Unknown => paint.bad(&state),
-        };
-        let name = door.name.as_deref().unwrap_or("");
-        let since = paint.dim(&format!("since {}", door.since));
-        let _ = writeln!(text, "  {:<20} {state} {since}  {name}", door.id.as_str());
+    for (kind, title) in [("partition", "partitions"), ("door", "doors"), ("zone", "zones")] {
+        let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
+        if things.peek().is_some() {
+            let _ = writeln!(text, "{}", paint.bold(title));
+        }
+        for thing in things {
+            let state = format!("{:<12}", thing.state);
+            let state = match thing.state.as_str() {
+                "closed" | "normal" | "disarmed" => paint.good(&state),
+                "open" | "active" | "arming" | "pending" => paint.warn(&state),
+                state_ if state_.starts_with("armed") => paint.bold(&state),
+                _ => paint.bad(&state),
+            };
+            let flags = match thing.flags.join(", ") {
+                flags if flags.is_empty() => flags,
+                flags => paint.warn(&format!(" {flags}")),
+            };
+            let name = thing.name.as_deref().unwrap_or("");
+            let since = paint.dim(&format!("since {}", thing.since));
+            let _ = writeln!(text, "  {:<20} {state} {since}{flags}  {name}", thing.id.as_str());
+        }
+    }
+    for incident in &report.incidents {
+        let (danger, phase) = (incident.danger.as_str(), incident.phase.as_str());
+        let title = paint.bad(&format!("incident {}", incident.id));
+        let sources = incident.sources.join(", ");
+        let since = paint.dim(&format!("since {}", incident.since));
+        let _ = writeln!(text, "{title}  {danger}, {phase} {since}  {sources}");
     }
     text
 }

@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::event::Draft;
+use gatehouse_core::id::Id;
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::DoorState;
+use gatehouse_core::site::{Answer as Reply, Incident, Thing};
 use gatehouse_core::time::{Mono, UtcMs};
-use gatehouse_journal::{AppendError, Appender, Journal, Record};
+use gatehouse_journal::{AppendError, Appender, Journal, Keep, Record};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
@@ -27,13 +28,22 @@ const ANSWERS: usize = 2 * UNDER_WAY;
 /// kernel's buffer holds the edges. Waiting longer would lose more than it saves.
 const DISK_TRIES: u32 = 6;
 
-/// A door's new state, and which of the batch's drafts brought it.
+/// What is shown or told after the commit, and which of the batch's drafts brought it.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
-    pub(super) door: usize,
-    pub(super) state: DoorState,
-    pub(super) since: UtcMs,
+    pub(super) what: What,
     pub(super) draft: Option<usize>,
+}
+
+/// What is shown or told.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// A thing's new state.
+    State { of: Thing, state: &'static str, flags: Vec<&'static str>, since: UtcMs },
+    /// An incident; `None`: it is closed.
+    Incident { id: Id, shown: Option<Box<Incident>> },
+    /// The answer to a command.
+    Reply { command: u64, reply: Reply },
 }
 
 /// What came of one batch.
@@ -57,6 +67,8 @@ enum Stage {
 #[derive(Debug)]
 struct Batch {
     drafts: usize,
+    /// A copy, for the case that the drafts come back.
+    keeps: Vec<Keep>,
     changes: Vec<Change>,
     stage: Stage,
 }
@@ -116,21 +128,22 @@ impl Pipe {
     }
 
     /// Sends a batch on its way.
-    pub(super) fn push(&mut self, drafts: Vec<Draft>, changes: Vec<Change>) {
+    pub(super) fn push(&mut self, drafts: Vec<Draft>, keeps: Vec<Keep>, changes: Vec<Change>) {
         let number = self.first + self.batches.len() as u64;
         self.drafts += drafts.len();
-        let mut batch = Batch { drafts: drafts.len(), changes, stage: Stage::Stored(Vec::new()) };
-        if !drafts.is_empty() {
+        let stage = Stage::Stored(Vec::new());
+        let mut batch = Batch { drafts: drafts.len(), keeps, changes, stage };
+        if !drafts.is_empty() || !batch.keeps.is_empty() {
             batch.stage = Stage::UnderWay;
-            self.append(number, drafts);
+            self.append(number, drafts, batch.keeps.clone());
         }
         self.batches.push_back(batch);
     }
 
-    fn append(&mut self, number: u64, drafts: Vec<Draft>) {
+    fn append(&mut self, number: u64, drafts: Vec<Draft>, keeps: Vec<Keep>) {
         self.under_way += 1;
         let tell = self.tell.clone();
-        self.appender.append(drafts, move |outcome| {
+        self.appender.append(drafts, keeps, move |outcome| {
             // There is a place for each batch; and when the rules are gone, nobody waits.
             let _ = tell.try_send((number, outcome));
         });
@@ -201,15 +214,15 @@ impl Pipe {
         let mut again = Vec::new();
         for (number, batch) in (self.first..).zip(&mut self.batches) {
             if let Stage::Back(drafts) = &mut batch.stage {
-                again.push((number, std::mem::take(drafts)));
+                again.push((number, std::mem::take(drafts), batch.keeps.clone()));
                 batch.stage = Stage::UnderWay;
             }
         }
         if again.is_empty() {
             self.backoff.reset();
         }
-        for (number, drafts) in again {
-            self.append(number, drafts);
+        for (number, drafts, keeps) in again {
+            self.append(number, drafts, keeps);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::{Contact, DoorConfig, DoorState, SiteConfig};
+use gatehouse_core::site::{Contact, DoorConfig, SiteConfig, Thing};
 use gatehouse_core::time::Now;
 use gatehouse_journal::{ClockSource, Options};
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ fn site() -> Site {
         held_open: None,
         driver: format!("sim:{n}"),
     };
-    Site::new(SiteConfig { doors: (0..3).map(door).collect() }, "boot")
+    Site::new(SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }, "boot")
 }
 
 fn opens(door: usize) -> Input {
@@ -36,9 +36,11 @@ fn effects(site: &mut Site, door: usize) -> (Vec<Draft>, Vec<Change>) {
     for effect in site.apply(opens(door), &Now::default()) {
         match effect {
             Effect::Record(draft) => drafts.push(draft),
-            Effect::State { door, state, since } => {
-                changes.push(Change { door, state, since, draft: Some(0) });
+            Effect::State { of, state, flags, since } => {
+                let what = What::State { of, state, flags, since };
+                changes.push(Change { what, draft: Some(0) });
             }
+            other => panic!("{other:?}"),
         }
     }
     (drafts, changes)
@@ -70,7 +72,7 @@ async fn what_a_failing_disk_brings_back_is_stored_again_in_its_order() {
     for door in 0..3 {
         let (drafts, changes) = effects(&mut site, door);
         assert!(pipe.has_room(), "a commit that is under way holds nothing up");
-        pipe.push(drafts, changes);
+        pipe.push(drafts, Vec::new(), changes);
     }
     pipe.hear(|| Mono(0)).await.unwrap();
     drop(held);
@@ -83,10 +85,13 @@ async fn what_a_failing_disk_brings_back_is_stored_again_in_its_order() {
     while !pipe.is_empty() {
         pipe.hear(|| Mono(0)).await.unwrap();
         while let Some(settled) = pipe.settled() {
-            doors.extend(settled.changes.iter().map(|change| (change.door, settled.seqs[0].0)));
+            for change in &settled.changes {
+                let What::State { of, .. } = &change.what else { panic!("{change:?}") };
+                doors.push((*of, settled.seqs[0].0));
+            }
         }
     }
-    assert_eq!(doors, [(0, 1), (1, 2), (2, 3)]);
+    assert_eq!(doors, [(Thing::Door(0), 1), (Thing::Door(1), 2), (Thing::Door(2), 3)]);
     assert_eq!(sources(&journal), ["door-0", "door-1", "door-2"]);
     assert!(pipe.has_room());
 }
@@ -95,11 +100,13 @@ async fn what_a_failing_disk_brings_back_is_stored_again_in_its_order() {
 async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_before() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path());
-    let ids = (0..3).map(|n| format!("door-{n}").parse().unwrap());
+    let ids = (0..3).map(|n| (Thing::Door(n), format!("door-{n}").parse().unwrap()));
     let board = Board::new(ids, Now::default().utc);
     let (inputs, queue) = mpsc::channel(QUEUE);
     let (stop, stopped) = watch::channel(false);
-    let rules = Rules::new(site(), &journal, board.clone(), Clock::system(), queue, stopped);
+    let desk = Desk::new(inputs.clone(), Clock::system());
+    let wires = (board.clone(), desk);
+    let rules = Rules::new(site(), &journal, wires, Clock::system(), queue, stopped);
     let held = hold(folder.path());
     let changed = board.watch();
     for door in 0..3 {
@@ -117,6 +124,6 @@ async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_befor
     ended.unwrap();
     assert_eq!(sources(&journal), ["door-0", "door-1", "door-2"]);
     let view = board.view();
-    let shown: Vec<_> = view.doors.iter().map(|door| (door.state, door.seq.0)).collect();
-    assert_eq!(shown, [(DoorState::Open, 1), (DoorState::Open, 2), (DoorState::Open, 3)]);
+    let shown: Vec<_> = view.things.iter().map(|door| (door.state, door.seq.0)).collect();
+    assert_eq!(shown, [("open", 1), ("open", 2), ("open", 3)]);
 }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use gatehouse_core::contract::{
-    Backlog, DescribedDoor, Description, GatewayState, Heartbeat, RetainedState, Status,
+    AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
+    RetainedState, Status,
 };
 use gatehouse_core::event::MAX_PAYLOAD;
+use gatehouse_core::id::Id;
 use gatehouse_core::site::EVENT_TYPES;
 use serde::Serialize;
 
@@ -13,11 +15,12 @@ use super::Parts;
 use super::link::{Hello, Message};
 
 /// A publish with QoS 1 that is no event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Control {
     Status(GatewayState),
-    /// A door, by its place in the configuration.
-    Door(usize),
+    /// A door, a zone or a partition, by its place on the board.
+    Thing(usize),
+    Incident(Id),
     Description,
 }
 
@@ -48,33 +51,48 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
 }
 
 /// The message of a control item, with what is true at this moment.
-pub(super) fn message(parts: &Parts, control: Control) -> Message {
+pub(super) fn message(parts: &Parts, control: &Control) -> Message {
     let address = &parts.config.address;
     let (topic, payload) = match control {
-        Control::Status(state) => (address.status(), json(&status(parts, state, None))),
-        Control::Door(index) => {
+        Control::Status(state) => (address.status(), json(&status(parts, *state, None))),
+        Control::Thing(index) => {
             let heartbeat = u32::try_from(parts.config.uplink.heartbeat.as_secs());
             let view = parts.board.view();
-            let door = &view.doors[index];
+            let thing = &view.things[*index];
             let state = RetainedState {
-                state: Cow::Borrowed(door.state.as_str()),
-                since: door.since,
-                seq: door.seq,
+                state: Cow::Borrowed(thing.state),
+                since: thing.since,
+                seq: thing.seq,
                 valid_s: heartbeat.unwrap_or(u32::MAX).saturating_mul(VALID_HEARTBEATS),
-                flags: Vec::new(),
+                flags: thing.flags.iter().map(|flag| (*flag).to_owned()).collect(),
                 session: parts.session,
             };
-            (address.state("door", &door.id), json(&state))
+            (address.state(thing.thing.kind(), &thing.id), json(&state))
+        }
+        Control::Incident(id) => {
+            let view = parts.board.view();
+            let shown = view.incidents.get(id);
+            let open = shown.and_then(|shown| Some((shown.incident.clone()?, shown.seq)));
+            // Closed is an empty payload: the broker forgets it.
+            let payload = open.map_or_else(Vec::new, |(incident, seq)| {
+                json(&AlarmState { incident, seq, session: parts.session })
+            });
+            (address.state("alarm", id), payload)
         }
         Control::Description => {
             let doors = parts.config.doors.iter().map(|door| DescribedDoor {
                 id: door.id.clone(),
                 held_open_s: door.held_open.and_then(|limit| u32::try_from(limit.as_secs()).ok()),
             });
+            let view = parts.board.view();
+            let described =
+                |kind| view.of_kind(kind).map(|view| Described { id: view.id.clone() }).collect();
             let description = Description {
                 session: parts.session,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 doors: doors.collect(),
+                zones: described("zone"),
+                partitions: described("partition"),
                 event_types: EVENT_TYPES.iter().map(|kind| Cow::Borrowed(*kind)).collect(),
                 max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
             };

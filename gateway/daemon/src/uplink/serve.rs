@@ -1,11 +1,12 @@
 //! One connection from its first word to its last.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
 use gatehouse_core::event::{Class, with_replayed};
+use gatehouse_core::id::Id;
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Action, Input};
 use gatehouse_journal::{Cursors, Marks, ReadError};
@@ -34,14 +35,16 @@ struct Connection {
     link: Link,
     /// Of the events of each class.
     topics: Vec<Bytes>,
-    /// The version of each door that was published.
+    /// The version of each thing that was published.
     shown: Vec<u64>,
     /// When that was.
     shown_at: Vec<Option<Mono>>,
-    /// When the next door that goes on changing may be shown.
+    /// When the next thing that goes on changing may be shown.
     next_show: Option<Mono>,
-    /// Doors that wait in the machine's control queue.
+    /// Things that wait in the machine's control queue.
     queued: BTreeSet<usize>,
+    /// The version of each incident that was published or waits to be.
+    incidents: BTreeMap<Id, u64>,
     heartbeat: Duration,
     next_heartbeat: Mono,
     next_probe: Option<Mono>,
@@ -71,10 +74,11 @@ impl Uplinker {
         let mut connection = Connection {
             link,
             topics,
-            shown: vec![0; parts.config.doors.len()],
-            shown_at: vec![None; parts.config.doors.len()],
+            shown: vec![0; parts.board.view().things.len()],
+            shown_at: vec![None; parts.board.view().things.len()],
             next_show: None,
             queued: BTreeSet::new(),
+            incidents: BTreeMap::new(),
             heartbeat: parts.config.uplink.heartbeat,
             next_heartbeat: now,
             next_probe: (index > 0).then(|| now.plus(probe::EVERY)),
@@ -89,7 +93,7 @@ impl Uplinker {
 
         // The order of a connection: starting, every retained state, desc, online; then events.
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[0])));
-        self.show_doors(&mut connection);
+        self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Description));
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
         let head = *heads.borrow_and_update();
@@ -119,7 +123,7 @@ impl Uplinker {
                     let (alarm, normal) = (head.alarm, head.normal);
                     self.feed(&mut connection, Input::Head { alarm, normal });
                 }
-                Ok(()) = changes.changed() => self.show_doors(&mut connection),
+                Ok(()) = changes.changed() => self.show_states(&mut connection),
                 () = stopped(&mut stop) => {
                     self.goodbye(connection).await;
                     return End::Stopped;
@@ -133,7 +137,7 @@ impl Uplinker {
                     self.beat(&mut connection);
                     let now = self.now();
                     if connection.next_show.is_some_and(|at| at <= now) {
-                        self.show_doors(&mut connection);
+                        self.show_states(&mut connection);
                     }
                     if connection.next_probe.is_some_and(|at| at <= now) {
                         probe.start(&self.parts.config.brokers[0]);
@@ -165,27 +169,40 @@ impl Uplinker {
         let _ = connection.link.publish_lossy(topic, announce::heartbeat(&self.parts));
     }
 
-    /// Queues each door whose state is newer than what was published and that may be shown now.
-    fn show_doors(&mut self, connection: &mut Connection) {
+    /// Queues each thing and incident whose state is newer than what was published and that may be shown now.
+    fn show_states(&mut self, connection: &mut Connection) {
         let now = self.now();
         let mut newer = Vec::new();
+        let mut incidents = Vec::new();
         connection.next_show = None;
-        for (door, view) in self.parts.board.view().doors.iter().enumerate() {
+        let board = self.parts.board.view();
+        for (thing, view) in board.things.iter().enumerate() {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if connection.shown[door] >= view.version || connection.queued.contains(&door) {
+            if connection.shown[thing] >= view.version || connection.queued.contains(&thing) {
                 continue;
             }
-            match connection.shown_at[door].map(|at| at.plus(SHOW_EVERY)) {
+            match connection.shown_at[thing].map(|at| at.plus(SHOW_EVERY)) {
                 Some(at) if at > now => {
                     connection.next_show =
                         Some(connection.next_show.map_or(at, |next| next.min(at)));
                 }
-                _ => newer.push(door),
+                _ => newer.push(thing),
             }
         }
-        for door in newer {
-            connection.queued.insert(door);
-            self.feed(connection, Input::Control(Control::Door(door)));
+        // Incidents are few and each change of one matters.
+        for (id, view) in &board.incidents {
+            if connection.incidents.get(id).is_none_or(|shown| *shown < view.version) {
+                incidents.push((id.clone(), view.version));
+            }
+        }
+        drop(board);
+        for (id, version) in incidents {
+            connection.incidents.insert(id.clone(), version);
+            self.feed(connection, Input::Control(Control::Incident(id)));
+        }
+        for thing in newer {
+            connection.queued.insert(thing);
+            self.feed(connection, Input::Control(Control::Thing(thing)));
         }
     }
 
@@ -270,12 +287,12 @@ impl Uplinker {
                 }
                 Action::Publish { record, replayed } => publish(connection, &record, replayed),
                 Action::Control(control) => {
-                    if let Control::Door(door) = control {
-                        connection.queued.remove(&door);
-                        connection.shown_at[door] = Some(now);
-                        connection.shown[door] = self.parts.board.view().doors[door].version;
+                    if let Control::Thing(thing) = control {
+                        connection.queued.remove(&thing);
+                        connection.shown_at[thing] = Some(now);
+                        connection.shown[thing] = self.parts.board.view().things[thing].version;
                     }
-                    let message = announce::message(&self.parts, control);
+                    let message = announce::message(&self.parts, &control);
                     // A refusal means that the connection is over: its end comes as an event.
                     let _ = connection.link.publish(Token::Control, message);
                 }
@@ -300,7 +317,7 @@ impl Uplinker {
     /// Says that we stop, waits for what is in flight, and ends the session in order.
     async fn goodbye(&mut self, mut connection: Connection) {
         connection.shown_at.fill(None);
-        self.show_doors(&mut connection);
+        self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Status(GatewayState::Stopping)));
         let until = self.now().plus(GRACE);
         while connection.end.is_none() {
