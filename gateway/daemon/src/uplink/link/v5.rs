@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_config::Broker;
 use gatehouse_core::uplink::{Ack, Down, Failure};
+use gatehouse_link::Route;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
@@ -20,8 +21,11 @@ use super::{
 /// The broker keeps our session (and what is addressed to us) over a week of absence.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 
-pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectError> {
-    let route = dial::route(broker).await?;
+pub(super) async fn connect(
+    broker: &Broker,
+    hello: &Hello,
+    route: Route,
+) -> Result<Link, ConnectError> {
     let options = options(broker, hello, &route)?;
     // Twice the window, so that the channel never fills although control messages go beside.
     let (client, mut eventloop) = AsyncClient::new(options, usize::from(hello.in_flight) * 2 + 16);
@@ -62,11 +66,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     Ok(Link { sender, events, session_present, window, fifo, _pump: pump })
 }
 
-fn options(
-    broker: &Broker,
-    hello: &Hello,
-    route: &dial::Route,
-) -> Result<MqttOptions, ConnectError> {
+fn options(broker: &Broker, hello: &Hello, route: &Route) -> Result<MqttOptions, ConnectError> {
     let mut options = MqttOptions::new(hello.client_id.clone(), route.host.clone(), route.port);
     options.set_transport(route.transport.clone());
     options.set_keep_alive(broker.keep_alive);
