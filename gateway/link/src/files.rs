@@ -101,9 +101,27 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// Whether the system keeps a file from us, as opposed to what is in it.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
+    }
+}
+
 /// What files looked like at some time: another stamp means that one was renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
+
+impl Stamp {
+    /// What these files look like now.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let facts = |path| {
+            let facts = fs::metadata(path).ok()?;
+            Some((facts.ino(), facts.len(), facts.ctime(), facts.ctime_nsec()))
+        };
+        Self(files.into_iter().map(facts).collect())
+    }
+}
 
 impl Tls {
     /// Looks whether a connection could be made with the files as they are now.
@@ -121,14 +139,10 @@ impl Tls {
         (mode & 0o004 != 0).then_some(key)
     }
 
-    /// What the files look like now.
-    pub fn stamp(&self) -> Stamp {
+    /// The files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
         let client = self.client.iter().flat_map(|client| [&client.certificate, &client.key]);
-        let facts = |path| {
-            let facts = fs::metadata(path).ok()?;
-            Some((facts.ino(), facts.len(), facts.ctime(), facts.ctime_nsec()))
-        };
-        Stamp([&self.ca].into_iter().chain(client).map(facts).collect())
+        [&self.ca].into_iter().chain(client).map(PathBuf::as_path)
     }
 
     /// Reads every file.
@@ -329,11 +343,11 @@ mod tests {
         let (_folder, tls) = files();
         assert_eq!(tls.readable_key(), None);
         let key = &tls.client.as_ref().unwrap().key;
-        let before = tls.stamp();
-        assert_eq!(tls.stamp(), before);
+        let before = Stamp::of(tls.files());
+        assert_eq!(Stamp::of(tls.files()), before);
         set_permissions(key, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(tls.readable_key(), Some(&**key));
         std::fs::rename(key.with_file_name("other.key"), key).unwrap();
-        assert_ne!(tls.stamp(), before);
+        assert_ne!(Stamp::of(tls.files()), before);
     }
 }

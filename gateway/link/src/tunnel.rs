@@ -193,12 +193,8 @@ impl Far {
                 },
                 alert: reason(*alert),
             },
-            Some(_) => DialError::Tls { at, source: error },
-            // Before the handshake is over, an end of the connection says nothing of whom to blame.
-            None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                DialError::Tls { at, source: error }
-            }
-            None => DialError::Unreachable { at, source: error },
+            // Also an end in the middle of the handshake, as a plain port answers it.
+            _ => DialError::Tls { at, source: error },
         }
     }
 
@@ -250,6 +246,10 @@ fn reason(alert: AlertDescription) -> String {
             "it wants one; name certificate and key"
         }
         AlertDescription::CertificateRevoked => "it is revoked; get a new one",
+        // Met when two authorities have one name.
+        AlertDescription::DecryptError => {
+            "its signature is not one of the authority that the broker knows"
+        }
         AlertDescription::UnknownCA => "the broker does not know the authority that signed it",
         other => return format!("{other:?}"),
     };
