@@ -203,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_knows_every_command_and_every_option() {
+        let manual = include_str!("../../../../deploy/man/gatehouse-receiver.1");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(manual.contains(&format!("\n.B gatehouse-receiver {name}\n")), "{name}");
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let shown = format!("\\-\\-{}", long.replace('-', "\\-"));
+                assert!(long == "help" || manual.contains(&shown), "--{long} of {name}");
+            }
+        }
+    }
+
+    #[test]
     fn a_wrong_class_is_answered_with_the_right_ones() {
         let error = class("allarm").unwrap_err();
         assert!(error.contains("panic, alarm, tamper"), "{error}");
