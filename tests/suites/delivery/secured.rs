@@ -145,7 +145,7 @@ async fn refusal(broker: &Broker, tls: Tls) -> anyhow::Result<String> {
     let refusal = until("the refusal", SOON, async || match handle.snapshot().link {
         Link::Down(why) => Ok(Some(why)),
         Link::Up => anyhow::bail!("it is connected"),
-        _ => Ok(None),
+        Link::Connecting => Ok(None),
     })
     .await?;
     handle.stop().await;
