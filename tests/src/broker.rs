@@ -44,8 +44,6 @@ pub struct BrokerOptions {
     pub tls: Option<BrokerTls>,
     /// Further lines of `mosquitto.conf`.
     pub extra: String,
-    /// Whether each listener has its own rules of access; the first then has those of TLS.
-    pub per_listener: bool,
     /// Whether Nagle's algorithm stays on: mosquitto's default, 43 ms for a burst of three.
     pub nagle: bool,
     /// A whole configuration instead of all the above; `{port}` and `{folder}` are filled in.
@@ -197,7 +195,7 @@ impl BrokerOptions {
         let mut line = |line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a String takes everything");
         };
-        line(format_args!("per_listener_settings {}", self.per_listener));
+        line(format_args!("per_listener_settings false"));
         if rustix::process::geteuid().is_root() {
             // Else it changes to the user `mosquitto`, who may not enter this test's folder.
             line(format_args!("user root"));

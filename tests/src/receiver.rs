@@ -9,14 +9,15 @@ use anyhow::{Context, anyhow, ensure};
 use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_receiver::{
-    Audit, Committed, Database, Filter, GatewayView, Handle, Link, Receiver, ReceiverConfig,
-    Snapshot, Store,
+    Audit, BrokerAddress, ClientCertificate, Committed, Database, Filter, GatewayView, Handle,
+    Link, Receiver, ReceiverConfig, Snapshot, Store, Tls,
 };
 use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use crate::record::Record;
+use crate::tls::Identity;
 use crate::wait::{SOON, until};
 
 /// More deliveries than any test makes before it looks at them.
@@ -35,20 +36,42 @@ pub struct District {
 impl District {
     /// Starts a receiver of district `d-1` at this broker; returns when it is connected.
     pub async fn start(broker: SocketAddr) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("gatehouse-district-").tempdir()?;
-        let database = Database::File(folder.path().join("district.db"));
-        let broker = format!("mqtt://{broker}").parse()?;
-        let mut config = ReceiverConfig::new(broker, "d-1".parse()?, database);
-        config.watch_capacity = CAPACITY;
-        let mut district = Self {
-            folder,
-            config,
-            handle: None,
-            committed: Record::default(),
-            tasks: JoinSet::new(),
-        };
+        let mut district = Self::prepare(format!("mqtt://{broker}").parse()?)?;
         district.launch().await?;
         Ok(district)
+    }
+
+    /// The same over TLS, known by a certificate of its own.
+    pub async fn secured(
+        broker: SocketAddr,
+        ca: PathBuf,
+        identity: &Identity,
+    ) -> anyhow::Result<Self> {
+        let mut district = Self::prepare(format!("mqtts://{broker}").parse()?)?;
+        let Identity { certificate, key } = identity.clone();
+        let client = Some(ClientCertificate { certificate, key });
+        district.config.tls = Some(Tls { ca, client, server_name: None });
+        district.launch().await?;
+        Ok(district)
+    }
+
+    fn prepare(broker: BrokerAddress) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("gatehouse-district-").tempdir()?;
+        let database = Database::File(folder.path().join("district.db"));
+        let mut config = ReceiverConfig::new(broker, "d-1".parse()?, database);
+        config.watch_capacity = CAPACITY;
+        let (committed, tasks) = (Record::default(), JoinSet::new());
+        Ok(Self { folder, config, handle: None, committed, tasks })
+    }
+
+    /// Waits until the receiver has no connection, and returns why. Trouble that it had before and
+    /// that is over by now is not seen.
+    pub async fn trouble(&self, what: &str) -> anyhow::Result<String> {
+        until(what, SOON, async || match self.snapshot()?.link {
+            Link::Down(why) if why.contains(what) => Ok(Some(why)),
+            _ => Ok(None),
+        })
+        .await
     }
 
     /// Starts it again on the same database, after [`Self::stop`].

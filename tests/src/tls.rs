@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -68,6 +68,15 @@ impl Certificates {
     pub fn client(&self, name: &str) -> anyhow::Result<Identity> {
         let mut params = named(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(name, &params)
+    }
+
+    /// As [`Self::client`], but the certificate has expired long ago.
+    pub fn expired(&self, name: &str) -> anyhow::Result<Identity> {
+        let mut params = named(name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
         self.issue(name, &params)
     }
 

@@ -12,21 +12,29 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gatehouse-drivers", &[]),
     ("gatehouse-config", &["gatehouse-core"]),
     ("gatehouse-journal", &["gatehouse-core"]),
-    ("gatehouse-receiver", &["gatehouse-core"]),
+    ("gatehouse-link", &[]),
+    ("gatehouse-receiver", &["gatehouse-core", "gatehouse-link"]),
     (
         "gatehouse",
-        &["gatehouse-core", "gatehouse-config", "gatehouse-drivers", "gatehouse-journal"],
+        &[
+            "gatehouse-core",
+            "gatehouse-config",
+            "gatehouse-drivers",
+            "gatehouse-journal",
+            "gatehouse-link",
+        ],
     ),
     ("gatehouse-demo", &EVERYTHING),
     ("gatehouse-tests", &EVERYTHING),
 ];
 
-const EVERYTHING: [&str; 6] = [
+const EVERYTHING: [&str; 7] = [
     "gatehouse",
     "gatehouse-config",
     "gatehouse-core",
     "gatehouse-drivers",
     "gatehouse-journal",
+    "gatehouse-link",
     "gatehouse-receiver",
 ];
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use gatehouse_core::contract::Replay;
 use gatehouse_core::event::Flag;
 use gatehouse_core::id::{Id, IdError};
-use gatehouse_receiver::{BrokerAddress, Committed, Handle, Receiver, ReceiverConfig};
+use gatehouse_receiver::{BrokerAddress, Committed, Handle, Receiver, ReceiverConfig, Scheme};
 
 use crate::child::gatebox::{DISTRICT, HEARTBEAT_S};
 use crate::error::DemoError;
@@ -25,7 +25,8 @@ pub(crate) fn database(dir: &Path) -> PathBuf {
 /// # Errors
 /// When its database cannot be opened.
 pub(crate) async fn open(dir: &Path, broker_port: u16) -> Result<Handle, DemoError> {
-    let broker = BrokerAddress { host: "127.0.0.1".to_owned(), port: broker_port };
+    let broker =
+        BrokerAddress { scheme: Scheme::Mqtt, host: "127.0.0.1".to_owned(), port: broker_port };
     let district: Id =
         DISTRICT.parse().map_err(|error: IdError| DemoError::Room(error.to_string()))?;
     let mut config = ReceiverConfig::new(broker, district, database(dir));

@@ -1,16 +1,15 @@
 //! What a receiver is told before it starts.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use gatehouse_core::contract::Replay;
 use gatehouse_core::id::Id;
+use gatehouse_link::Tls;
 
 use crate::store::Database;
-
-/// The port of MQTT without TLS.
-const DEFAULT_PORT: u16 = 1883;
 
 /// The contract's heartbeat period, in seconds.
 pub const DEFAULT_HEARTBEAT_S: u32 = 30;
@@ -22,42 +21,68 @@ pub const DEFAULT_SESSION_EXPIRY_S: u32 = 86_400;
 /// Committed events that wait for a watcher; the slowest loses the oldest, and is told how many.
 pub const DEFAULT_WATCH_CAPACITY: usize = 8192;
 
-/// A broker's host and port.
+/// What a broker's address begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without TLS.
+    Mqtt,
+    /// With TLS.
+    Mqtts,
+}
+
+impl Scheme {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Mqtts => "mqtts",
+        }
+    }
+
+    /// The registered port.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Mqtt => 1883,
+            Self::Mqtts => 8883,
+        }
+    }
+}
+
+/// A broker's scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerAddress {
+    /// With or without TLS.
+    pub scheme: Scheme,
     /// A name or an address; IPv6 in brackets.
     pub host: String,
     /// The TCP port.
     pub port: u16,
 }
 
-/// Why a text is not a broker's address.
+/// A text is not a broker's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BrokerAddressError {
-    /// TLS comes with a later version of the receiver.
-    #[error("{0:?}: this version speaks MQTT without TLS only; allowed is mqtt://host[:port]")]
-    Tls(String),
-    /// Not the form that is allowed.
-    #[error("{0:?} is not a broker; allowed is mqtt://host[:port], as mqtt://broker.lan:1883")]
-    Form(String),
-}
+#[error(
+    "{0:?} is not a broker; allowed is mqtt://host[:port], as mqtt://broker.lan:1883, or with TLS \
+     mqtts://host[:port], as mqtts://broker.lan:8883"
+)]
+pub struct BrokerAddressError(pub String);
 
 impl FromStr for BrokerAddress {
     type Err = BrokerAddressError;
 
     fn from_str(text: &str) -> Result<Self, BrokerAddressError> {
-        let wrong = || BrokerAddressError::Form(text.to_owned());
-        if text.starts_with("mqtts://") || text.starts_with("ssl://") {
-            return Err(BrokerAddressError::Tls(text.to_owned()));
-        }
-        let rest = text.strip_prefix("mqtt://").ok_or_else(wrong)?;
+        let wrong = || BrokerAddressError(text.to_owned());
+        let (scheme, rest) = match text.split_once("://").ok_or_else(wrong)? {
+            ("mqtt", rest) => (Scheme::Mqtt, rest),
+            ("mqtts", rest) => (Scheme::Mqtts, rest),
+            _ => return Err(wrong()),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match rest.rsplit_once(':') {
             // The last colon of an IPv6 address without port stands inside the brackets.
             Some((host, port)) if !port.ends_with(']') => {
                 (host, port.parse().map_err(|_| wrong())?)
             }
-            _ => (rest, DEFAULT_PORT),
+            _ => (rest, scheme.port()),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let colons_allowed = bare.is_some();
@@ -68,29 +93,38 @@ impl FromStr for BrokerAddress {
         {
             return Err(wrong());
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { scheme, host: host.to_owned(), port })
     }
 }
 
 impl fmt::Display for BrokerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mqtt://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme.as_str(), self.host, self.port)
     }
 }
 
-/// How a receiver shows who it is.
-#[derive(Clone)]
+/// How a receiver shows who it is, if not by its certificate.
+#[derive(Clone, Debug)]
 pub struct Login {
     /// The user.
     pub username: String,
-    /// The password; never logged.
-    pub password: String,
+    /// The file with the password (its first line), read anew for every connection.
+    pub password_file: PathBuf,
 }
 
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
-    }
+/// Address and files disagree about TLS. Nothing is guessed: a connection that was meant to be
+/// secured must never be a plain one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecurityError {
+    /// No authority: then any broker could be the district's.
+    #[error("{0} needs the authority that signs the broker's certificate: --ca FILE")]
+    NoAuthority(BrokerAddress),
+    /// Files for TLS, and an address without.
+    #[error(
+        "--ca, --cert, --key and --server-name are for TLS, and {0} is without; write mqtts://{host}",
+        host = .0.host
+    )]
+    NotSecured(BrokerAddress),
 }
 
 /// Everything a receiver needs to know. [`ReceiverConfig::new`] fills in the defaults.
@@ -98,6 +132,8 @@ impl fmt::Debug for Login {
 pub struct ReceiverConfig {
     /// The broker.
     pub broker: BrokerAddress,
+    /// How the connection is secured; needed with `mqtts`, and with nothing else.
+    pub tls: Option<Tls>,
     /// How to show who we are, if the broker asks.
     pub login: Option<Login>,
     /// The district that is received.
@@ -125,6 +161,7 @@ impl ReceiverConfig {
     pub fn new(broker: BrokerAddress, district: Id, database: impl Into<Database>) -> Self {
         Self {
             broker,
+            tls: None,
             login: None,
             district,
             database: database.into(),
@@ -142,6 +179,24 @@ impl ReceiverConfig {
         format!("gatehouse-receiver-{}-{}", self.district, self.host)
     }
 
+    /// Whether address and files agree.
+    ///
+    /// # Errors
+    /// When only one of them is for TLS.
+    pub(crate) fn check(&self) -> Result<(), SecurityError> {
+        match (self.broker.scheme, &self.tls) {
+            (Scheme::Mqtts, None) => Err(SecurityError::NoAuthority(self.broker.clone())),
+            (Scheme::Mqtt, Some(_)) => Err(SecurityError::NotSecured(self.broker.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every file that a connection reads.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let password = self.login.iter().map(|login| login.password_file.as_path());
+        self.tls.iter().flat_map(Tls::files).chain(password)
+    }
+
     pub(crate) fn period(&self) -> Duration {
         Duration::from_secs(self.heartbeat_s.max(1).into())
     }
@@ -153,15 +208,39 @@ mod tests {
 
     #[test]
     fn a_broker_is_a_host_and_a_port() {
-        let of = |text: &str| text.parse::<BrokerAddress>().map(|b| (b.host, b.port));
-        assert_eq!(of("mqtt://b.lan"), Ok(("b.lan".into(), 1883)));
-        assert_eq!(of("mqtt://127.0.0.1:18830/"), Ok(("127.0.0.1".into(), 18830)));
-        assert_eq!(of("mqtt://[::1]"), Ok(("[::1]".into(), 1883)));
-        assert_eq!(of("mqtt://[::1]:99"), Ok(("[::1]".into(), 99)));
-        for bad in ["b.lan:1883", "mqtt://", "mqtt://a:b", "mqtt://u@h", "mqtt://::1", "mqtt://:1"]
-        {
-            assert_eq!(of(bad), Err(BrokerAddressError::Form(bad.into())), "{bad}");
+        let of =
+            |text: &str| text.parse::<BrokerAddress>().map(|b| (b.scheme.as_str(), b.host, b.port));
+        assert_eq!(of("mqtt://b.lan"), Ok(("mqtt", "b.lan".into(), 1883)));
+        assert_eq!(of("mqtt://127.0.0.1:18830/"), Ok(("mqtt", "127.0.0.1".into(), 18830)));
+        assert_eq!(of("mqtt://[::1]"), Ok(("mqtt", "[::1]".into(), 1883)));
+        assert_eq!(of("mqtt://[::1]:99"), Ok(("mqtt", "[::1]".into(), 99)));
+        assert_eq!(of("mqtts://b.lan"), Ok(("mqtts", "b.lan".into(), 8883)));
+        assert_eq!(of("mqtts://[::1]:99"), Ok(("mqtts", "[::1]".into(), 99)));
+        for bad in [
+            "b.lan:1883",
+            "mqtt://",
+            "mqtt://a:b",
+            "mqtt://u@h",
+            "mqtt://::1",
+            "mqtt://:1",
+            "ssl://b",
+            "mqtts:b",
+        ] {
+            assert_eq!(of(bad), Err(BrokerAddressError(bad.into())), "{bad}");
         }
-        assert!(matches!(of("mqtts://b"), Err(BrokerAddressError::Tls(_))));
+    }
+
+    #[test]
+    fn a_connection_that_is_meant_to_be_secured_is_never_a_plain_one() {
+        let tls = Tls { ca: "ca.pem".into(), client: None, server_name: None };
+        let check = |url: &str, tls| {
+            let (district, database) = ("d-1".parse().unwrap(), Database::Memory);
+            let config = ReceiverConfig::new(url.parse().unwrap(), district, database);
+            ReceiverConfig { tls, ..config }.check()
+        };
+        assert_eq!(check("mqtt://b", None), Ok(()));
+        assert_eq!(check("mqtts://b", Some(tls.clone())), Ok(()));
+        assert!(matches!(check("mqtts://b", None), Err(SecurityError::NoAuthority(_))));
+        assert!(matches!(check("mqtt://b", Some(tls)), Err(SecurityError::NotSecured(_))));
     }
 }

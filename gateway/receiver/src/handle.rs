@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::ReceiverConfig;
+use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Desk, Parts, QUEUE, Work};
 use crate::link::Linker;
 use crate::outbox::Outbox;
@@ -48,6 +48,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Address and files disagree about TLS.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The system gave no thread: out of memory or of process ids.
     #[error("cannot start the database's thread: {0}")]
     Thread(std::io::Error),
@@ -71,7 +74,7 @@ impl Receiver {
     /// Opens the database, begins to connect, and returns. Runs inside the caller's runtime.
     ///
     /// # Errors
-    /// When the database cannot be opened. A broker that is away is no error: it is tried again.
+    /// When the database cannot be opened, or TLS is half configured. A broker that is away is no error: it is tried again.
     pub async fn start(config: ReceiverConfig) -> Result<Handle, StartError> {
         Self::start_with(config, Arc::new(SystemClock)).await
     }
@@ -84,6 +87,7 @@ impl Receiver {
         config: ReceiverConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Handle, StartError> {
+        config.check()?;
         let config = Arc::new(config);
         let outbox = Arc::new(Outbox::default());
         let board = Arc::new(Mutex::new(Snapshot::default()));

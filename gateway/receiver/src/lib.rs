@@ -17,8 +17,8 @@
 //!   without an acknowledgement, and while the database takes no commits nothing is acknowledged.
 //!
 //! Limits of this version: one receiver per database (a second is refused by a lock), so a
-//! `--group` is for a receiver and its stand-by, not for two side by side; no TLS; the time of a
-//! gateway that had none is not corrected afterwards.
+//! `--group` is for a receiver and its stand-by, not for two side by side; the time of a gateway
+//! that had none is not corrected afterwards.
 //!
 //! ```no_run
 //! use std::path::PathBuf;
@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod approach;
 pub mod cli;
 mod clock;
 mod config;
@@ -49,6 +50,7 @@ mod handle;
 mod life;
 mod link;
 mod outbox;
+mod password;
 pub mod receipts;
 mod snapshot;
 mod store;
@@ -57,9 +59,11 @@ mod wire;
 pub use clock::{Clock, SystemClock};
 pub use config::{
     BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
-    DEFAULT_WATCH_CAPACITY, Login, ReceiverConfig,
+    DEFAULT_WATCH_CAPACITY, Login, ReceiverConfig, Scheme, SecurityError,
 };
+pub use gatehouse_link::{ClientCertificate, Tls, TlsError};
 pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
+pub use password::PasswordError;
 pub use snapshot::{Committed, DoorView, GatewayView, LATEST_EVENTS, Link, Snapshot};
 pub use store::{Audit, Database, Filter, OpenError, Store, Stored};

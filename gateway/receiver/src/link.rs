@@ -13,15 +13,15 @@ use std::time::Duration;
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::contract::{DistrictState, Receipt};
 use gatehouse_core::topic::{self, Address};
+use gatehouse_link::Stamp;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, Publish, SubscribeReasonCode,
-};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use crate::approach::{Approach, Failure, WATCHDOG};
 use crate::clock::Clock;
 use crate::config::ReceiverConfig;
 use crate::desk::{self, Inbound, Work};
@@ -32,23 +32,6 @@ use crate::snapshot::{Link, Snapshot};
 /// a second and 20 ms per commit, 600 are on their way; three times that leaves room for a slow
 /// disk. Also the bound of what waits between wire and database.
 pub(crate) const RECEIVE_MAXIMUM: u16 = 2048;
-
-/// A broker that is silent for so long is asked whether it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// An event loop that returned nothing for so long hangs: with a ping every [`KEEP_ALIVE`] it
-/// always has something. rumqttc 0.25 for MQTT 5 has no time limit of its own on a write.
-const WATCHDOG: Duration = Duration::from_secs(40);
-
-/// TCP and CONNACK, in seconds.
-const CONNECT_TIMEOUT_S: u64 = 10;
-
-/// The longest packet taken: `desc` is the largest message subscribed to.
-const MAX_PACKET: u32 = 256 * 1024;
-
-/// Packet identifiers for what we publish. More than the window, so that acknowledgements out of
-/// order do not stall rumqttc; few, since it keeps a slot for each.
-const PACKET_IDS: u16 = 128;
 
 /// The most receipts without PUBACK.
 const WINDOW: u16 = 64;
@@ -82,40 +65,6 @@ enum End {
     /// The database's thread is gone: no connection makes sense any more.
     DeskGone,
     Failed(Failure),
-}
-
-/// Why a connection failed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Mqtt(#[from] Box<ConnectionError>),
-    #[error("nothing from the broker and no progress for {}s", WATCHDOG.as_secs())]
-    Stuck,
-    #[error("the broker refuses the subscription to {filter:?}: {reason:?}; check its ACL")]
-    Subscription { filter: String, reason: SubscribeReasonCode },
-    #[error("the connection's request channel is closed")]
-    Closed,
-}
-
-impl Failure {
-    /// Nobody but a person can mend it: keep from knocking.
-    fn is_refusal(&self) -> bool {
-        match self {
-            Self::Subscription { .. } => true,
-            Self::Mqtt(error) => matches!(
-                **error,
-                ConnectionError::ConnectionRefused(
-                    ConnectReturnCode::BadUserNamePassword
-                        | ConnectReturnCode::NotAuthorized
-                        | ConnectReturnCode::Banned
-                        | ConnectReturnCode::BadClientId
-                        | ConnectReturnCode::ClientIdentifierNotValid
-                        | ConnectReturnCode::BadAuthenticationMethod
-                )
-            ),
-            Self::Stuck | Self::Closed => false,
-        }
-    }
 }
 
 /// What was handed to rumqttc and is not acknowledged by the broker.
@@ -157,6 +106,7 @@ impl Linker {
         let mut unreachable = UNREACHABLE;
         let mut refused = Backoff::REFUSED;
         for epoch in 1.. {
+            let files = Stamp::of(self.config.files());
             let failure = match self.connection(epoch, &mut unreachable, &mut refused).await {
                 End::Stopped => return,
                 End::DeskGone => {
@@ -175,6 +125,8 @@ impl Linker {
                 "no connection to the broker");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                // Whoever renews a refused certificate wants no 15 minutes of silence after it.
+                () = self.renewed(&files) => tracing::info!("the files are renewed; trying at once"),
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -186,7 +138,31 @@ impl Linker {
         unreachable: &mut Backoff,
         refused: &mut Backoff,
     ) -> End {
-        let (client, mut eventloop) = AsyncClient::new(self.options(), 256);
+        let mut stop = self.stop.clone();
+        let approach = tokio::select! {
+            approach = self.approach() => approach,
+            _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+        };
+        let Approach { options, trouble, tunnel: _tunnel } = match approach {
+            Ok(approach) => approach,
+            Err(failure) => return End::Failed(failure),
+        };
+        let end = self.converse(epoch, options, unreachable, refused).await;
+        match (end, trouble.take()) {
+            // TLS knows better than "connection closed".
+            (End::Failed(_), Some(why)) => End::Failed(Failure::Dial(why)),
+            (end, _) => end,
+        }
+    }
+
+    async fn converse(
+        &self,
+        epoch: u64,
+        options: MqttOptions,
+        unreachable: &mut Backoff,
+        refused: &mut Backoff,
+    ) -> End {
+        let (client, mut eventloop) = AsyncClient::new(options, 256);
         let mut stop = self.stop.clone();
         let connack = tokio::select! {
             connected = timeout(WATCHDOG, eventloop.poll()) => match connected {
@@ -233,37 +209,8 @@ impl Linker {
         end
     }
 
-    fn options(&self) -> MqttOptions {
-        let config = &self.config;
-        // A member of a group that is away must not keep its share: brokers queue that for its
-        // session. What it had not acknowledged comes again from the gateways.
-        let expiry = if config.group.is_some() { 0 } else { config.session_expiry_s };
-        let mut options =
-            MqttOptions::new(config.client_id(), config.broker.host.clone(), config.broker.port);
-        options
-            .set_keep_alive(KEEP_ALIVE)
-            .set_clean_start(expiry == 0)
-            .set_manual_acks(true)
-            .set_connection_timeout(CONNECT_TIMEOUT_S)
-            .set_outgoing_inflight_upper_limit(PACKET_IDS)
-            .set_receive_maximum(Some(RECEIVE_MAXIMUM))
-            .set_max_packet_size(Some(MAX_PACKET))
-            .set_session_expiry_interval(Some(expiry));
-        if let Some(login) = &config.login {
-            options.set_credentials(login.username.clone(), login.password.clone());
-        }
-        let mut network = options.network_options();
-        network.set_tcp_nodelay(true);
-        network.set_connection_timeout(CONNECT_TIMEOUT_S);
-        options.set_network_options(network);
-        let will = serde_json::to_vec(&self.state(false)).unwrap_or_default();
-        let topic = topic::district_state(&config.district);
-        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
-        options
-    }
-
     /// What the district is told of this receiver. One that cannot commit does not receive.
-    fn state(&self, online: bool) -> DistrictState {
+    pub(crate) fn state(&self, online: bool) -> DistrictState {
         let now = self.clock.now();
         DistrictState {
             online: online && !self.outbox.failing(),

@@ -106,7 +106,19 @@ fn what_is_wrong_is_said_with_what_is_allowed() {
         78,
         "may be changed by everybody (mode 666); chmod 600 it",
     );
-    case(&["run", "--broker", "mqtts://b"], 64, "without TLS only");
+    case(&["run", "--broker", "ssl://b"], 64, "or with TLS mqtts://host[:port]");
+    let tls = |scheme: &str, more: &[&str], code, text: &str| {
+        let (url, db) = (format!("{scheme}://127.0.0.1:1"), path("r.db"));
+        let run = ["run", "--district", "d-1", "--db", &db, "--broker", &url];
+        case(&[&run[..], more].concat(), code, text);
+    };
+    tls("mqtts", &[], 64, "needs the authority that signs the broker's certificate: --ca FILE");
+    tls("mqtts", &["--server-name", "b"], 64, "--ca FILE");
+    tls("mqtt", &["--ca", "x"], 64, "write mqtts://127.0.0.1");
+    tls("mqtt", &["--server-name", "b"], 64, "write mqtts://127.0.0.1");
+    tls("mqtts", &["--ca", "x", "--cert", "x"], 64, "--key <FILE>");
+    tls("mqtts", &["--ca", &path("no.pem")], 77, "no.pem: No such file or directory");
+    tls("mqtts", &["--ca", &path("text.db")], 78, "text.db has no certificate in it; allowed is");
     case(&["run", "--broker", "b:1883"], 64, "as mqtt://broker.lan:1883");
     case(&["query", "--db", "x", "--class", "dor"], 64, "panic, alarm, tamper");
     case(&["run", "--district", "Tower 1"], 64, "a-z, 0-9 and '-'");

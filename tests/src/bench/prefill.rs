@@ -30,7 +30,7 @@ pub(crate) fn fill(folder: &Path, doors: u32, count: u64) -> anyhow::Result<()> 
             driver: format!("sim:{door}"),
         })
     });
-    let config = SiteConfig { doors: config.collect::<Result<_, _>>()? };
+    let config = SiteConfig { doors: config.collect::<Result<_, _>>()?, ..SiteConfig::default() };
     let mut site = Site::new(config, &boot);
     let mut stored = 0;
     let mut turn = 0;
@@ -57,7 +57,7 @@ fn step(site: &mut Site, turn: u64, doors: u64) -> Vec<Draft> {
     effects
         .filter_map(|effect| match effect {
             Effect::Record(draft) => Some(draft),
-            Effect::State { .. } => None,
+            _ => None,
         })
         .collect()
 }

@@ -5,4 +5,5 @@
 mod adversary;
 mod outage;
 mod scene;
+mod secured;
 mod smoke;

@@ -4,13 +4,9 @@ use gatehouse_core::contract::Receipt;
 use gatehouse_core::event::{Event, Flag};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::UtcMs;
-use gatehouse_tests::gateway::BrokerEntry;
-use gatehouse_tests::ports::Port;
-use gatehouse_tests::proxy::Proxy;
 use gatehouse_tests::wait::{SOON, until};
 use gatehouse_tests::{
-    Broker, Certificates, Client, ClientOptions, District, Gateway, GatewayOptions, Subscriber,
-    World, is_move,
+    Broker, Client, ClientOptions, District, Gateway, GatewayOptions, Subscriber, World, is_move,
 };
 
 use super::scene::{DOORS, Scene, lasting, settled, stored};
@@ -133,45 +129,6 @@ async fn the_older_protocol_loses_nothing_either() -> anyhow::Result<()> {
     scene.store(100).await?;
     scene.broker.restart().await?;
     scene.settled().await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_renewed_certificate_is_used_by_the_next_connection() -> anyhow::Result<()> {
-    let certificates = Certificates::new()?;
-    // The receiver of this version speaks no TLS: it has a listener of its own.
-    let plain = Port::hold()?;
-    let mut options = lasting();
-    options.tls = Some(certificates.broker()?);
-    options.extra = format!("listener {} 127.0.0.1\nallow_anonymous true\n", plain.number());
-    // Each listener its own rules, or the second one would ask for certificates' names as well.
-    options.per_listener = true;
-    let broker = Broker::start(options).await?;
-    let proxy = Proxy::start(broker.address()).await?;
-    let district = District::start(plain.address()).await?;
-    let world = World::start(0..DOORS)?;
-    let mut options = GatewayOptions::new(&world).doors(DOORS);
-    options.brokers.push(BrokerEntry {
-        address: proxy.address(),
-        protocol: "5",
-        keep_alive_s: 5,
-        tls: Some((certificates.ca(), certificates.client("g-1")?)),
-    });
-    let gateway = Gateway::start(options).await?;
-    world.connected(1).await?;
-    world.set(0, true);
-    settled(&gateway, &district).await?;
-
-    let serial = |log: &[String]| log.iter().filter(|line| line.contains("u'g-1'")).count();
-    assert_eq!(broker.log().read(serial), 1, "known by its certificate");
-    certificates.client("g-1")?;
-    proxy.reset_all();
-    broker
-        .log()
-        .wait_for("the next connection", SOON, |log| (serial(log) == 2).then_some(()))
-        .await?;
-    world.set(0, false);
-    settled(&gateway, &district).await?;
     Ok(())
 }
 

@@ -7,10 +7,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::ensure;
+use gatehouse_core::event::Class;
 use gatehouse_tests::broker::Persistence;
+use gatehouse_tests::gateway::BrokerEntry;
 use gatehouse_tests::ports::Port;
-use gatehouse_tests::wait::SOON;
-use gatehouse_tests::{Broker, BrokerOptions, Certificates, Client, ClientOptions};
+use gatehouse_tests::wait::{SOON, until};
+use gatehouse_tests::{
+    Broker, BrokerOptions, Certificates, Client, ClientOptions, District, Gateway, GatewayOptions,
+    World,
+};
 
 use super::deploy;
 
@@ -225,5 +230,43 @@ async fn nobody_enters_without_certificate_or_password_or_takes_another_s_sessio
     let topic = "gatehouse/v1/d-1/s-1/g-1/ev/alarm";
     let answer = tokio::time::timeout(Duration::from_secs(5), first.publish(topic, b"x")).await??;
     assert!(answer < 0x80);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_box_and_a_control_room_meet_there_by_their_certificates_alone() -> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let (at, ca) = (ours.broker.address(), ours.certificates.ca());
+    let room = ours.certificates.client("control-room")?;
+    let district = District::secured(at, ca.clone(), &room).await?;
+    let world = World::start([0])?;
+    let mut options = GatewayOptions::new(&world);
+    options.brokers.push(BrokerEntry {
+        address: at,
+        protocol: "5",
+        keep_alive_s: 5,
+        tls: Some((ca, ours.certificates.client("g-1")?)),
+    });
+    let gateway = Gateway::start(options).await?;
+    world.connected(1).await?;
+    world.set(0, true);
+    let opened = district.committed().wait_for("the opened door", SOON, |all| {
+        all.iter().find(|event| event.class == Class::Door).cloned()
+    });
+    let seq = opened.await?.seq;
+    district.has_all("g-1", seq, SOON).await?;
+    // Both ways: the receipt passes the access rules as well.
+    until("the receipt", SOON, async || {
+        let status = gateway.command(&["status", "--json", "--config"], true).await?;
+        let status: serde_json::Value = serde_json::from_str(&status)?;
+        Ok((status["host_upto"].as_u64() >= Some(seq.0)).then_some(()))
+    })
+    .await?;
+    // The broker has put the certificates' names in the place of what the clients call themselves.
+    for name in ["g-1", "control-room"] {
+        let known = format!(" as {name} (p5,");
+        let lines = |log: &[String]| log.iter().any(|line| line.contains(&known));
+        assert!(ours.broker.log().read(lines), "no client {name}: {:?}", ours.broker.log().all());
+    }
     Ok(())
 }

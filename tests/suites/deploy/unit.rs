@@ -15,27 +15,32 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_unit() -> anyhow::Result<()> {
+fn systemd_finds_nothing_wrong_with_the_units() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
-    // The binary is elsewhere before it is installed; everything else is checked as it is.
-    let installed = "/usr/bin/gatehouse";
-    ensure!(text.matches(installed).count() == 2, "ExecStartPre and ExecStart");
-    let copy = folder.path().join("gatehouse.service");
-    std::fs::write(&copy, text.replace(installed, "/bin/true"))?;
-    let said = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy))?;
-    assert_eq!(said, "", "systemd-analyze verify");
+    for (unit, installed, starts) in [
+        ("systemd/gatehouse.service", "/usr/bin/gatehouse ", 2),
+        ("control-room/gatehouse-receiver.service", "/usr/bin/gatehouse-receiver ", 1),
+    ] {
+        let text = std::fs::read_to_string(deploy(unit))?;
+        // The binary is elsewhere before it is installed; everything else is checked as it is.
+        ensure!(text.matches(installed).count() == starts, "ExecStartPre and ExecStart of {unit}");
+        let copy = folder.path().join(deploy(unit).file_name().context("a name")?);
+        std::fs::write(&copy, text.replace(installed, "/bin/true "))?;
+        let said = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy))?;
+        assert_eq!(said, "", "systemd-analyze verify {unit}");
+    }
     Ok(())
 }
 
 #[test]
-fn the_exposure_of_the_unit_is_below_two() -> anyhow::Result<()> {
-    let unit = deploy("systemd/gatehouse.service");
-    let said = run(Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=20"])
-        .arg(&unit))?;
-    let overall = said.lines().find(|line| line.contains("Overall exposure level"));
-    println!("{}", overall.context("no overall level")?);
+fn the_exposure_of_each_unit_is_below_two() -> anyhow::Result<()> {
+    for unit in ["systemd/gatehouse.service", "control-room/gatehouse-receiver.service"] {
+        let said = run(Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=20"])
+            .arg(deploy(unit)))?;
+        let overall = said.lines().find(|line| line.contains("Overall exposure level"));
+        println!("{}", overall.context("no overall level")?);
+    }
     Ok(())
 }
 

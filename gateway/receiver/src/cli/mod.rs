@@ -4,6 +4,7 @@
 //! itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
 mod read;
+mod receive;
 mod run;
 mod screen;
 mod watch;
@@ -17,12 +18,15 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 
-use crate::config::BrokerAddress;
+use receive::Receive;
 
 const EXAMPLES: &str = "\
 Examples:
   Receive district d-1 and keep its events:
     gatehouse-receiver run --broker mqtt://broker.lan --district d-1 --db d-1.db
+  The same over TLS, with a certificate of its own instead of a password:
+    gatehouse-receiver run --broker mqtts://broker.lan --ca ca.pem --cert own.pem --key own.key \
+        --district d-1 --db d-1.db
   The same with a table on the terminal:
     gatehouse-receiver watch --broker mqtt://broker.lan --district d-1 --db d-1.db
   Is every event there, and is the chain whole? (while it runs, too)
@@ -101,37 +105,6 @@ Example: the hash that event 8 carries as `prev`
         /// The shell.
         shell: clap_complete::Shell,
     },
-}
-
-/// What is received, from where, into what.
-#[derive(Debug, Args)]
-struct Receive {
-    /// The broker, as mqtt://host[:port]; without a port 1883.
-    #[arg(long, value_name = "URL")]
-    broker: BrokerAddress,
-    /// The district.
-    #[arg(long, value_name = "ID")]
-    district: Id,
-    /// The database; made when it is not there.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
-    /// Share the events with other receivers of this group ($share/GROUP/…); this version serves a
-    /// receiver and its stand-by, not two side by side.
-    #[arg(long, value_name = "ID")]
-    group: Option<Id>,
-    /// This receiver's name in receipts and at the broker; without it the machine's name.
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
-    /// The user at the broker.
-    #[arg(long, value_name = "NAME", requires = "password_file")]
-    username: Option<String>,
-    /// The file with the password (its first line).
-    #[arg(long, value_name = "FILE", requires = "username")]
-    password_file: Option<PathBuf>,
-    /// The gateways' heartbeat period that the district asks for.
-    #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
-          value_parser = clap::value_parser!(u32).range(1..=3600))]
-    heartbeat: u32,
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +200,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_knows_every_command_and_every_option() {
+        let manual = include_str!("../../../../deploy/man/gatehouse-receiver.1");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(manual.contains(&format!("\n.B gatehouse-receiver {name}\n")), "{name}");
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let shown = format!("\\-\\-{}", long.replace('-', "\\-"));
+                assert!(long == "help" || manual.contains(&shown), "--{long} of {name}");
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! `run`: receives until stopped.
 
-use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -16,8 +13,9 @@ use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Failed, Receive};
-use crate::config::{Login, ReceiverConfig};
+use super::Failed;
+use super::receive::Receive;
+use crate::config::ReceiverConfig;
 use crate::handle::{Handle, Receiver, StartError};
 use crate::snapshot::Committed;
 
@@ -26,7 +24,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
     log_to(io::stderr, io::stderr().is_terminal(), true);
-    let config = config(receive)?;
+    let config = receive.config()?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let mut handle = start(config).await?;
@@ -116,6 +114,7 @@ fn line(out: &mut impl Write, event: &Committed) -> io::Result<()> {
 pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     Receiver::start(config).await.map_err(|error| match error {
         StartError::Open(error) => error.into(),
+        StartError::Security(_) => Failed::new(64, error),
         StartError::Thread(_) => Failed::new(70, error),
     })
 }
@@ -180,48 +179,5 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-pub(super) fn config(receive: Receive) -> Result<ReceiverConfig, Failed> {
-    let Receive { broker, district, db, group, host, username, password_file, heartbeat } = receive;
-    let mut config = ReceiverConfig::new(broker, district, db);
-    config.group = group;
-    config.heartbeat_s = heartbeat;
-    config.host = match host {
-        Some(host) => host,
-        None => machine_name()?,
-    };
-    if let (Some(username), Some(file)) = (username, password_file) {
-        config.login = Some(Login { username, password: password(&file)? });
-    }
-    Ok(config)
-}
-
-fn machine_name() -> Result<String, Failed> {
-    let file = "/proc/sys/kernel/hostname";
-    let name = fs::read_to_string(file)
-        .map_err(|error| Failed::new(78, format!("{file}: {error}; name it with --host")))?;
-    Ok(name.trim().to_owned())
-}
-
-fn password(file: &Path) -> Result<String, Failed> {
-    let shown = file.display();
-    let cannot = |error| Failed::new(77, format!("--password-file {shown}: {error}"));
-    let mode = fs::metadata(file).map_err(cannot)?.permissions().mode();
-    if mode & 0o002 != 0 {
-        let message = format!(
-            "--password-file {shown} may be changed by everybody (mode {:o}); chmod 600 it",
-            mode & 0o777
-        );
-        return Err(Failed::new(78, message));
-    }
-    if mode & 0o004 != 0 {
-        tracing::warn!("--password-file {shown} may be read by everybody; chmod 600 it");
-    }
-    let text = fs::read_to_string(file).map_err(cannot)?;
-    match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.to_owned()),
-        _ => Err(Failed::new(78, format!("--password-file {shown}: its first line is empty"))),
     }
 }

@@ -26,7 +26,7 @@ const WIDTH: usize = 80;
 
 pub(super) fn watch(receive: Receive) -> Result<ExitCode, Failed> {
     let log = Log::default();
-    let config = run::config(receive)?;
+    let config = receive.config()?;
     let title = format!("district {}  {}", config.district, config.broker);
     run::runtime()?.block_on(async {
         let mut signals = run::Signals::new()?;

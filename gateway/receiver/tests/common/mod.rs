@@ -343,6 +343,8 @@ impl Journal {
                 clock: ClockState::Synced,
             },
             state: None,
+            arming: None,
+            actor: None,
             cause: None,
             opens: None,
             detail,

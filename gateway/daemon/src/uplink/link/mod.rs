@@ -150,10 +150,14 @@ trait Sender: Send {
 /// When the broker cannot be reached in time, or refuses.
 pub async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectError> {
     let attempt = async {
-        match broker.protocol {
-            Protocol::V5 => v5::connect(broker, hello).await,
-            Protocol::V311 => v4::connect(broker, hello).await,
+        if broker.protocol == Protocol::V5 {
+            return v5::connect(broker, hello).await;
         }
+        let route = dial::route(broker).await?;
+        let trouble = route.trouble.clone();
+        let link = v4::connect(broker, hello, route).await;
+        // TLS knows better than "connection closed" why there is none.
+        link.map_err(|error| trouble.take().map_or(error, |why| ConnectError::from(&why)))
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(result) => result,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use gatehouse_config::Broker;
 use gatehouse_core::uplink::{Ack, Down, Failure};
+use gatehouse_link::Route;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
     NetworkOptions, Outgoing, Packet, QoS, StateError, SubscribeFilter,
@@ -22,8 +23,11 @@ use super::{
     ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
 };
 
-pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectError> {
-    let route = dial::route(broker).await?;
+pub(super) async fn connect(
+    broker: &Broker,
+    hello: &Hello,
+    route: Route,
+) -> Result<Link, ConnectError> {
     let options = options(broker, hello, &route)?;
     let (client, mut eventloop) = AsyncClient::new(options, usize::from(hello.in_flight) * 2 + 16);
     let mut network = NetworkOptions::new();
@@ -59,11 +63,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     Ok(Link { sender, events, session_present, window, _pump: pump })
 }
 
-fn options(
-    broker: &Broker,
-    hello: &Hello,
-    route: &dial::Route,
-) -> Result<MqttOptions, ConnectError> {
+fn options(broker: &Broker, hello: &Hello, route: &Route) -> Result<MqttOptions, ConnectError> {
     let mut options = MqttOptions::new(hello.client_id.clone(), route.host.clone(), route.port);
     options.set_transport(route.transport.clone());
     options.set_keep_alive(broker.keep_alive);

@@ -37,7 +37,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let mut framed = Framed::new(dial::open(broker).await?);
     let mut packet = BytesMut::new();
     write(&greeting(broker, hello)?, &mut packet)?;
-    framed.write(&mut packet).await.map_err(|error| ConnectError::unreachable(&error))?;
+    framed.write_out(&mut packet).await.map_err(|error| ConnectError::from(&error))?;
     let ack = match next(&mut framed).await? {
         Packet::ConnAck(ack) if ack.code == ConnectReturnCode::Success => ack,
         Packet::ConnAck(ack) => return Err(refusal(ack.code)),
@@ -51,7 +51,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
         )
     };
     write(&Packet::Subscribe(subscribe), &mut packet)?;
-    framed.write(&mut packet).await.map_err(|error| ConnectError::unreachable(&error))?;
+    framed.write_out(&mut packet).await.map_err(|error| ConnectError::from(&error))?;
     let (tell, events) = mpsc::channel(EVENTS);
     let limits = ack.properties.as_ref();
     let receive_max = limits.and_then(|p| p.receive_max).unwrap_or(u16::MAX);
@@ -61,7 +61,7 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let mut session = Session { outbox: Arc::clone(&outbox), subscribed: false };
     // What the broker kept for us comes right behind its CONNACK.
     while !session.subscribed {
-        match framed.read().await.map_err(|error| ConnectError::unreachable(&error))? {
+        match framed.read().await.map_err(|error| ConnectError::from(&error))? {
             0 => return Err(ConnectError::unreachable(&"the broker closed the connection")),
             _ => {
                 for event in session.hear(framed.inbox()).map_err(|(_, why)| refused(&why))? {
@@ -116,7 +116,7 @@ async fn next(framed: &mut Framed) -> Result<Packet, ConnectError> {
             Err(Error::InsufficientBytes(_)) => {}
             Err(error) => return Err(ConnectError::unreachable(&error)),
         }
-        if framed.read().await.map_err(|error| ConnectError::unreachable(&error))? == 0 {
+        if framed.read().await.map_err(|error| ConnectError::from(&error))? == 0 {
             return Err(ConnectError::unreachable(&"the broker closed the connection"));
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use gatehouse_core::uplink::Down;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use gatehouse_link::{Stream, tls_word};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -20,11 +21,6 @@ const INBOX: usize = 4096;
 
 /// After a write failed, so long is waited for what the peer has sent before.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// TCP, or TLS over it.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A stream, and what was read of it.
 pub(super) struct Framed {
@@ -49,9 +45,17 @@ impl Framed {
         self.read.read_buf(&mut self.inbox).await
     }
 
-    /// Writes all of it. Dropped while it waits, what was not written is still in `out`.
-    pub(super) async fn write(&mut self, out: &mut BytesMut) -> io::Result<()> {
-        send(&mut self.write, out).await
+    /// Writes all of it. When that fails, the error is what the peer has said last, if it has.
+    pub(super) async fn write_out(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        let Err(error) = send(&mut self.write, out).await else { return Ok(()) };
+        let last = async {
+            while self.read.read_buf(&mut self.inbox).await? > 0 {}
+            io::Result::Ok(())
+        };
+        match tokio::time::timeout(LAST_WORDS, last).await {
+            Ok(Err(last)) if tls_word(&last).is_some() => Err(last),
+            _ => Err(error),
+        }
     }
 }
 
@@ -141,8 +145,8 @@ async fn pump(
             sent = send(write, &mut out), if writing => {
                 if let Err(error) = sent {
                     let heard = tokio::time::timeout(LAST_WORDS, drain(read, inbox, peer, tell));
-                    let _ = heard.await;
-                    return Err(broken(&error));
+                    let last = heard.await.ok().flatten();
+                    return Err(broken(last.as_ref().unwrap_or(&error)));
                 }
                 writing = false;
                 if out.capacity() > KEPT {
@@ -163,17 +167,22 @@ async fn pump(
     }
 }
 
-/// Acknowledgements that came before the end still count.
+/// Acknowledgements that came before the end still count, and what TLS says at it.
 async fn drain(
     read: &mut ReadHalf<Box<dyn Stream>>,
     inbox: &mut BytesMut,
     peer: &mut impl Peer,
     tell: &mpsc::Sender<LinkEvent>,
-) {
-    while let Ok(1..) = read.read_buf(inbox).await {
-        let Ok(events) = peer.hear(inbox) else { return };
+) -> Option<io::Error> {
+    loop {
+        match read.read_buf(inbox).await {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error).filter(|error| tls_word(error).is_some()),
+        }
+        let Ok(events) = peer.hear(inbox) else { return None };
         if !report(events, tell).await {
-            return;
+            return None;
         }
     }
 }

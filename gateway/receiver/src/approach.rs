@@ -1,0 +1,135 @@
+//! Before a connection: the way to the broker, who we say we are, and what we agree to.
+//!
+//! Certificates and password are read anew for every connection: renewed files need no restart.
+
+use std::time::Duration;
+
+use gatehouse_core::topic;
+use gatehouse_link::{DialError, Route, Stamp, Trouble, dial};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, LastWill, SubscribeReasonCode};
+use rumqttc::v5::{ConnectionError, MqttOptions};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::link::{Linker, RECEIVE_MAXIMUM};
+use crate::password::{self, PasswordError};
+
+/// A broker that is silent for so long is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// An event loop that returned nothing for so long hangs: with a ping every [`KEEP_ALIVE`] it
+/// always has something. rumqttc 0.25 for MQTT 5 has no time limit of its own on a write.
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(40);
+
+/// TCP and TLS; and after that CONNACK, in seconds.
+const CONNECT_TIMEOUT_S: u64 = 10;
+
+/// The longest packet taken: `desc` is the largest message subscribed to.
+const MAX_PACKET: u32 = 256 * 1024;
+
+/// Packet identifiers for what we publish. More than the window, so that acknowledgements out of
+/// order do not stall rumqttc; few, since it keeps a slot for each.
+const PACKET_IDS: u16 = 128;
+
+/// How often refused files are looked at for their renewal.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a connection is made with.
+pub(crate) struct Approach {
+    pub(crate) options: MqttOptions,
+    /// What TLS says of its end.
+    pub(crate) trouble: Trouble,
+    /// Must live as long as the connection.
+    pub(crate) tunnel: JoinSet<()>,
+}
+
+/// Why a connection failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("the connection's request channel is closed")]
+    Closed,
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("{0}")]
+    Mqtt(#[from] Box<ConnectionError>),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("no TLS connection within {CONNECT_TIMEOUT_S} s")]
+    Slow,
+    #[error("nothing from the broker and no progress for {}s", WATCHDOG.as_secs())]
+    Stuck,
+    #[error("the broker refuses the subscription to {filter:?}: {reason:?}; check its ACL")]
+    Subscription { filter: String, reason: SubscribeReasonCode },
+}
+
+impl Failure {
+    /// Nobody but a person can mend it: keep from knocking.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Password(_) | Self::Subscription { .. } => true,
+            Self::Dial(error) => error.is_refusal(),
+            Self::Mqtt(error) => matches!(
+                **error,
+                ConnectionError::ConnectionRefused(
+                    ConnectReturnCode::BadUserNamePassword
+                        | ConnectReturnCode::NotAuthorized
+                        | ConnectReturnCode::Banned
+                        | ConnectReturnCode::BadClientId
+                        | ConnectReturnCode::ClientIdentifierNotValid
+                        | ConnectReturnCode::BadAuthenticationMethod
+                )
+            ),
+            Self::Closed | Self::Slow | Self::Stuck => false,
+        }
+    }
+}
+
+impl Linker {
+    /// Opens the way to the broker.
+    pub(crate) async fn approach(&self) -> Result<Approach, Failure> {
+        let broker = &self.config.broker;
+        let route = dial(&broker.host, broker.port, self.config.tls.as_ref());
+        let limit = Duration::from_secs(CONNECT_TIMEOUT_S);
+        let route = timeout(limit, route).await.map_err(|_| Failure::Slow)??;
+        let options = self.options(&route)?;
+        Ok(Approach { options, trouble: route.trouble, tunnel: route.tunnel })
+    }
+
+    /// Returns when a file of the connection is not any more what it was.
+    pub(crate) async fn renewed(&self, before: &Stamp) {
+        while Stamp::of(self.config.files()) == *before {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn options(&self, route: &Route) -> Result<MqttOptions, PasswordError> {
+        let config = &self.config;
+        // A member of a group that is away must not keep its share: brokers queue that for its
+        // session. What it had not acknowledged comes again from the gateways.
+        let expiry = if config.group.is_some() { 0 } else { config.session_expiry_s };
+        let mut options = MqttOptions::new(config.client_id(), route.host.clone(), route.port);
+        options
+            .set_transport(route.transport.clone())
+            .set_keep_alive(KEEP_ALIVE)
+            .set_clean_start(expiry == 0)
+            .set_manual_acks(true)
+            .set_connection_timeout(CONNECT_TIMEOUT_S)
+            .set_outgoing_inflight_upper_limit(PACKET_IDS)
+            .set_receive_maximum(Some(RECEIVE_MAXIMUM))
+            .set_max_packet_size(Some(MAX_PACKET))
+            .set_session_expiry_interval(Some(expiry));
+        if let Some(login) = &config.login {
+            let password = password::read(&login.password_file)?;
+            options.set_credentials(login.username.clone(), password);
+        }
+        let mut network = options.network_options();
+        network.set_tcp_nodelay(true);
+        network.set_connection_timeout(CONNECT_TIMEOUT_S);
+        options.set_network_options(network);
+        let will = serde_json::to_vec(&self.state(false)).unwrap_or_default();
+        let topic = topic::district_state(&config.district);
+        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
+        Ok(options)
+    }
+}

@@ -1,0 +1,124 @@
+//! What is received, from where, into what: the options of `run` and `watch`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use gatehouse_core::id::Id;
+use gatehouse_link::{ClientCertificate, Tls};
+
+use super::Failed;
+use crate::config::{BrokerAddress, Login, ReceiverConfig, Scheme, SecurityError};
+use crate::password::{self, PasswordError};
+
+/// What is received, from where, into what.
+#[derive(Debug, Args)]
+pub(super) struct Receive {
+    /// The broker, as mqtt://host[:port], or mqtts://host[:port] with TLS; without a port 1883 or
+    /// 8883.
+    #[arg(long, value_name = "URL")]
+    broker: BrokerAddress,
+    /// The district.
+    #[arg(long, value_name = "ID")]
+    district: Id,
+    /// The database; made when it is not there.
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// Share the events with other receivers of this group ($share/GROUP/…); this version serves a
+    /// receiver and its stand-by, not two side by side.
+    #[arg(long, value_name = "ID")]
+    group: Option<Id>,
+    /// This receiver's name in receipts and at the broker; without it the machine's name.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// The user at the broker.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    username: Option<String>,
+    /// The file with the password (its first line), read anew for every connection.
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
+    /// With mqtts://, the certificates that sign the broker's, in PEM; no others are trusted. This
+    /// and the next two files are read anew for every connection: renewing them needs no restart.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    ca: Option<PathBuf>,
+    /// The receiver's own certificate with its chain, in PEM, if the broker wants one.
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+    /// Its private key, in PEM without passphrase.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+    /// The name in the broker's certificate, when it is not the host.
+    #[arg(long, value_name = "NAME", help_heading = "TLS")]
+    server_name: Option<String>,
+    /// The gateways' heartbeat period that the district asks for.
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    heartbeat: u32,
+}
+
+impl Receive {
+    /// What the words mean, once the files that they name are good. A broker's trouble is waited
+    /// out; a wrong file at the start is told to whoever has just typed it.
+    pub(super) fn config(self) -> Result<ReceiverConfig, Failed> {
+        let Self { broker, district, db, group, host, heartbeat, .. } = self;
+        let client = self.cert.zip(self.key);
+        let client = client.map(|(certificate, key)| ClientCertificate { certificate, key });
+        let tls = match (self.ca, client, self.server_name) {
+            (Some(ca), client, server_name) => Some(Tls { ca, client, server_name }),
+            (None, None, None) => None,
+            _ => {
+                let missing = match broker.scheme {
+                    Scheme::Mqtt => SecurityError::NotSecured(broker),
+                    Scheme::Mqtts => SecurityError::NoAuthority(broker),
+                };
+                return Err(Failed::new(64, missing));
+            }
+        };
+        let mut config = ReceiverConfig::new(broker, district, db);
+        config.tls = tls;
+        config.group = group;
+        config.heartbeat_s = heartbeat;
+        config.host = match host {
+            Some(host) => host,
+            None => machine_name()?,
+        };
+        config.check().map_err(|error| Failed::new(64, error))?;
+        if let Some(tls) = &config.tls {
+            check(tls)?;
+        }
+        if let (Some(username), Some(password_file)) = (self.username, self.password_file) {
+            let login = Login { username, password_file };
+            try_out(&login)?;
+            config.login = Some(login);
+        }
+        Ok(config)
+    }
+}
+
+fn check(tls: &Tls) -> Result<(), Failed> {
+    tls.check().map_err(|error| Failed::new(if error.is_unreadable() { 77 } else { 78 }, error))?;
+    if let Some(key) = tls.readable_key() {
+        let shown = key.display();
+        tracing::warn!("--key {shown} may be read by everybody; chmod 600 it");
+    }
+    Ok(())
+}
+
+fn try_out(login: &Login) -> Result<(), Failed> {
+    let file = &login.password_file;
+    password::read(file).map_err(|error| match error {
+        PasswordError::Unreadable { .. } => Failed::new(77, error),
+        PasswordError::Exposed { .. } | PasswordError::Empty(_) => Failed::new(78, error),
+    })?;
+    if password::is_readable_by_all(file) {
+        tracing::warn!("--password-file {} may be read by everybody; chmod 600 it", file.display());
+    }
+    Ok(())
+}
+
+fn machine_name() -> Result<String, Failed> {
+    let file = "/proc/sys/kernel/hostname";
+    let name = fs::read_to_string(file)
+        .map_err(|error| Failed::new(78, format!("{file}: {error}; name it with --host")))?;
+    Ok(name.trim().to_owned())
+}
