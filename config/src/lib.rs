@@ -36,14 +36,16 @@ mod schema;
 mod secret;
 mod shown;
 mod spec;
+mod wiring;
 
 pub use config::{Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
-pub use door::{Bias, Chip, Contact, Door, Line};
+pub use door::Door;
 pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::man_page;
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
 pub use secret::{PasswordSource, Secret, SecretError};
+pub use wiring::{Bias, Chip, Contact, Line};
 
 /// The most doors of one gateway: the wired zones that one box serves.
 pub const MAX_DOORS: usize = 64;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Seen;
-use crate::door::{Chip, Door, Line};
+use crate::door::Door;
 use crate::finding::Finding;
 use crate::keys;
 use crate::reader::{Notes, Reader};
+use crate::wiring::{Chip, Line};
 
 /// A signal of 400 ms must always be reported; with a debounce time of up to 300 ms it is.
 const LONG_DEBOUNCE: Duration = Duration::from_millis(300);
