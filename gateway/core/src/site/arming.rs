@@ -242,6 +242,9 @@ impl Site {
                 Mode::Night => 3,
                 Mode::Away => 4,
             });
+            // A mode that it does not have is one in which its users pass through it.
+            let has = |mode: &Mode| self.partitions[place].config.mode(*mode).is_some();
+            let wanted = wanted.filter(has);
             let is = self.partitions[place].mode();
             match wanted {
                 Some(Mode::Disarmed) | None if is != Mode::Disarmed => {

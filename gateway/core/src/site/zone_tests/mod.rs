@@ -468,6 +468,24 @@ fn a_common_area_is_armed_exactly_while_all_its_users_are() {
 }
 
 #[test]
+fn a_common_area_without_the_mode_of_its_users_is_disarmed_for_them() {
+    let mut stair = partition("stair");
+    stair.common_to = vec![0];
+    // People who are in walk down the stair.
+    stair.modes[Mode::Home as usize - 1] = None;
+    let mut house = Box_::of(SiteConfig {
+        partitions: vec![partition("flat"), stair],
+        ..SiteConfig::default()
+    });
+    let arm = |mode| Verb::Arm { partition: 0, mode, force: false, at_once: true };
+    assert_eq!(house.want(arm(Mode::Home)).1, ["flat partition.armed"]);
+    let (_, kinds) = house.want(arm(Mode::Away));
+    assert_eq!(kinds, ["flat partition.armed", "stair partition.armed"]);
+    let (_, kinds) = house.want(arm(Mode::Home));
+    assert_eq!(kinds, ["flat partition.armed", "stair partition.disarmed"]);
+}
+
+#[test]
 fn a_window_opened_while_the_box_was_dark_is_an_alarm_with_its_flag() {
     let config = SiteConfig {
         zones: vec![zone("window", ZoneKind::Instant)],
