@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{DoorConfig, SiteConfig};
+use gatehouse_core::site::{CrossConfig, DoorConfig, SiteConfig};
 use gatehouse_core::topic::Address;
 
 use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
+use crate::protection::{Partition, Zone};
 use crate::schema;
 
 /// Everything a gateway is told, checked.
@@ -24,6 +25,15 @@ pub struct Config {
     pub socket: PathBuf,
     /// The doors, at most [`MAX_DOORS`](crate::MAX_DOORS).
     pub doors: Vec<Door>,
+    /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
+    pub zones: Vec<Zone>,
+    /// The partitions, at most [`MAX_PARTITIONS`](crate::MAX_PARTITIONS). Zones, common areas and
+    /// the rules name them by their place here.
+    pub partitions: Vec<Partition>,
+    /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
+    pub crosses: Vec<CrossConfig>,
+    /// What holds for the alarm system as a whole.
+    pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
     pub brokers: Vec<Broker>,
     /// How events are delivered.
@@ -57,13 +67,30 @@ impl Config {
             held_open: door.held_open,
             driver: door.input.to_string(),
         });
-        SiteConfig { doors: doors.collect(), ..SiteConfig::default() }
+        SiteConfig {
+            doors: doors.collect(),
+            zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),
+            partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
+            crosses: self.crosses.clone(),
+            grade: self.alarm.grade,
+            ack_within: Some(self.alarm.ack_within),
+            ..SiteConfig::default()
+        }
     }
 
     /// The JSON Schema of the file, for editors.
     pub fn schema() -> String {
         schema::document()
     }
+}
+
+/// What holds for the alarm system as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// EN 50131-1 grade, 1 to 4: what prevents arming.
+    pub grade: u8,
+    /// How long an operator may take to acknowledge before the alarm is escalated.
+    pub ack_within: Duration,
 }
 
 /// How events are delivered.

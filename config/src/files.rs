@@ -11,8 +11,8 @@ use crate::parse;
 use crate::reader::Notes;
 use crate::secret::PasswordSource;
 
-/// The largest configuration file. One with 64 doors and all comments has 32 KiB; a megabyte is
-/// some other file.
+/// The largest configuration file. One with 64 doors, zones and partitions, and all comments at each,
+/// has 360 KiB; more than a megabyte is some other file.
 pub const MAX_BYTES: u64 = 1024 * 1024;
 
 /// A file that the configuration names.

@@ -125,6 +125,35 @@ impl<T> Number<T> {
     }
 }
 
+/// Yes or no.
+pub(crate) struct Switch;
+
+impl Kind for Switch {
+    type Out = bool;
+
+    fn allowed(&self) -> String {
+        "true or false".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "boolean" })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<bool, Wrong> {
+        let meant = match value {
+            DeValue::Boolean(is) => return Ok(*is),
+            DeValue::Integer(n) => n.to_string(),
+            DeValue::String(text) => text.trim().to_ascii_lowercase(),
+            _ => return Err(Wrong::default()),
+        };
+        Err(match meant.as_str() {
+            "1" | "true" | "yes" | "on" => Wrong::hint(format!("write {name} = true")),
+            "0" | "false" | "no" | "off" => Wrong::hint(format!("write {name} = false")),
+            _ => Wrong::default(),
+        })
+    }
+}
+
 /// An identifier.
 pub(crate) struct Identifier;
 

@@ -9,8 +9,12 @@
 //! JSON Schema for editors ([`Config::schema`]) and the manual page ([`man_page`]) all come from
 //! that declaration, so they cannot disagree; tests hold the commented `gateway.toml` to it.
 //!
-//! Limits: a file has at most [`MAX_BYTES`], [`MAX_DOORS`] doors and [`MAX_BROKERS`] brokers. No
-//! secret stands in the file; see [`PasswordSource`]. Nothing here ends the process or prints.
+//! Limits: a file has at most [`MAX_BYTES`], [`MAX_DOORS`] doors, [`MAX_ZONES`] zones in
+//! [`MAX_PARTITIONS`] partitions, and [`MAX_BROKERS`] brokers. No secret stands in the file; see
+//! [`PasswordSource`]. Nothing here ends the process or prints.
+//!
+//! A table has a file in `keys` that declares it, and one in `assemble` that reads it and checks what
+//! must fit together; tables that name each other's ids do so by `assemble::named`.
 //!
 //! ```
 //! use gatehouse_config::Config;
@@ -28,9 +32,11 @@ mod finding;
 mod hint;
 mod keys;
 mod kind;
+mod list;
 mod man;
 mod network;
 mod parse;
+mod protection;
 mod reader;
 mod schema;
 mod secret;
@@ -38,17 +44,27 @@ mod shown;
 mod spec;
 mod wiring;
 
-pub use config::{Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
 pub use door::Door;
 pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::man_page;
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Line};
 
-/// The most doors of one gateway: the wired zones that one box serves.
+/// The most doors of one gateway: what one box serves.
 pub const MAX_DOORS: usize = 64;
+
+/// The most wired zones of one gateway, beside its doors: four expanders of 16 lines.
+pub const MAX_ZONES: usize = 64;
+
+/// The most partitions: more than one for each zone would leave some without any.
+pub const MAX_PARTITIONS: usize = MAX_ZONES;
+
+/// The most groups of zones that must agree: each has two zones at least.
+pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

@@ -44,10 +44,25 @@ id = "g-7f3a"
 district = "d-12"
 site = "s-204"
 
+[[partition]]
+id = "office"
+modes = ["away"]
+
 [[door]]
 id = "lobby"
 input = "gpiochip0:17"
 held-open-s = 60
+
+[[zone]]
+id = "office-door"
+kind = "entry-exit"
+input = "gpiochip0:22"
+partition = "office"
+
+[[zone]]
+id = "panic"
+kind = "silent-panic"
+input = "gpiochip0:23"
 
 [[broker]]
 id = "district"
@@ -62,7 +77,8 @@ ca = "/etc/gatehouse/district-ca.pem"
 The configuration.
 .TP
 .I /usr/share/doc/gatehouse/examples/
-A lobby with two doors; a gated community.
+Site profiles: a lobby, a residential compound, a school, a clinic, a pump station with its
+transformer; and a gated community of 24 doors.
 .SH SEE ALSO
 .BR gatehouse (8),
 .BR systemd.exec (5)

@@ -9,6 +9,7 @@ use crate::finding::{Finding, count};
 use crate::hint::nearest;
 use crate::keys::FILE;
 use crate::kind::Kind;
+use crate::list::List;
 use crate::shown::{in_one_line, is_secret};
 use crate::spec::{Key, Presence, Table, Times, join};
 
@@ -136,7 +137,7 @@ impl<'d, 'i> Reader<'d, 'i> {
     }
 
     /// As `[[door]]`, or `the file`.
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self.path.rsplit_once('.') {
             _ if self.path.is_empty() => "the file".into(),
             Some((parent, _)) => self.table.header(parent),
@@ -189,6 +190,61 @@ impl<'d, 'i> Reader<'d, 'i> {
                 }
             }
         }
+    }
+
+    /// The values of a list, each with its place: checked, or the list's default. Every wrong one is
+    /// reported and left out.
+    pub(crate) fn list<K: Kind>(
+        &self,
+        key: &Key<List<K>>,
+        notes: &mut Notes<'_>,
+    ) -> Option<At<Vec<At<K::Out>>>> {
+        let list = self.entries.get(key.name).and_then(|value| value.get_ref().as_array());
+        let Some(list) = list.filter(|list| key.kind.takes(list.len())) else {
+            // Not there, no list, or too short or long: for the list as a whole to say.
+            return self.get(key, notes).map(|whole| {
+                let at = |value| At { value, span: whole.span.clone() };
+                At { value: whole.value.into_iter().map(at).collect(), span: whole.span.clone() }
+            });
+        };
+        let mut good = Vec::new();
+        let mut seen: Vec<(&str, Range<usize>)> = Vec::new();
+        for value in list {
+            match key.kind.of.read(key.name, value.get_ref()) {
+                Ok(checked) => good.push(At { value: checked, span: value.span() }),
+                Err(wrong) => {
+                    let quoted = notes.quote(value);
+                    let allowed = key.kind.allowed();
+                    let place = self.place();
+                    let title =
+                        format!("`{}` in {place} holds {quoted}; allowed: {allowed}", key.name);
+                    // What is hinted for a key of one value is for this one within the list.
+                    let alone = format!("write {} = ", key.name);
+                    let hint = wrong.hint.map(|hint| match hint.strip_prefix(&alone) {
+                        Some(word) => format!("write {word} in its place"),
+                        None => hint,
+                    });
+                    notes.error(
+                        Finding::new(title, value.span()).label("not allowed").maybe_hint(hint),
+                    );
+                    continue;
+                }
+            }
+            let Some(text) = value.get_ref().as_str() else { continue };
+            if let Some((_, first)) = seen.iter().find(|(before, _)| *before == text) {
+                let title = format!("`{}` in {} names \"{text}\" twice", key.name, self.place());
+                notes.error(
+                    Finding::new(in_one_line(&title, title.len()), value.span())
+                        .label("again here")
+                        .also(first.clone(), "first here")
+                        .hint("leave one of them out"),
+                );
+                good.pop();
+            } else {
+                seen.push((text, value.span()));
+            }
+        }
+        Some(At { value: good, span: self.span_of(key) })
     }
 
     /// Whether a key is there, good or bad.

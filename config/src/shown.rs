@@ -11,7 +11,8 @@ use crate::keys::broker::{PASSWORD_CREDENTIAL, PASSWORD_FILE};
 
 /// Whether a key of this name is likely to hold a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
+    // To bypass a zone has nothing to do with a password.
+    let lower = name.to_ascii_lowercase().replace("bypass", "");
     ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| lower.contains(part))
         || nearest(name, std::iter::once("password")).is_some()
 }
@@ -135,6 +136,8 @@ mod tests {
             ("host = \"mqtt://me:hunter2@h:1\"", "host = \"mqtt://**********@h:1\""),
             ("id = \"lobby\"", "id = \"lobby\""),
             ("# a = b", "# a = b"),
+            ("bypassable = true", "bypassable = true"),
+            ("bypass-password = 1", "bypass-password =**"),
         ] {
             assert_eq!(without_secrets(line), shown);
         }

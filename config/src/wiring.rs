@@ -40,12 +40,12 @@ pub enum Chip {
     Sim,
 }
 
-/// What a door contact does.
+/// What a contact does: of a door, or of a detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contact {
-    /// The circuit is open while the door is closed.
+    /// The circuit is open while the door is closed or the detector quiet.
     NormallyOpen,
-    /// The circuit is closed while the door is closed: a cut wire reads as an open door.
+    /// The circuit is closed then: a cut wire reads as an open door or an activation.
     NormallyClosed,
 }
 
@@ -54,9 +54,15 @@ impl Word for Contact {
         (
             Self::NormallyClosed,
             "normally-closed",
-            "the circuit is closed while the door is closed; a cut wire reads as an open door",
+            "the circuit is closed while the door is closed or the detector quiet; a cut wire \
+             reads as an open door or an activation",
         ),
-        (Self::NormallyOpen, "normally-open", "the circuit is open while the door is closed"),
+        (
+            Self::NormallyOpen,
+            "normally-open",
+            "the circuit is open while the door is closed or the detector quiet; a cut wire is not \
+             noticed",
+        ),
     ];
     const ALIASES: &'static [(&'static str, &'static str)] = &[
         ("nc", "normally-closed"),

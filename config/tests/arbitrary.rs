@@ -1,13 +1,18 @@
 //! Whatever is in the file: an answer, never a panic, and never a configuration that is wrong.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use gatehouse_config::{Chip, Config, MAX_BROKERS, MAX_DOORS};
+use gatehouse_config::{
+    Chip, Config, MAX_BROKERS, MAX_CROSS_ZONES, MAX_DOORS, MAX_PARTITIONS, MAX_ZONES,
+};
+use gatehouse_core::site::{Mode, ModeConfig};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 const COMMUNITY: &str = include_str!("../examples/community.toml");
+const COMPOUND: &str = include_str!("../examples/compound.toml");
 const COMMENTED: &str = include_str!("../gateway.toml");
 
 /// Pieces that mean something to TOML, or to us.
@@ -66,8 +71,11 @@ fn invariants(config: &Config) {
     assert!(config.doors.len() <= MAX_DOORS);
     assert!((1..=MAX_BROKERS).contains(&config.brokers.len()));
     let ids: HashSet<_> = config.doors.iter().map(|door| &door.id).collect();
-    let lines: HashSet<_> = config.doors.iter().map(|door| &door.input).collect();
-    assert_eq!((ids.len(), lines.len()), (config.doors.len(), config.doors.len()));
+    let lines = config.doors.iter().map(|door| &door.input);
+    let lines: HashSet<_> = lines.chain(config.zones.iter().map(|zone| &zone.input)).collect();
+    assert_eq!(ids.len(), config.doors.len());
+    assert_eq!(lines.len(), config.doors.len() + config.zones.len());
+    protection(config);
     for door in &config.doors {
         assert!(door.debounce <= Duration::from_secs(2));
         assert!(door.held_open.is_none_or(|limit| limit > door.debounce));
@@ -78,6 +86,46 @@ fn invariants(config: &Config) {
     assert!(config.journal.reserve_bytes * 2 <= config.journal.max_bytes);
     assert!(config.brokers.iter().all(|broker| broker.port > 0));
     assert!(config.brokers.iter().all(|b| b.password.is_none() || b.username.is_some()));
+}
+
+/// What the rules rely on.
+fn protection(config: &Config) {
+    let site = config.site();
+    assert!(site.zones.len() <= MAX_ZONES && site.partitions.len() <= MAX_PARTITIONS);
+    assert!(site.crosses.len() <= MAX_CROSS_ZONES && (1..=4).contains(&site.grade));
+    let zones: HashSet<_> = site.zones.iter().map(|zone| &zone.id).collect();
+    let partitions: HashSet<_> = site.partitions.iter().map(|partition| &partition.id).collect();
+    assert_eq!((zones.len(), partitions.len()), (site.zones.len(), site.partitions.len()));
+    for (zone, wired) in site.zones.iter().zip(&config.zones) {
+        assert_eq!(zone.driver, wired.input.to_string());
+        assert!(wired.debounce <= Duration::from_secs(2));
+        assert!(wired.input.chip != Chip::Sim || config.sim.is_some());
+        assert!(zone.partition.is_some() || !zone.kind.needs_arming(), "never armed: {zone:?}");
+        let partition = zone.partition.map(|place| &site.partitions[place]);
+        let armed = |mode: &Mode| {
+            zone.modes.contains(*mode) && partition.is_some_and(|it| it.mode(*mode).is_some())
+        };
+        assert!(!zone.kind.needs_arming() || Mode::ARMED.iter().any(armed), "never live: {zone:?}");
+        assert!(zone.kind.needs_arming() || (zone.swinger == 0 && !zone.chime));
+    }
+    for (place, group) in site.crosses.iter().enumerate() {
+        let members = site.zones.iter().filter(|zone| zone.cross == Some(place)).count();
+        assert!((2..=members).contains(&usize::from(group.need)), "{group:?} never agrees");
+    }
+    for partition in &site.partitions {
+        assert!(partition.modes.iter().any(Option::is_some));
+        let longest = |delays: &ModeConfig| delays.exit.max(delays.entry);
+        assert!(partition.modes.iter().flatten().all(|d| longest(d) <= Duration::from_secs(600)));
+    }
+    // Whoever follows the users of common areas comes to an end.
+    let mut open: HashSet<_> = (0..site.partitions.len()).collect();
+    for _ in 0..site.partitions.len() {
+        let waits = |place: &usize| {
+            site.partitions[*place].common_to.iter().any(|user| open.contains(user))
+        };
+        open = open.iter().copied().filter(waits).collect();
+    }
+    assert!(open.is_empty(), "common areas wait for each other");
 }
 
 proptest! {
@@ -98,13 +146,17 @@ proptest! {
     /// Cuts, doubles and replaces pieces of good files.
     #[test]
     fn any_change_of_a_good_file_gets_an_answer(
-        commented in any::<bool>(),
+        which in 0..3,
         changes in prop::collection::vec(
             (any::<Index>(), any::<Index>(), 0u8..4, prop::sample::select(&PIECES[..])),
             1..6,
         ),
     ) {
-        let mut text = if commented { COMMENTED.replace("\n#", "\n") } else { COMMUNITY.to_owned() };
+        let mut text = match which {
+            0 => COMMENTED.replace("\n#", "\n"),
+            1 => COMMUNITY.to_owned(),
+            _ => COMPOUND.to_owned(),
+        };
         for (from, length, what, piece) in changes {
             let boundaries: Vec<_> =
                 text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
@@ -157,7 +209,53 @@ proptest! {
                 let line = COMMUNITY.lines().find(|line| line.starts_with(key)).unwrap();
                 told(&COMMUNITY.replace(line, &format!("{key} = {n}")));
             }
+            for key in ["exit-s", "entry-s", "need", "window-s", "fault-hold-off-s", "debounce-ms"] {
+                let line = COMPOUND.lines().find(|line| line.starts_with(key)).unwrap();
+                told(&COMPOUND.replace(line, &format!("{key} = {n}")));
+            }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
+
+    /// Good words and ids in the wrong places: what each of them allows, the others may not.
+    #[test]
+    fn any_mixture_of_zones_and_partitions_is_refused_or_protects(
+        partitions in prop::collection::vec((0usize..4, 0usize..12), 1..4),
+        zones in prop::collection::vec((0usize..11, 0usize..12, 0usize..16, 0usize..9), 0..6),
+        groups in prop::collection::vec(2u8..4, 0..3),
+    ) {
+        const MODES: [&str; 4] =
+            ["", "modes = [\"away\"]\n", "modes = [\"night\", \"home\"]\n", "modes = [\"home\"]\n"];
+        const KINDS: [&str; 11] = [
+            "instant", "entry-exit", "follower", "24h", "panic", "silent-panic", "tamper", "fire",
+            "flood", "gas", "technical",
+        ];
+        let mut text = "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\n\
+                        [[broker]]\nid = \"b\"\nhost = \"localhost\"\n".to_owned();
+        for (n, (modes, common)) in partitions.iter().enumerate() {
+            write!(text, "[[partition]]\nid = \"p{n}\"\n{}", MODES[*modes]).unwrap();
+            if *common < 3 {
+                writeln!(text, "common-to = [\"p{common}\"]").unwrap();
+            }
+        }
+        for (n, (kind, partition, modes, group)) in zones.iter().enumerate() {
+            writeln!(text, "[[zone]]\nid = \"z{n}\"\nkind = \"{}\"", KINDS[*kind]).unwrap();
+            write!(text, "input = \"gpiochip0:{n}\"\n{}", MODES.get(*modes).unwrap_or(&"")).unwrap();
+            if *partition < 11 {
+                let partition = partition % partitions.len();
+                writeln!(text, "partition = \"p{partition}\"").unwrap();
+            }
+            if *group < 2 {
+                writeln!(text, "cross-zone = \"g{group}\"").unwrap();
+            }
+        }
+        for (n, need) in groups.iter().enumerate() {
+            writeln!(text, "[[cross-zone]]\nid = \"g{n}\"\nneed = {need}").unwrap();
+        }
+        told(&text);
     }
 }
 
@@ -175,6 +273,22 @@ fn a_thousand_mistakes_are_counted_and_the_first_two_hundred_are_shown() {
 fn thousands_of_mistakes_are_answered_at_once() {
     for line in ["= 1\n", "a\n", "[[door]]\n", "[[broker]]\n[broker.tls]\n", "x = \"\n", "\n"] {
         told(&line.repeat(256 * 1024 / line.len()));
+    }
+    // Each names another, or one that is not there; all of it good but for its length.
+    for tables in [
+        |n| format!("[[partition]]\nid = \"p{n}\"\ncommon-to = [\"p{}\"]\n", n + 1),
+        |n: usize| {
+            format!("[[partition]]\nid = \"p{n}\"\n[[zone]]\nid = \"z{n}\"\npartition = \"q\"\n")
+        },
+        |n| {
+            format!(
+                "[[partition]]\nid = \"p{n}\"\n[[zone]]\nid = \"z{n}\"\nkind = \"follower\"\n\
+                 input = \"c{n}:1\"\npartition = \"p{n}\"\n[[zone]]\nid = \"e{n}\"\n\
+                 kind = \"entry-exit\"\ninput = \"d{n}:1\"\npartition = \"p{n}\"\n"
+            )
+        },
+    ] {
+        told(&(0..4000).map(tables).collect::<String>());
     }
 }
 

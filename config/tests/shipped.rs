@@ -23,7 +23,9 @@ fn keys(schema: &Value, path: &str, found: &mut Vec<(String, String, Value)>) {
         let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match property["type"].as_str() {
             Some("object") => keys(property, &below, found),
-            Some("array") => keys(&property["items"], &below, found),
+            Some("array") if property["items"]["type"] == "object" => {
+                keys(&property["items"], &below, found);
+            }
             _ => found.push((path.to_owned(), name.clone(), property.clone())),
         }
     }
@@ -102,6 +104,10 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         Config::parse(&uncommented.join("\n"), "all").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
+    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (3, 2, 1));
+    // The stair is there to show what a common area is; the box that has one adds its own zones.
+    let warnings: Vec<_> = config.warnings().lines().collect();
+    assert!(matches!(&warnings[..], [only] if only.contains("\"stair\"")), "{warnings:?}");
 }
 
 #[test]
@@ -118,6 +124,8 @@ fn the_commented_file_is_good_and_its_defaults_are_these() {
     let [broker] = &config.brokers[..] else { panic!("{:?}", config.brokers) };
     assert_eq!((broker.port, broker.protocol), (8883, Protocol::V5));
     assert_eq!(broker.keep_alive, Duration::from_secs(15));
+    assert!(config.zones.is_empty() && config.partitions.is_empty() && config.crosses.is_empty());
+    assert_eq!((config.alarm.grade, config.alarm.ack_within.as_secs()), (2, 60));
     assert_eq!(config.uplink.heartbeat, Duration::from_secs(30));
     assert_eq!((config.uplink.replay_rate, config.uplink.in_flight), (200, 16));
     assert_eq!(config.uplink.replay_jitter, Duration::from_secs(30));

@@ -2,6 +2,10 @@
 
 mod brokers;
 mod doors;
+mod named;
+mod partitions;
+mod wires;
+mod zones;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,11 +14,13 @@ use std::ops::Range;
 use gatehouse_core::event::Class;
 use gatehouse_core::topic::Address;
 
-use crate::config::{Config, JournalConfig, Log, Sim, Uplink};
+use crate::config::{Alarm, Config, JournalConfig, Log, Sim, Uplink};
 use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
+use partitions::Partitions;
+use wires::Wires;
 
 /// The whole configuration. `None`: something it needs is missing, and was reported.
 pub(crate) fn config(
@@ -33,17 +39,27 @@ pub(crate) fn config(
         Some((address, state_dir?.value, socket?.value))
     });
     let sim = sim(file, notes, files);
-    let doors = doors::doors(file, file.has_table(&keys::sim::TABLE), notes);
+    let mut partitions = Partitions::read(file, notes);
+    let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
+    let doors = doors::doors(file, &mut wires, &mut partitions, notes);
+    let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let partitions = partitions.finish(notes);
+    let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, state_dir, socket) = gateway?;
+    let (zones, crosses) = zones?;
     Some(Config {
         address,
         state_dir,
         socket,
         doors,
+        zones,
+        partitions: partitions?,
+        crosses,
+        alarm: alarm?,
         brokers,
         uplink: uplink?,
         journal: journal?,
@@ -57,6 +73,12 @@ pub(crate) fn config(
 /// The first 16 hex digits of BLAKE3.
 fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
+}
+
+fn alarm(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Alarm> {
+    let grade = table.get(&keys::alarm::GRADE, notes);
+    let ack_within = table.get(&keys::alarm::ACK_WITHIN, notes);
+    Some(Alarm { grade: grade?.value, ack_within: ack_within?.value })
 }
 
 fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {

@@ -53,7 +53,7 @@ pub(crate) static PROTOCOL: Key<Choice<Protocol>> = Key {
 };
 pub(crate) static KEEP_ALIVE: Key<Number<Duration>> = Key {
     name: "keep-alive-s",
-    kind: Number { min: 5, max: 1200, unit: "in seconds", make: Duration::from_secs },
+    kind: super::seconds(5, 1200),
     presence: Default("15"),
     doc: "After so long without traffic a ping is sent; a dead connection is noticed within \
           twice this time.",

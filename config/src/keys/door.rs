@@ -55,12 +55,12 @@ pub(crate) static DEBOUNCE: Key<Number<Duration>> = Key {
     name: "debounce-ms",
     kind: Number { min: 0, max: 2000, unit: "in milliseconds", make: Duration::from_millis },
     presence: Default("50"),
-    doc: "How long the contact must be still before it is believed. Up to 300 keeps to the \
+    doc: "How long the contact must be still before it is believed. Up to 350 keeps to the \
           rule that a signal of 400 ms is always reported.",
 };
 pub(crate) static HELD_OPEN: Key<Number<Duration>> = Key {
     name: "held-open-s",
-    kind: Number { min: 1, max: 86_400, unit: "in seconds", make: Duration::from_secs },
+    kind: super::seconds(1, 86_400),
     presence: Optional,
     doc: "A door that is open for longer is reported as held open. Without this key it \
           never is.",
@@ -69,5 +69,6 @@ pub(crate) static PARTITION: Key<Identifier> = Key {
     name: "partition",
     kind: Identifier,
     presence: Optional,
-    doc: "The partition that the door belongs to: what is armed and disarmed as one.",
+    doc: "The id of the `[[partition]]` that the door belongs to: what is armed and disarmed as \
+          one.",
 };

@@ -1,14 +1,21 @@
 //! Every table and key of the file: the one declaration that the reader, the schema and the
 //! manual page come from.
 
+pub(crate) mod alarm;
 pub(crate) mod broker;
+pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod journal;
 pub(crate) mod log;
+pub(crate) mod partition;
 pub(crate) mod sim;
 pub(crate) mod uplink;
+pub(crate) mod zone;
 
+use std::time::Duration;
+
+use crate::kind::Number;
 use crate::spec::{Table, Times};
 
 /// The file as a whole.
@@ -19,7 +26,11 @@ pub(crate) static FILE: Table = Table {
     keys: &[],
     tables: &[
         &gateway::TABLE,
+        &partition::TABLE,
         &door::TABLE,
+        &zone::TABLE,
+        &cross_zone::TABLE,
+        &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
         &journal::TABLE,
@@ -27,6 +38,16 @@ pub(crate) static FILE: Table = Table {
         &sim::TABLE,
     ],
 };
+
+/// So many seconds.
+const fn seconds(min: u64, max: u64) -> Number<Duration> {
+    Number { min, max, unit: "in seconds", make: Duration::from_secs }
+}
+
+/// A number within `u8`; the key's own bound keeps it there.
+fn u8(n: u64) -> u8 {
+    u8::try_from(n).unwrap_or(u8::MAX)
+}
 
 /// A number within `u16`; the key's own bound keeps it there.
 fn u16(n: u64) -> u16 {
@@ -45,8 +66,10 @@ fn mib(n: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use gatehouse_core::event::Class;
+    use gatehouse_core::site::{Mode, ZoneKind};
 
     use super::*;
+    use crate::kind::Word;
     use crate::spec::Presence;
 
     fn visit(table: &'static Table, seen: &mut impl FnMut(&'static Table)) {
@@ -76,6 +99,20 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), table.names().count(), "{}", table.name);
         });
+    }
+
+    #[test]
+    fn each_mode_has_its_table_in_its_place_and_its_word() {
+        let words: Vec<_> = partition::MODE_TABLES.iter().map(|table| table.name).collect();
+        assert_eq!(words, Mode::ARMED.map(Mode::as_str));
+        let words: Vec<_> = <Mode as Word>::WORDS.iter().map(|(mode, ..)| *mode).collect();
+        assert_eq!(words, Mode::ARMED);
+    }
+
+    #[test]
+    fn each_kind_of_zone_has_its_word() {
+        let words: Vec<_> = <ZoneKind as Word>::WORDS.iter().map(|(kind, ..)| *kind).collect();
+        assert_eq!(words, ZoneKind::ALL);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) static TABLE: Table = Table {
 
 pub(crate) static HEARTBEAT: Key<Number<Duration>> = Key {
     name: "heartbeat-s",
-    kind: Number { min: 5, max: 3600, unit: "in seconds", make: Duration::from_secs },
+    kind: super::seconds(5, 3600),
     presence: Default("30"),
     doc: "The period of heartbeats, until the control room sets another.",
 };
@@ -28,7 +28,7 @@ pub(crate) static REPLAY_RATE: Key<Number<u32>> = Key {
 };
 pub(crate) static REPLAY_JITTER: Key<Number<Duration>> = Key {
     name: "replay-jitter-s",
-    kind: Number { min: 0, max: 3600, unit: "in seconds", make: Duration::from_secs },
+    kind: super::seconds(0, 3600),
     presence: Default("30"),
     doc: "Events that waited are sent after a random delay of at most this, so that the \
           boxes of a district do not all begin together.",
@@ -42,7 +42,7 @@ pub(crate) static IN_FLIGHT: Key<Number<u16>> = Key {
 };
 pub(crate) static HOST_TIMEOUT: Key<Number<Duration>> = Key {
     name: "host-timeout-s",
-    kind: Number { min: 10, max: 3600, unit: "in seconds", make: Duration::from_secs },
+    kind: super::seconds(10, 3600),
     presence: Default("60"),
     doc: "When the control room's receipts make no progress for so long, the events are sent \
           again, then the next broker is tried.",

@@ -1,0 +1,158 @@
+//! The table `[[zone]]`.
+
+use std::time::Duration;
+
+use gatehouse_core::site::{Mode, ZoneKind};
+
+use crate::MAX_ZONES;
+use crate::kind::{Choice, Identifier, Number, Switch, Text};
+use crate::list::List;
+use crate::spec::Presence::{Default, Optional, Required};
+use crate::spec::{Key, Table, Times};
+use crate::wiring::{Bias, Contact, LineKind};
+
+pub(crate) static TABLE: Table = Table {
+    name: "zone",
+    times: Times::Several { min: 0, max: MAX_ZONES },
+    doc: "One wired detector or button and what its activation means. Repeat the table for every \
+          zone. A zone of kind `instant`, `entry-exit` or `follower` protects while its partition \
+          is armed; every other kind protects at any time.",
+    keys: &[
+        &ID,
+        &NAME,
+        &KIND,
+        &INPUT,
+        &CONTACT,
+        &BIAS,
+        &DEBOUNCE,
+        &PARTITION,
+        &MODES,
+        &ENTRY,
+        &SWINGER,
+        &CROSS,
+        &CHIME,
+        &HOLD_OFF,
+        &BYPASSABLE,
+        &SOAK,
+        &RECORD,
+    ],
+    tables: &[],
+};
+
+pub(crate) static ID: Key<Identifier> = Key {
+    name: "id",
+    kind: Identifier,
+    presence: Required,
+    doc: "The zone's id in topics and events, unique on this gateway.",
+};
+pub(crate) static NAME: Key<Text> = Key {
+    name: "name",
+    kind: Text { max: 64 },
+    presence: Optional,
+    doc: "The zone's name for people, in any script. It stays on the box: it is never published.",
+};
+pub(crate) static KIND: Key<Choice<ZoneKind>> =
+    Key { name: "kind", kind: Choice::NEW, presence: Required, doc: "What an activation means." };
+pub(crate) static INPUT: Key<LineKind> = Key {
+    name: "input",
+    kind: LineKind,
+    presence: Required,
+    doc: "The line the detector is wired to, as for a door. Each line serves one door or one zone.",
+};
+pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
+    name: "contact",
+    kind: Choice::NEW,
+    presence: Default("\"normally-closed\""),
+    doc: "What the detector's circuit does while all is quiet. Normally closed is the rule for \
+          alarm contacts: a cut wire is noticed.",
+};
+pub(crate) static BIAS: Key<Choice<Bias>> = Key {
+    name: "bias",
+    kind: Choice::NEW,
+    presence: Default("\"pull-up\""),
+    doc: "The resistor that the box switches to the input. It also tells to which side the \
+          contact is wired.",
+};
+pub(crate) static DEBOUNCE: Key<Number<Duration>> = Key {
+    name: "debounce-ms",
+    kind: Number { min: 0, max: 2000, unit: "in milliseconds", make: Duration::from_millis },
+    presence: Default("350"),
+    doc: "How long the contact must be still before it is believed. The rule for alarm inputs: a \
+          signal of 400 ms or longer is always reported, one shorter than 300 ms may be ignored. \
+          350 lies between the two. More is right for float switches and machines (`flood`, \
+          `technical`), and accepted with a warning for all others.",
+};
+pub(crate) static PARTITION: Key<Identifier> = Key {
+    name: "partition",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the partition that the zone belongs to. Zones that protect only while armed \
+          (`instant`, `entry-exit`, `follower`) must have one.",
+};
+pub(crate) static MODES: Key<List<Choice<Mode>>> = Key {
+    name: "modes",
+    kind: List { of: Choice::NEW, min: 1, max: 4, what: "a list of one or more of" },
+    presence: Optional,
+    doc: "The modes of its partition in which the zone protects. Without this key: in all of \
+          them. A motion detector in a living room has `[\"away\"]`. Only for zones that protect \
+          while armed.",
+};
+pub(crate) static ENTRY: Key<Number<Duration>> = Key {
+    name: "entry-s",
+    kind: super::seconds(0, 300),
+    presence: Optional,
+    doc: "The entry delay by this door or window, instead of the partition's. The shorter of two \
+          running delays counts. Only for `entry-exit` zones. EN 50131-1 allows at most 45; more \
+          is accepted with a warning.",
+};
+pub(crate) static SWINGER: Key<Number<u8>> = Key {
+    name: "swinger",
+    kind: Number { min: 0, max: 99, unit: "in alarms per arming", make: super::u8 },
+    presence: Optional,
+    doc: "After so many alarms in one arming the zone is shut down, with an event, until its \
+          partition is disarmed: a loose contact does not keep the neighbourhood awake. 0: never. \
+          Without this key 6. Only for zones that protect while armed.",
+};
+pub(crate) static CROSS: Key<Identifier> = Key {
+    name: "cross-zone",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[cross-zone]]` group that must agree before this zone gives an alarm. \
+          Not for panic buttons.",
+};
+pub(crate) static CHIME: Key<Switch> = Key {
+    name: "chime",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "Whether an activation chimes while the partition is disarmed, as in a shop. Only for \
+          zones that protect while armed.",
+};
+pub(crate) static HOLD_OFF: Key<Number<Duration>> = Key {
+    name: "fault-hold-off-s",
+    kind: super::seconds(0, 600),
+    presence: Default("10"),
+    doc: "How long a fault, a masked detector or a lost line must last before it is reported. \
+          Alarm and tamper never wait for it.",
+};
+pub(crate) static BYPASSABLE: Key<Switch> = Key {
+    name: "bypassable",
+    kind: Switch,
+    presence: Optional,
+    doc: "Whether the zone may be taken out of service, by hand or when a partition is armed by \
+          force. Without this key: yes for zones that protect while armed, no for all others.",
+};
+pub(crate) static SOAK: Key<Switch> = Key {
+    name: "soak-test",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "Puts the zone on trial, for a new detector or one under suspicion: its events carry \
+          `test` and nothing acts on them.",
+};
+pub(crate) static RECORD: Key<Switch> = Key {
+    name: "record",
+    kind: Switch,
+    presence: Optional,
+    doc: "Whether each opening and closing is recorded while disarmed too, and compared after a \
+          restart. Right for contacts; for motion detectors it fills the journal with people who \
+          walk about. Without this key: yes for zones that protect while armed, no for all others.",
+};
