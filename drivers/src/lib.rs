@@ -51,17 +51,34 @@
 //! ```
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+mod chip;
 mod contact;
 mod debounce;
 mod edge;
+mod expander;
 mod stamped;
+mod time;
+mod units;
+
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+#[cfg(test)]
+mod testing;
+
+pub use chip::{BadAddress, ChipError, ChipErrorKind};
 
 pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };
 pub use debounce::{Change, Debouncer};
 pub use edge::{Clock, Edge, EdgeSource};
+pub use expander::{
+    Capture, Expander, ExpanderChip, ExpanderConfig, ExpanderPin, InterruptPin, LineUnknown,
+    Mcp23017, Pca9555, Pcf8574, PinError, PortConfig, PortLine, PullUps, Restart, Sample, Scan,
+    Setup, Watched,
+};
 pub use stamped::Stamped;
+pub use units::{CentiCelsius, CentiPercent, Milliamps, Milliohms, Millivolts};
