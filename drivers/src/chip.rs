@@ -80,7 +80,7 @@ pub enum ChipErrorKind {
     /// Nobody answers at the address. Poll seldom, it may come back.
     Absent,
     /// The bus itself fails: other chips on it will fail as well. Consider
-    /// [recover_bus`.
+    /// [`recover_bus`](crate::recover_bus).
     Bus,
     /// The chip must be configured again. The next call of the driver does so.
     Reset,

@@ -59,6 +59,8 @@ mod contact;
 mod debounce;
 mod edge;
 mod expander;
+mod output;
+mod recovery;
 mod stamped;
 mod time;
 mod units;
@@ -80,5 +82,11 @@ pub use expander::{
     Mcp23017, Pca9555, Pcf8574, PinError, PortConfig, PortLine, PullUps, Restart, Sample, Scan,
     Setup, Watched,
 };
+pub use output::{
+    Cause, Command, DoorRelease, DoorReleaseConfig, Drive, Latched, Output, OutputConfig,
+    OutputError, OutputEvent, OwnPin, ReadBack, Release, SafeState, Sensed, Siren, SirenConfig,
+    Switch, SwitchTiming, Unwired,
+};
+pub use recovery::{Recovery, RecoveryError, recover_bus};
 pub use stamped::Stamped;
 pub use units::{CentiCelsius, CentiPercent, Milliamps, Milliohms, Millivolts};
