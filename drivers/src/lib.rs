@@ -56,10 +56,12 @@ extern crate std;
 
 mod chip;
 mod contact;
+mod crc;
 mod debounce;
 mod edge;
 mod expander;
 mod output;
+mod power;
 mod recovery;
 mod stamped;
 mod time;
@@ -86,6 +88,9 @@ pub use output::{
     Cause, Command, DoorRelease, DoorReleaseConfig, Drive, Latched, Output, OutputConfig,
     OutputError, OutputEvent, OwnPin, ReadBack, Release, SafeState, Sensed, Siren, SirenConfig,
     Switch, SwitchTiming, Unwired,
+};
+pub use power::{
+    Battery, BatteryChange, BatteryConfig, BatteryState, Ina219, Ina226, Power, PowerMonitor,
 };
 pub use recovery::{Recovery, RecoveryError, recover_bus};
 pub use stamped::Stamped;

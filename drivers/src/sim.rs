@@ -22,7 +22,9 @@
 mod bus;
 mod expander;
 mod lines;
+mod power;
 
 pub use bus::{AddressTaken, Fault, Plug, SimChip, SimError, SimI2c};
 pub use expander::{SimMcp23017, SimPca9555, SimPcf8574};
 pub use lines::{SimScl, SimSda};
+pub use power::{SimIna219, SimIna226};

@@ -59,6 +59,8 @@ pub struct Switch {
     plan: Plan,
     /// Since when the output is known to do what it does.
     driven: Option<(Drive, u64)>,
+    /// When the last activity ended, by plan or by writing, whichever was later.
+    ended_ns: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +83,7 @@ struct Run {
 impl Switch {
     /// Nothing is wanted yet.
     pub const fn new(timing: SwitchTiming) -> Self {
-        Self { timing, plan: Plan::None, driven: None }
+        Self { timing, plan: Plan::None, driven: None, ended_ns: None }
     }
 
     /// What the output is to do now; `None` before the first command or rest.
@@ -128,17 +130,23 @@ impl Switch {
     pub fn command(&mut self, command: Command, now_ns: u64) {
         let active = match self.plan {
             Plan::Run(run) if run.covers(now_ns) => Some(run),
+            Plan::Run(run) if run.on_ns < run.off_ns && run.off_ns <= now_ns => {
+                self.ended_ns = self.ended_ns.max(Some(run.off_ns));
+                None
+            }
             _ => None,
         };
         let run = match (command, active) {
             (Command::Off, Some(run)) => {
-                let since_ns = self.since(Drive::Active, run.on_ns);
+                let since_ns = match self.driven {
+                    Some((Drive::Active, at_ns)) => run.on_ns.max(at_ns),
+                    _ => run.on_ns,
+                };
                 let off_ns = now_ns.max(since_ns.saturating_add(nanos(self.timing.min_on)));
                 let off_ns = off_ns.min(self.limit(run.on_ns));
                 Run { on_ns: run.on_ns, off_ns, ends: Cause::Command }
             }
-            // What has not begun does not begin. If it was active, `off_ns` stays: it counts for
-            // `min_off`.
+            // What has not begun does not begin. What has ended keeps the cause of its end.
             (Command::Off, None) => match self.plan {
                 Plan::Run(run) if run.off_ns <= now_ns => run,
                 _ => Run { on_ns: now_ns, off_ns: now_ns, ends: Cause::Command },
@@ -172,28 +180,22 @@ impl Switch {
 
     /// The output was made to do this.
     pub fn driven(&mut self, drive: Drive, now_ns: u64) {
-        if self.driven.is_none_or(|(driven, _)| driven != drive) {
-            self.driven = Some((drive, now_ns));
-        }
-    }
-
-    /// The start of what is active: the command, or the writing if that was later.
-    fn since(&self, drive: Drive, planned_ns: u64) -> u64 {
         match self.driven {
-            Some((driven, at_ns)) if driven == drive => planned_ns.max(at_ns),
-            _ => planned_ns,
+            Some((driven, _)) if driven == drive => return,
+            Some((Drive::Active, _)) => self.ended_ns = self.ended_ns.max(Some(now_ns)),
+            _ => {}
         }
+        self.driven = Some((drive, now_ns));
     }
 
     /// When the output may become active: not before it was inactive for long enough.
     fn earliest(&self, now_ns: u64) -> u64 {
-        let ended_ns = match self.plan {
+        match (self.plan, self.ended_ns) {
             // A pulse that waits for its turn: the next one does not wait longer.
-            Plan::Run(run) if now_ns < run.on_ns && run.on_ns < run.off_ns => return run.on_ns,
-            Plan::Run(run) if run.on_ns < run.off_ns => self.since(Drive::Inactive, run.off_ns),
-            _ => return now_ns,
-        };
-        now_ns.max(ended_ns.saturating_add(nanos(self.timing.min_off)))
+            (Plan::Run(run), _) if now_ns < run.on_ns && run.on_ns < run.off_ns => run.on_ns,
+            (_, Some(ended_ns)) => now_ns.max(ended_ns.saturating_add(nanos(self.timing.min_off))),
+            (_, None) => now_ns,
+        }
     }
 
     fn limit(&self, on_ns: u64) -> u64 {
@@ -279,6 +281,8 @@ mod tests {
         let again = [(10, pulse(50)), (70, pulse(50)), (75, pulse(60))];
         assert_eq!(play(timing, &again), [(10, 60), (90, 150)]);
         assert_eq!(play(timing, &[(10, pulse(50)), (70, ON), (75, OFF)]), [(10, 60)]);
+        let cancelled = [(10, pulse(50)), (70, ON), (75, OFF), (80, pulse(50))];
+        assert_eq!(play(timing, &cancelled), [(10, 60), (90, 140)]);
     }
 
     #[test]
