@@ -189,6 +189,11 @@ impl<I2C> Chip<I2C> {
         }
     }
 
+    /// A chip with one address only.
+    pub(crate) const fn fixed(i2c: I2C, address: u8) -> Self {
+        Self { i2c, address }
+    }
+
     pub(crate) const fn address(&self) -> u8 {
         self.address
     }

@@ -58,13 +58,17 @@ mod chip;
 mod contact;
 mod crc;
 mod debounce;
+mod ds3231;
 mod edge;
 mod expander;
 mod output;
 mod power;
+mod presence;
 mod recovery;
+mod sht3x;
 mod stamped;
 mod time;
+mod tmp102;
 mod units;
 
 #[cfg(any(test, feature = "sim"))]
@@ -78,6 +82,7 @@ pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };
 pub use debounce::{Change, Debouncer};
+pub use ds3231::{ClockHealth, ClockTime, Ds3231};
 pub use edge::{Clock, Edge, EdgeSource};
 pub use expander::{
     Capture, Expander, ExpanderChip, ExpanderConfig, ExpanderPin, InterruptPin, LineUnknown,
@@ -92,6 +97,9 @@ pub use output::{
 pub use power::{
     Battery, BatteryChange, BatteryConfig, BatteryState, Ina219, Ina226, Power, PowerMonitor,
 };
+pub use presence::{Presence, PresenceConfig, PresenceSensor};
 pub use recovery::{Recovery, RecoveryError, recover_bus};
+pub use sht3x::{Climate, Sht3x};
 pub use stamped::Stamped;
+pub use tmp102::Tmp102;
 pub use units::{CentiCelsius, CentiPercent, Milliamps, Milliohms, Millivolts};

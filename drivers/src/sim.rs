@@ -19,12 +19,16 @@
 //! assert!(expander.poll(1, None).is_err());
 //! ```
 
+mod amg8833;
 mod bus;
+mod climate;
 mod expander;
 mod lines;
 mod power;
 
+pub use amg8833::SimAmg8833;
 pub use bus::{AddressTaken, Fault, Plug, SimChip, SimError, SimI2c};
+pub use climate::{SimDs3231, SimSht3x, SimTmp102};
 pub use expander::{SimMcp23017, SimPca9555, SimPcf8574};
 pub use lines::{SimScl, SimSda};
 pub use power::{SimIna219, SimIna226};
