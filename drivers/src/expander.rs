@@ -233,17 +233,13 @@ impl<C: ExpanderChip> Expander<C> {
             // A chip that was gone may have forgotten its directions.
             self.chip.configure(&wanted)
         };
-        match written {
-            Ok(()) => {
-                self.setup = wanted;
-                self.ready = true;
-                self.rewrite = false;
-            }
-            Err(_) => {
-                self.setup.outputs = safe;
-                self.rewrite = true;
-                self.failed();
-            }
+        // Only now, when the bus has answered, is anything remembered.
+        self.setup.outputs = if written.is_ok() { wanted.outputs } else { safe };
+        self.rewrite = written.is_err();
+        if written.is_ok() {
+            self.ready = true;
+        } else {
+            self.failed();
         }
         written
     }

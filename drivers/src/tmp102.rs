@@ -51,12 +51,11 @@ impl<I2C: I2c> Tmp102<I2C> {
     /// again.
     pub fn measure(&mut self, now_ns: u64) -> Result<CentiCelsius, ChipError<I2C::Error>> {
         let address = self.chip.address();
-        let configured_ns = match self.configured_ns {
-            Some(at_ns) => at_ns,
-            None => {
-                self.chip.write_word(CONFIGURATION, SETTINGS)?;
-                *self.configured_ns.insert(now_ns)
-            }
+        let configured_ns = if let Some(at_ns) = self.configured_ns {
+            at_ns
+        } else {
+            self.chip.write_word(CONFIGURATION, SETTINGS)?;
+            *self.configured_ns.insert(now_ns)
         };
         let found = self.chip.read_word(CONFIGURATION)?;
         if found & ALWAYS != ALWAYS {
@@ -82,7 +81,8 @@ impl<I2C: I2c> Tmp102<I2C> {
 /// `None`: bits that are always 0, or colder than the chip can be.
 fn convert(raw: u16) -> Option<CentiCelsius> {
     let sixteenths = i32::from(raw.cast_signed() >> 4);
-    (raw & 0xf == 0 && sixteenths >= -55 * 16).then_some(CentiCelsius(sixteenths * 100 / 16))
+    (raw.trailing_zeros() >= 4 && sixteenths >= -55 * 16)
+        .then_some(CentiCelsius(sixteenths * 100 / 16))
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ impl<I> Sensed<I> {
 }
 
 impl Drive {
-    fn of(active: bool) -> Option<Self> {
-        Some(if active { Self::Active } else { Self::Inactive })
+    fn of(active: bool) -> Self {
+        if active { Self::Active } else { Self::Inactive }
     }
 }
 
@@ -74,7 +74,7 @@ impl<P: StatefulOutputPin> ReadBack<P> for Latched {
     type Error = P::Error;
 
     fn drive(&mut self, pin: &mut P, active_level: PinState) -> Result<Option<Drive>, P::Error> {
-        Ok(Drive::of(PinState::from(pin.is_set_high()?) == active_level))
+        Ok(Some(Drive::of(PinState::from(pin.is_set_high()?) == active_level)))
     }
 }
 
@@ -82,7 +82,7 @@ impl<P: OutputPin + InputPin> ReadBack<P> for OwnPin {
     type Error = P::Error;
 
     fn drive(&mut self, pin: &mut P, active_level: PinState) -> Result<Option<Drive>, P::Error> {
-        Ok(Drive::of(PinState::from(pin.is_high()?) == active_level))
+        Ok(Some(Drive::of(PinState::from(pin.is_high()?) == active_level)))
     }
 }
 
@@ -90,6 +90,6 @@ impl<P: OutputPin, I: InputPin> ReadBack<P> for Sensed<I> {
     type Error = I::Error;
 
     fn drive(&mut self, _: &mut P, _: PinState) -> Result<Option<Drive>, I::Error> {
-        Ok(Drive::of(PinState::from(self.input.is_high()?) == self.active_level))
+        Ok(Some(Drive::of(PinState::from(self.input.is_high()?) == self.active_level)))
     }
 }

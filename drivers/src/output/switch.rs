@@ -312,8 +312,7 @@ mod tests {
     }
 
     fn commands() -> impl Strategy<Value = Vec<(u64, Command)>> {
-        let command =
-            prop_oneof![Just(OFF), Just(ON), (0u64..200).prop_map(|length| pulse(length))];
+        let command = prop_oneof![Just(OFF), Just(ON), (0u64..200).prop_map(pulse)];
         prop::collection::vec((0u64..900, command), 0..20).prop_map(|mut commands| {
             commands.sort_by_key(|(at, _)| *at);
             commands

@@ -21,7 +21,7 @@ fn configure() -> Vec<Transaction> {
 }
 
 fn frame(quarters: u16) -> Vec<Transaction> {
-    let pixels = vec![quarters.to_le_bytes(); 64].concat();
+    let pixels = [quarters.to_le_bytes(); 64].concat();
     vec![
         Transaction::write_read(AT, vec![0x02], vec![0x01]),
         Transaction::write_read(AT, vec![0x80], pixels),

@@ -87,12 +87,11 @@ impl SimChip for SimAmg8833 {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
         match *bytes {
-            [] => {}
             [pointer] => self.pointer = pointer,
             [0x00, mode] => self.awake = mode == 0,
             [0x01, 0x3f] => self.rate = 0,
             [0x02, rate] => self.rate = rate,
-            [_, _] => {}
+            [] | [_, _] => {}
             _ => return Err(SimError::Refused),
         }
         Ok(())

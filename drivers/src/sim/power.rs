@@ -30,12 +30,11 @@ impl Ina {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
         match *bytes {
             [] => {}
-            [pointer] => self.pointer = pointer,
             [0, high, low] => {
                 self.pointer = 0;
                 self.configuration = u16::from_be_bytes([high, low]);
             }
-            [pointer, _, _] => self.pointer = pointer,
+            [pointer] | [pointer, _, _] => self.pointer = pointer,
             _ => return Err(SimError::Refused),
         }
         Ok(())

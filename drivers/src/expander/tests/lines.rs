@@ -156,18 +156,14 @@ fn a_contact_is_unknown_while_its_expander_is_gone_and_resynced_afterwards() {
     let mut now_ns = 0;
     let mut step = |door: &mut Contact<PortLine>| {
         now_ns += 50 * MS;
-        match expander.poll(now_ns, None) {
-            Ok(scan) => {
-                door.scanned(&scan);
-                door.next_scanned(scan.at_ns)
-            }
-            Err(_) => {
-                if expander.levels().is_none() {
-                    door.lost();
-                }
-                None
-            }
+        if let Ok(scan) = expander.poll(now_ns, None) {
+            door.scanned(&scan);
+            return door.next_scanned(scan.at_ns);
         }
+        if expander.levels().is_none() {
+            door.lost();
+        }
+        None
     };
     assert_eq!(step(&mut door), None);
     assert!(!step(&mut door).unwrap().resynced);

@@ -1,5 +1,6 @@
 //! The family on simulated chips: whatever happens to them, what is told is what the wires are.
 
+use embedded_hal::digital::PinState;
 use proptest::prelude::*;
 
 use super::*;
@@ -72,6 +73,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn edges_lead_from_what_was_told_to_what_is<C: ExpanderChip>(
+    from: Option<u16>,
+    scan: &Scan,
+) -> Result<(), TestCaseError> {
+    for line in 0..C::LINES {
+        let last = scan.edges(line).last().map(|edge| edge.level == PinState::High);
+        let Some(from) = from else {
+            prop_assert_eq!(last, None);
+            continue;
+        };
+        let after = last.unwrap_or(from >> line & 1 == 1);
+        prop_assert_eq!(after, scan.levels >> line & 1 == 1);
+    }
+    Ok(())
+}
+
 fn tells_what_the_wires_are<T: Wired, C: ExpanderChip>(
     mut bench: Box<T, C>,
     steps: Vec<Step>,
@@ -96,28 +113,18 @@ fn tells_what_the_wires_are<T: Wired, C: ExpanderChip>(
                     told = bench.expander.levels();
                     continue;
                 }
-                match scanned {
-                    Ok(scan) => {
-                        let truth = bench.plug.with(|chip| chip.levels());
-                        prop_assert_eq!(scan.levels, truth & lines, "{:?}", scan);
-                        let outputs = bench.expander.outputs().unwrap();
-                        prop_assert_eq!(outputs, truth & 0b11, "outputs do what was told last");
-                        prop_assert!(told.is_some() || scan.restart.is_some());
-                        prop_assert_eq!(scan.restart.is_some(), scan.is_anew());
-                        // The edges lead from what was told to what is told now.
-                        for line in 0..C::LINES {
-                            let before = told.map(|levels| levels >> line & 1);
-                            let last = scan.edges(line).last().map(|edge| edge.level);
-                            let high = u16::from(last == Some(PinState::High));
-                            let after = if last.is_some() { Some(high) } else { before };
-                            if before.is_some() && !scan.is_anew() {
-                                prop_assert_eq!(after, Some(scan.levels >> line & 1));
-                            }
-                        }
-                    }
-                    Err(_) => {
-                        prop_assert!(bench.expander.levels().is_none_or(|kept| Some(kept) == told))
-                    }
+                if let Ok(scan) = scanned {
+                    let truth = bench.plug.with(|chip| chip.levels());
+                    prop_assert_eq!(scan.levels, truth & lines, "{:?}", scan);
+                    let outputs = bench.expander.outputs().unwrap();
+                    prop_assert_eq!(outputs, truth & 0b11, "outputs do what was told last");
+                    prop_assert!(told.is_some() || scan.restart.is_some());
+                    prop_assert_eq!(scan.restart.is_some(), scan.is_anew());
+                    let from = told.filter(|_| !scan.is_anew());
+                    edges_lead_from_what_was_told_to_what_is::<C>(from, &scan)?;
+                } else {
+                    let kept = bench.expander.levels();
+                    prop_assert!(kept.is_none() || kept == told);
                 }
                 told = bench.expander.levels();
             }
@@ -161,8 +168,6 @@ fn tells_what_the_wires_are<T: Wired, C: ExpanderChip>(
     prop_assert_eq!(bench.expander.outputs(), Some(truth & 0b11));
     Ok(())
 }
-
-use embedded_hal::digital::PinState;
 
 proptest! {
     #[test]
