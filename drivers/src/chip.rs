@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use embedded_hal::i2c::{ErrorKind, I2c, NoAcknowledgeSource};
+use embedded_hal::i2c::{ErrorKind, I2c};
 
 /// Why a chip gave no answer that can be believed.
 ///
@@ -98,11 +98,7 @@ impl<E: embedded_hal::i2c::Error> ChipError<E> {
         match self {
             Self::Write { source, .. } | Self::Read { source, .. } => match source.kind() {
                 // Data that is not acknowledged also comes from an adapter that cannot tell.
-                ErrorKind::NoAcknowledge(
-                    NoAcknowledgeSource::Address
-                    | NoAcknowledgeSource::Unknown
-                    | NoAcknowledgeSource::Data,
-                ) => ChipErrorKind::Absent,
+                ErrorKind::NoAcknowledge(_) => ChipErrorKind::Absent,
                 _ => ChipErrorKind::Bus,
             },
             Self::ConfigurationLost { .. } => ChipErrorKind::Reset,
@@ -286,6 +282,8 @@ impl<I2C: I2c> Chip<I2C> {
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
+
+    use embedded_hal::i2c::NoAcknowledgeSource;
 
     use super::*;
 

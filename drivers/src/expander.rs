@@ -190,8 +190,8 @@ impl<C: ExpanderChip> Expander<C> {
     /// Reads all lines; before that, configures the chip if it is new, was gone or was reset.
     ///
     /// Call it at the pace of the polling, at each edge of the interrupt line with its time (on the
-    /// clock of `now_ns`), and while that line is low. At most three transfers more than a reading
-    /// needs are made, then it returns.
+    /// clock of `now_ns`), and while that line is low. It returns after two readings, two read-backs
+    /// and one configuration at most.
     ///
     /// # Errors
     ///

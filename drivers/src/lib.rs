@@ -9,6 +9,15 @@
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
+//! | [`Expander`] | 8 or 16 lines on I2C: [`Mcp23017`], [`Pca9555`], [`Pcf8574`] |
+//! | [`PortLine`], [`ExpanderPin`] | one line of an expander: an [`EdgeSource`], an output |
+//! | [`Output`] | a relay or open drain: limits in time, safe state, read-back |
+//! | [`DoorRelease`], [`Siren`] | outputs that cannot be told anything harmful |
+//! | [`recover_bus`] | frees an I2C bus on which a chip holds the data line |
+//! | [`Ina219`], [`Ina226`], [`Battery`] | the supply of the box, and what its battery has left |
+//! | [`Tmp102`], [`Sht3x`], [`Ds3231`] | its temperature, humidity, and the health of its clock |
+//! | [`PresenceSensor`] | an AMG8833: something warm is there or not, and nothing of who |
+//! | `sim` | simulated chips and wires, with the feature of that name |
 //!
 //! # Limits
 //!
@@ -23,6 +32,10 @@
 //!   level means is said in [`ContactConfig`].
 //! - A driver never waits for itself and never retries by itself: it returns the bus error, and the
 //!   caller decides when to call again.
+//! - Nothing is remembered as written before the bus has said so, and nothing that must be written
+//!   is left out because it seems to be so already.
+//! - A chip that was reset by a dip of its supply is found by the next reading, as far as it has
+//!   registers that tell; its measurements do not count until it is configured again.
 //!
 //! # Example
 //!

@@ -154,7 +154,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sim::{SimError, SimI2c};
+    use crate::sim::SimI2c;
+    use crate::testing::NACK;
 
     fn set(state: State) -> Transaction {
         Transaction::set(state)
@@ -229,7 +230,7 @@ mod tests {
                 clocks => Recovery::Freed { clocks: u8::try_from(clocks).unwrap() },
             };
             prop_assert_eq!(freed, Ok(expected));
-            prop_assert_eq!(bus.write(0x20, &[]), Err(SimError::NoChip));
+            prop_assert_eq!(bus.write(0x20, &[]), Err(NACK));
         }
     }
 
@@ -240,7 +241,7 @@ mod tests {
         let (mut scl, mut sda) = bus.wires();
         let stuck = recover_bus(&mut scl, &mut sda, &mut NoopDelay::new());
         assert_eq!(stuck, Err(RecoveryError::DataHeldLow));
-        assert_eq!(bus.write(0x20, &[]), Err(SimError::Stuck));
+        assert_eq!(bus.write(0x20, &[]), Err(embedded_hal::i2c::ErrorKind::Bus));
         bus.hold_sda(0);
         bus.hold_scl(true);
         let stuck = recover_bus(&mut scl, &mut sda, &mut NoopDelay::new());

@@ -27,7 +27,7 @@ mod lines;
 mod power;
 
 pub use amg8833::SimAmg8833;
-pub use bus::{AddressTaken, Fault, Plug, SimChip, SimError, SimI2c};
+pub use bus::{AddressTaken, Fault, Plug, SimChip, SimI2c};
 pub use climate::{SimDs3231, SimSht3x, SimTmp102};
 pub use expander::{SimMcp23017, SimPca9555, SimPcf8574};
 pub use lines::{SimScl, SimSda};

@@ -299,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn a_late_writing_lengthens_nothing_beyond_the_maximum() {
+        let timing = SwitchTiming { min_on: ms(50), min_off: ms(0), max_on: Some(ms(60)) };
+        let mut switch = Switch::new(timing);
+        switch.command(ON, at(10));
+        switch.driven(Drive::Active, at(40));
+        switch.command(OFF, at(41));
+        assert_eq!(switch.window(at(41)), Some((at(10), at(70))));
+    }
+
+    #[test]
     fn rest_is_outside_of_all_limits() {
         let timing = SwitchTiming { min_on: ms(50), min_off: ms(50), max_on: Some(ms(100)) };
         let mut switch = Switch::new(timing);

@@ -155,6 +155,18 @@ fn a_room_that_warms_up_is_empty_and_a_radiator_becomes_background() {
 }
 
 #[test]
+fn a_step_of_all_pixels_is_the_room_if_small_and_somebody_close_if_large() {
+    let mut room = Room::new();
+    room.seconds(21);
+    room.plug.with(|chip| chip.room(80 + 8));
+    assert_eq!(room.seconds(60), Presence::Absent, "a door was opened, the sun came out");
+    let mut room = Room::new();
+    room.seconds(21);
+    room.plug.with(|chip| chip.room(80 + 14));
+    assert_eq!(room.seconds(2), Presence::Present);
+}
+
+#[test]
 fn a_sensor_that_froze_was_reset_or_is_gone_tells_no_presence() {
     let mut room = Room::new();
     assert_eq!(room.seconds(21), Presence::Absent);

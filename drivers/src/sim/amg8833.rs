@@ -2,7 +2,10 @@
 
 use std::vec::Vec;
 
-use super::{SimChip, SimError};
+use embedded_hal::i2c::ErrorKind;
+
+use super::SimChip;
+use super::bus::REFUSED;
 
 /// A simulated AMG8833 (Panasonic) in a room, with something warm in it or not.
 #[derive(Clone, Debug)]
@@ -85,19 +88,19 @@ impl SimChip for SimAmg8833 {
         (self.rate, self.awake, self.pointer) = (0, true, 0);
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         match *bytes {
             [pointer] => self.pointer = pointer,
             [0x00, mode] => self.awake = mode == 0,
             [0x01, 0x3f] => self.rate = 0,
             [0x02, rate] => self.rate = rate,
             [] | [_, _] => {}
-            _ => return Err(SimError::Refused),
+            _ => return Err(REFUSED),
         }
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         let mut word = 0;
         for byte in bytes {
             let address = self.pointer;

@@ -5,61 +5,35 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_hal::i2c::{
-    Error, ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation, SevenBitAddress,
+    ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation, SevenBitAddress,
 };
 
 /// A chip on the bus, at the level of its registers.
 pub trait SimChip: Send {
     /// The supply comes back: all registers are as after a power-on reset. The wires stay.
-    fn power_on(&mut self);
+    fn power_on(&mut self) {}
 
     /// The bytes of a write, after the address.
     ///
     /// # Errors
     ///
     /// The chip does not acknowledge a byte.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError>;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind>;
 
     /// Fills the bytes of a read.
     ///
     /// # Errors
     ///
     /// The chip does not acknowledge its address (it is busy).
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError>;
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind>;
 }
 
-/// What the simulated bus answers instead of data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SimError {
-    /// Nobody acknowledges the address.
-    NoChip,
-    /// The chip does not acknowledge a byte.
-    Refused,
-    /// A line is held low.
-    Stuck,
-}
-
-impl fmt::Display for SimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoChip => "nobody acknowledges the address",
-            Self::Refused => "the chip does not acknowledge a byte",
-            Self::Stuck => "the bus is held low",
-        })
-    }
-}
-
-impl core::error::Error for SimError {}
-
-impl Error for SimError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoChip => ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address),
-            Self::Refused => ErrorKind::NoAcknowledge(NoAcknowledgeSource::Data),
-            Self::Stuck => ErrorKind::Bus,
-        }
-    }
-}
+/// Nobody acknowledges the address.
+pub(super) const NO_CHIP: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address);
+/// The chip does not acknowledge a byte.
+pub(super) const REFUSED: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Data);
+/// A line is held low.
+pub(super) const STUCK: ErrorKind = ErrorKind::Bus;
 
 /// What is wrong with a chip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +64,7 @@ pub(super) struct Wires {
     pub(super) sda_low: bool,
     noise: u32,
     transfers: u64,
-    fail_at: Option<u64>,
+    failures: BTreeMap<u64, ErrorKind>,
 }
 
 /// A simulated I2C bus. Clones are the same bus.
@@ -159,10 +133,16 @@ impl SimI2c {
         self.lock().transfers
     }
 
-    /// The transfer after `skipped` more ones fails, once, as if the chip were not there.
-    pub fn fail_after(&self, skipped: u64) {
+    /// The transfer after `skipped` more ones fails, once. Several calls are several failures.
+    pub fn fail_after(&self, skipped: u64, error: ErrorKind) {
         let mut wires = self.lock();
-        wires.fail_at = Some(wires.transfers.saturating_add(skipped));
+        let transfer = wires.transfers.saturating_add(skipped);
+        wires.failures.insert(transfer, error);
+    }
+
+    /// Takes back what [`fail_after`](Self::fail_after) has asked for and not got.
+    pub fn fail_no_more(&self) {
+        self.lock().failures.clear();
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Wires> {
@@ -172,16 +152,16 @@ impl SimI2c {
 }
 
 impl Wires {
-    fn slot(&mut self, address: u8) -> Result<(Arc<Mutex<dyn SimChip>>, Fault), SimError> {
+    fn slot(&mut self, address: u8) -> Result<(Arc<Mutex<dyn SimChip>>, Fault), ErrorKind> {
         let transfer = self.transfers;
         self.transfers = transfer.saturating_add(1);
         if self.scl_held || self.held_clocks > 0 {
-            return Err(SimError::Stuck);
+            return Err(STUCK);
         }
-        if self.fail_at.take_if(|at| *at == transfer).is_some() {
-            return Err(SimError::NoChip);
+        if let Some(error) = self.failures.remove(&transfer) {
+            return Err(error);
         }
-        let slot = self.slots.get(&address).ok_or(SimError::NoChip)?;
+        let slot = self.slots.get(&address).ok_or(NO_CHIP)?;
         Ok((slot.chip.clone(), slot.fault))
     }
 
@@ -193,7 +173,7 @@ impl Wires {
 }
 
 impl ErrorType for SimI2c {
-    type Error = SimError;
+    type Error = ErrorKind;
 }
 
 impl I2c<SevenBitAddress> for SimI2c {
@@ -201,14 +181,14 @@ impl I2c<SevenBitAddress> for SimI2c {
         &mut self,
         address: u8,
         operations: &mut [Operation<'_>],
-    ) -> Result<(), SimError> {
+    ) -> Result<(), ErrorKind> {
         let mut wires = self.lock();
         let (chip, fault) = wires.slot(address)?;
         let mut chip = chip.lock().unwrap_or_else(PoisonError::into_inner);
         for operation in operations {
             match (fault, operation) {
-                (Fault::Unplugged, _) => return Err(SimError::NoChip),
-                (Fault::RefusesData, Operation::Write(_)) => return Err(SimError::Refused),
+                (Fault::Unplugged, _) => return Err(NO_CHIP),
+                (Fault::RefusesData, Operation::Write(_)) => return Err(REFUSED),
                 (Fault::Garbage, Operation::Read(bytes)) => bytes.fill_with(|| wires.garbage()),
                 (_, Operation::Write(bytes)) => chip.write(bytes)?,
                 (_, Operation::Read(bytes)) => chip.read(bytes)?,

@@ -1,6 +1,9 @@
 //! Simulated thermometers and the clock.
 
-use super::{SimChip, SimError};
+use embedded_hal::i2c::ErrorKind;
+
+use super::SimChip;
+use super::bus::{NO_CHIP, REFUSED};
 use crate::crc::crc8;
 use crate::units::CentiCelsius;
 
@@ -30,7 +33,7 @@ impl SimChip for SimTmp102 {
         (self.pointer, self.configuration) = (0, 0x60a0);
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         if let Some(&pointer) = bytes.first() {
             self.pointer = pointer & 3;
         }
@@ -41,7 +44,7 @@ impl SimChip for SimTmp102 {
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         let word = match self.pointer {
             0 => (self.sixteenths << 4).cast_unsigned(),
             1 => self.configuration,
@@ -86,19 +89,19 @@ impl SimChip for SimSht3x {
         self.words = 0;
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         match *bytes {
             [0x24, 0x00] => (self.answer, self.words) = ([self.temperature, self.humidity], 2),
             [0xf3, 0x2d] => (self.answer, self.words) = ([0x8010, 0], 1),
-            _ => return Err(SimError::Refused),
+            _ => return Err(REFUSED),
         }
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         // Section 4.4: the address is not acknowledged while there is nothing to read.
         if self.words == 0 || self.busy && self.words == 2 {
-            return Err(SimError::NoChip);
+            return Err(NO_CHIP);
         }
         let words = self.answer.iter().take(self.words).map(|word| word.to_be_bytes());
         let answer = words.flat_map(|[high, low]| [high, low, crc8(&[high, low])]);
@@ -145,18 +148,18 @@ impl SimChip for SimDs3231 {
         self.registers[0x0e..=0x0f].copy_from_slice(&[0x1c, 0x88]);
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         let [pointer, values @ ..] = bytes else { return Ok(()) };
         self.pointer = *pointer;
         for &value in values {
             let register = self.registers.get_mut(usize::from(self.pointer));
-            *register.ok_or(SimError::Refused)? = value;
+            *register.ok_or(REFUSED)? = value;
             self.pointer = self.pointer.wrapping_add(1);
         }
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         for byte in bytes {
             *byte = self.registers[usize::from(self.pointer) % self.registers.len()];
             self.pointer = self.pointer.wrapping_add(1);

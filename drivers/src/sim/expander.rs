@@ -1,6 +1,9 @@
 //! Simulated port expanders.
 
-use super::{SimChip, SimError};
+use embedded_hal::i2c::ErrorKind;
+
+use super::SimChip;
+use super::bus::REFUSED;
 
 /// What is wired to the pins of an expander, from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +131,7 @@ impl SimChip for SimMcp23017 {
         self.seen = self.levels();
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         let [pointer, values @ ..] = bytes else { return Ok(()) };
         self.pointer = *pointer;
         for &value in values {
@@ -138,7 +141,7 @@ impl SimChip for SimMcp23017 {
                 Some(port @ (GPIO | 19)) => self.registers[port + OLAT - GPIO] = value,
                 Some(INTF..GPIO) => {}
                 Some(index) => self.registers[index] = value,
-                None => return Err(SimError::Refused),
+                None => return Err(REFUSED),
             }
             self.pointer = self.pointer.wrapping_add(1);
         }
@@ -146,7 +149,7 @@ impl SimChip for SimMcp23017 {
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         for byte in bytes {
             *byte = match self.index(self.pointer) {
                 Some(index @ INTCAP..OLAT) => {
@@ -210,7 +213,7 @@ impl SimChip for SimPca9555 {
         self.seen = self.levels();
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         let [pointer, values @ ..] = bytes else { return Ok(()) };
         self.pointer = pointer & 7;
         for &value in values {
@@ -223,7 +226,7 @@ impl SimChip for SimPca9555 {
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         let now = self.levels();
         for byte in bytes {
             let index = usize::from(self.pointer);
@@ -271,7 +274,7 @@ impl SimChip for SimPcf8574 {
         self.seen = self.levels();
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         if let Some(&last) = bytes.last() {
             self.latches = last;
             self.seen = self.levels();
@@ -279,7 +282,7 @@ impl SimChip for SimPcf8574 {
         Ok(())
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         self.seen = self.levels();
         bytes.fill(self.seen.to_le_bytes()[0]);
         Ok(())

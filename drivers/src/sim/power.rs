@@ -1,6 +1,9 @@
 //! Simulated supply monitors.
 
-use super::{SimChip, SimError};
+use embedded_hal::i2c::ErrorKind;
+
+use super::SimChip;
+use super::bus::REFUSED;
 
 /// What both chips have in common.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,7 @@ impl Ina {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         match *bytes {
             [] => {}
             [0, high, low] => {
@@ -35,7 +38,7 @@ impl Ina {
                 self.configuration = u16::from_be_bytes([high, low]);
             }
             [pointer] | [pointer, _, _] => self.pointer = pointer,
-            _ => return Err(SimError::Refused),
+            _ => return Err(REFUSED),
         }
         Ok(())
     }
@@ -94,11 +97,11 @@ impl SimChip for SimIna219 {
         self.ina.pointer = 0;
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         self.ina.write(bytes)
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         let word = match self.ina.pointer {
             0 => self.ina.configuration,
             1 => self.ina.shunt(10_000),
@@ -128,11 +131,11 @@ impl SimChip for SimIna226 {
         self.ina.pointer = 0;
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         self.ina.write(bytes)
     }
 
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), SimError> {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         let word = match self.ina.pointer {
             0 => self.ina.configuration,
             1 => self.ina.shunt(2_500),

@@ -8,7 +8,10 @@ use embedded_hal::digital::{InputPin, OutputPin, StatefulOutputPin};
 
 use super::*;
 use crate::sim::{Plug, SimI2c, SimMcp23017, SimPca9555};
-use crate::{Contact, ContactConfig, ContactState, Edge, EdgeSource, Wiring};
+use crate::{
+    Contact, ContactConfig, ContactState, Drive, Edge, EdgeSource, OutputEvent, OwnPin, Siren,
+    SirenConfig, Wiring,
+};
 
 const MS: u64 = 1_000_000;
 
@@ -100,13 +103,50 @@ fn a_chip_without_memory_stamps_with_the_interrupt() {
 fn after_a_failed_reading_each_line_begins_its_count_anew() {
     let (bus, plug, mut expander) = mcp(PortConfig::contacts(), Watched::ByPolling);
     expander.poll(0, None).unwrap();
-    bus.fail_after(0);
+    bus.fail_after(0, NACK);
     assert!(expander.poll(MS, None).is_err());
     plug.with(|chip| chip.pull_low(0b10));
     let scan = expander.poll(2 * MS, None).unwrap();
     assert!(scan.gap);
     assert_eq!(edges(&scan, 0), [Edge { lost_before: 1, ..edge(High, 2 * MS) }]);
     assert_eq!(edges(&scan, 1)[0].level, Low);
+}
+
+/// A siren on an expander, whose supply dips while it sounds.
+#[test]
+fn an_output_on_an_expander_that_was_reset_is_written_again() {
+    let (_, plug, expander) = mcp(PORT, Watched::ByPolling);
+    let expander = RefCell::new(expander);
+    let mut siren = Siren::with_read_back(
+        ExpanderPin::new(&expander, 1),
+        OwnPin,
+        SirenConfig::new(embedded_hal::digital::PinState::High),
+    );
+    let sounds = || plug.with(|chip| chip.levels() & 0b10 != 0);
+    siren.rest();
+    siren.poll(0).unwrap();
+    siren.sound(MS);
+    siren.poll(MS).unwrap();
+    assert!(sounds());
+    plug.brown_out();
+    let scan = expander.borrow_mut().poll(60 * MS, None).unwrap();
+    assert!(!sounds() && scan.restart.is_some());
+    // Either the caller says that the chip was reset, or the read-back finds it.
+    let mut told = siren.poll(60 * MS).unwrap();
+    let (expected, found) = (Drive::Active, Drive::Inactive);
+    assert_eq!(told, Some(OutputEvent::Disagrees { expected, found }));
+    told = siren.poll(61 * MS).unwrap();
+    assert!(sounds() && told.is_none());
+    expander.borrow_mut().poll(62 * MS, None).unwrap();
+    assert_eq!(siren.poll(62 * MS), Ok(Some(OutputEvent::Agrees { drive: Drive::Active })));
+
+    plug.brown_out();
+    expander.borrow_mut().poll(70 * MS, None).unwrap();
+    siren.forget();
+    siren.poll(70 * MS).unwrap();
+    assert!(sounds());
+    drop(siren);
+    assert!(!sounds());
 }
 
 /// Sixteen contacts on one chip, without allocation.
@@ -179,6 +219,38 @@ fn a_contact_is_unknown_while_its_expander_is_gone_and_resynced_afterwards() {
     assert_eq!(door.state(), ContactState::Unknown, "nothing is invented before it is stable");
     let reading = step(&mut door).unwrap();
     assert_eq!((reading.state, reading.resynced), (ContactState::Open, true));
+}
+
+#[test]
+fn a_contact_forgets_when_its_expander_was_reset_between_two_readings() {
+    let (_, plug, mut expander) = mcp(PortConfig::contacts(), Watched::ByPolling);
+    let config = ContactConfig::door(Wiring::NormallyClosed);
+    let mut door = Contact::new(PortLine::new(0), config);
+    plug.with(|chip| chip.pull_low(0b1));
+    for now_ns in [0, 50 * MS] {
+        door.scanned(&expander.poll(now_ns, None).unwrap());
+        door.next_scanned(now_ns);
+    }
+    assert_eq!(door.state(), ContactState::Closed);
+    plug.brown_out();
+    plug.with(|chip| chip.pull_low(0));
+    let scan = expander.poll(100 * MS, None).unwrap();
+    assert!(edges(&scan, 0).is_empty());
+    door.scanned(&scan);
+    assert_eq!((door.next_scanned(scan.at_ns), door.state()), (None, ContactState::Unknown));
+    door.scanned(&expander.poll(150 * MS, None).unwrap());
+    let reading = door.next_scanned(150 * MS).unwrap();
+    assert_eq!((reading.state, reading.resynced), (ContactState::Open, true));
+}
+
+#[test]
+fn a_captured_level_that_is_the_known_one_is_no_edge() {
+    // The reading that began the chip's comparison failed on its way to us.
+    let captured = Some(Capture { lines: 0b11, levels: 0b01 });
+    let sample = Sample { levels: 0b01, captured };
+    let scan = Scan::new(9, Some(5), sample, Some((1, 0b11)), None, false, config().watched, 0);
+    assert!(edges(&scan, 0).is_empty());
+    assert_eq!(edges(&scan, 1), [edge(Low, 5)]);
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn tells_what_the_wires_are<T: Wired, C: ExpanderChip>(
                 told = bench.expander.levels();
                 garbage = false;
             }
-            Step::Fail(skipped) => bench.bus.fail_after(skipped),
+            Step::Fail(skipped) => bench.bus.fail_after(skipped, NACK),
             Step::Refuse => bench.plug.fault(Fault::RefusesData),
             Step::Garbage => {
                 bench.plug.fault(Fault::Garbage);
@@ -158,7 +158,7 @@ fn tells_what_the_wires_are<T: Wired, C: ExpanderChip>(
     }
     // Whatever happened: once it is mended, the levels are true and the outputs are held.
     bench.plug.fault(Fault::None);
-    bench.bus.fail_after(u64::MAX);
+    bench.bus.fail_no_more();
     let scan = bench
         .expander
         .poll(u64::MAX, None)
