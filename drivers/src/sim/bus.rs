@@ -118,6 +118,12 @@ impl SimI2c {
         Ok(Plug { bus: self.clone(), address, chip })
     }
 
+    /// Takes a chip off the bus for good, and tells whether there was one. [`Plug::unplug`] is for
+    /// one that comes back.
+    pub fn detach(&self, address: u8) -> bool {
+        self.lock().slots.remove(&address).is_some()
+    }
+
     /// A chip holds SDA low and lets go after so many clocks (more than 9: for ever).
     pub fn hold_sda(&self, clocks: u32) {
         self.lock().held_clocks = if clocks > 9 { u32::MAX } else { clocks };
