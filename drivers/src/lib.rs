@@ -8,6 +8,7 @@
 //! | [`Contact`] | a door contact or an alarm input: wiring, debounce, three states |
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
+//! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //!
 //! # Limits
@@ -54,6 +55,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod adc;
 mod contact;
 mod debounce;
 mod edge;
