@@ -9,6 +9,8 @@
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
 //! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
+//! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
+//! | `sim` | simulated chips and loops (feature `sim`) |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //!
 //! # Limits
@@ -52,13 +54,16 @@
 //! ```
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 extern crate std;
 
 pub mod adc;
 mod contact;
 mod debounce;
 mod edge;
+pub mod eol;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod stamped;
 
 pub use contact::{
