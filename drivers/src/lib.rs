@@ -8,6 +8,8 @@
 //! | [`Contact`] | a door contact or an alarm input: wiring, debounce, three states |
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
+//! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
+//! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //! | [`Expander`] | 8 or 16 lines on I2C: [`Mcp23017`], [`Pca9555`], [`Pcf8574`] |
 //! | [`PortLine`], [`ExpanderPin`] | one line of an expander: an [`EdgeSource`], an output |
@@ -17,7 +19,7 @@
 //! | [`Ina219`], [`Ina226`], [`Battery`] | the supply of the box, and what its battery has left |
 //! | [`Tmp102`], [`Sht3x`], [`Ds3231`] | its temperature, humidity, and the health of its clock |
 //! | [`PresenceSensor`] | an AMG8833: something warm is there or not, and nothing of who |
-//! | `sim` | simulated chips and wires, with the feature of that name |
+//! | `sim` | simulated chips, wires and loops, with the feature of that name |
 //!
 //! # Limits
 //!
@@ -67,12 +69,14 @@
 #[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod adc;
 mod chip;
 mod contact;
 mod crc;
 mod debounce;
 mod ds3231;
 mod edge;
+pub mod eol;
 mod expander;
 mod output;
 mod power;
@@ -90,7 +94,6 @@ pub mod sim;
 mod testing;
 
 pub use chip::{BadAddress, ChipError, ChipErrorKind};
-
 pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };

@@ -19,16 +19,24 @@
 //! assert!(expander.poll(1, None).is_err());
 //! ```
 
+mod ads1115;
 mod amg8833;
+mod analog;
 mod bus;
 mod climate;
+mod clock;
 mod expander;
 mod lines;
+mod mcp3208;
 mod power;
 
+pub use ads1115::SimAds;
 pub use amg8833::SimAmg8833;
+pub use analog::{Converter, Hum, Noise, SimLoop};
 pub use bus::{AddressTaken, Fault, Plug, SimChip, SimI2c};
 pub use climate::{SimDs3231, SimSht3x, SimTmp102};
+pub use clock::SimClock;
 pub use expander::{SimMcp23017, SimPca9555, SimPcf8574};
 pub use lines::{SimScl, SimSda};
+pub use mcp3208::SimMcp;
 pub use power::{SimIna219, SimIna226};
