@@ -8,7 +8,18 @@
 //! | [`Contact`] | a door contact or an alarm input: wiring, debounce, three states |
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
+//! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
+//! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
+//! | [`Expander`] | 8 or 16 lines on I2C: [`Mcp23017`], [`Pca9555`], [`Pcf8574`] |
+//! | [`PortLine`], [`ExpanderPin`] | one line of an expander: an [`EdgeSource`], an output |
+//! | [`Output`] | a relay or open drain: limits in time, safe state, read-back |
+//! | [`DoorRelease`], [`Siren`] | outputs that cannot be told anything harmful |
+//! | [`recover_bus`] | frees an I2C bus on which a chip holds the data line |
+//! | [`Ina219`], [`Ina226`], [`Battery`] | the supply of the box, and what its battery has left |
+//! | [`Tmp102`], [`Sht3x`], [`Ds3231`] | its temperature, humidity, and the health of its clock |
+//! | [`PresenceSensor`] | an AMG8833: something warm is there or not, and nothing of who |
+//! | `sim` | simulated chips, wires and loops, with the feature of that name |
 //!
 //! # Limits
 //!
@@ -23,6 +34,10 @@
 //!   level means is said in [`ContactConfig`].
 //! - A driver never waits for itself and never retries by itself: it returns the bus error, and the
 //!   caller decides when to call again.
+//! - Nothing is remembered as written before the bus has said so, and nothing that must be written
+//!   is left out because it seems to be so already.
+//! - A chip that was reset by a dip of its supply is found by the next reading, as far as it has
+//!   registers that tell; its measurements do not count until it is configured again.
 //!
 //! # Example
 //!
@@ -51,17 +66,56 @@
 //! ```
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod adc;
+mod chip;
 mod contact;
+mod crc;
 mod debounce;
+mod ds3231;
 mod edge;
+pub mod eol;
+mod expander;
+mod output;
+mod power;
+mod presence;
+mod recovery;
+mod sht3x;
 mod stamped;
+mod time;
+mod tmp102;
+mod units;
 
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+#[cfg(test)]
+mod testing;
+
+pub use chip::{BadAddress, ChipError, ChipErrorKind};
 pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };
 pub use debounce::{Change, Debouncer};
+pub use ds3231::{ClockHealth, ClockTime, Ds3231};
 pub use edge::{Clock, Edge, EdgeSource};
+pub use expander::{
+    Capture, Expander, ExpanderChip, ExpanderConfig, ExpanderPin, InterruptPin, LineUnknown,
+    Mcp23017, Pca9555, Pcf8574, PinError, PortConfig, PortLine, PullUps, Restart, Sample, Scan,
+    Setup, Watched,
+};
+pub use output::{
+    Cause, Command, DoorRelease, DoorReleaseConfig, Drive, Latched, Output, OutputConfig,
+    OutputError, OutputEvent, OwnPin, ReadBack, Release, SafeState, Sensed, Siren, SirenConfig,
+    Switch, SwitchTiming, Unwired,
+};
+pub use power::{
+    Battery, BatteryChange, BatteryConfig, BatteryState, Ina219, Ina226, Power, PowerMonitor,
+};
+pub use presence::{Presence, PresenceConfig, PresenceSensor};
+pub use recovery::{Recovery, RecoveryError, recover_bus};
+pub use sht3x::{Climate, Sht3x};
 pub use stamped::Stamped;
+pub use tmp102::Tmp102;
+pub use units::{CentiCelsius, CentiPercent, Milliamps, Milliohms, Millivolts};
