@@ -107,12 +107,15 @@ pub enum Effect {
 pub struct Site {
     boot: String,
     doors: Vec<Door>,
+    /// No door has a deadline before this: in a storm not every door is looked at for every input.
+    quiet_until: Mono,
 }
 
 impl Site {
     /// A site whose doors are all `unknown`, on the boot with this id.
     pub fn new(config: SiteConfig, boot: &str) -> Self {
-        Self { boot: boot.to_owned(), doors: config.doors.into_iter().map(Door::new).collect() }
+        let doors = config.doors.into_iter().map(Door::new).collect();
+        Self { boot: boot.to_owned(), doors, quiet_until: Mono(u64::MAX) }
     }
 
     /// Applies one input. The same inputs at the same times always give the same effects.
@@ -125,6 +128,7 @@ impl Site {
                 if let Some(d) = self.doors.get_mut(door) {
                     d.expire(door, at.min(now.mono), &mut out);
                     d.contact(door, contact, at, resynced, &mut out);
+                    self.quiet_until = self.quiet_until.min(d.deadline().unwrap_or(Mono(u64::MAX)));
                 }
             }
             Input::Recall { door, state } => {
@@ -135,10 +139,15 @@ impl Site {
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
+        if now.mono < self.quiet_until {
+            return out.effects;
+        }
         for (index, door) in self.doors.iter_mut().enumerate() {
             door.expire(index, now.mono, &mut out);
         }
-        out.effects
+        let effects = out.effects;
+        self.quiet_until = self.next_deadline().unwrap_or(Mono(u64::MAX));
+        effects
     }
 
     /// When the rules want an [`Input::Tick`] at the latest.
