@@ -37,9 +37,9 @@ pub(crate) struct Sources([u64; 4]);
 
 impl Sources {
     /// Column and bit of a source.
-    const fn place(source: i64) -> (usize, u64) {
-        let n = source.rem_euclid(256).unsigned_abs();
-        (n as usize / 64, 1 << (n % 64))
+    fn place(source: i64) -> (usize, u64) {
+        let n = u8::try_from(source.rem_euclid(256)).unwrap_or(0);
+        (usize::from(n / 64), 1 << (n % 64))
     }
 
     pub(crate) fn insert(&mut self, source: i64) {
