@@ -41,14 +41,48 @@ impl Mono {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtcMs(pub i64);
 
+/// 9999-12-31T23:59:59.999Z.
+const LAST_MS: i64 = 253_402_300_799_999;
+
 impl fmt::Display for UtcMs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if (0..=LAST_MS).contains(&self.0) {
+            return f.write_str(std::str::from_utf8(&rfc3339(self.0)).map_err(|_| fmt::Error)?);
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
             // Outside the years -9999 to 9999: a broken clock is shown, not hidden.
             Err(_) => write!(f, "@{}ms", self.0),
         }
     }
+}
+
+/// A time of the years 1970 to 9999: every event says one, twice while it is stored.
+fn rfc3339(ms: i64) -> [u8; 24] {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, digits: usize, mut number: i64| {
+        for place in (at..at + digits).rev() {
+            text[place] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+        }
+    };
+    let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
+    // Days since 0000-03-01, so that the leap day is the last of its year; eras of 400 years.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    put(8, 2, day_of_year - (153 * month + 2) / 5 + 1);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    put(5, 2, month);
+    put(0, 4, era * 400 + year_of_era + i64::from(month <= 2));
+    put(11, 2, ms / 3_600_000);
+    put(14, 2, ms / 60_000 % 60);
+    put(17, 2, ms / 1000 % 60);
+    put(20, 3, ms % 1000);
+    text
 }
 
 impl Serialize for UtcMs {
@@ -146,6 +180,14 @@ mod tests {
         let broken = UtcMs(i64::MAX);
         let json = serde_json::to_string(&broken).unwrap();
         assert_eq!(serde_json::from_str::<UtcMs>(&json).unwrap(), broken);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn utc_is_written_as_jiff_writes_it(ms in 0..=LAST_MS) {
+            let jiff = jiff::Timestamp::from_millisecond(ms).unwrap();
+            proptest::prop_assert_eq!(UtcMs(ms).to_string(), format!("{jiff:.3}"));
+        }
     }
 
     #[test]

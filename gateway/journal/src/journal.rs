@@ -301,8 +301,8 @@ impl Journal {
         self.reading(|reader| reader.query(query))
     }
 
-    /// The newest events of a source, newest first: a look-up in an index, however long the
-    /// journal is. What a door's state is recalled from after a restart.
+    /// The newest events of a source, newest first: reads the blocks of 256 events that it has
+    /// events in, and no more. What a door's state is recalled from after a restart.
     ///
     /// # Errors
     /// The file is damaged or cannot be read; see [`ReadError`].

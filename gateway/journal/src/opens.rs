@@ -1,7 +1,7 @@
 //! Which events are open, so that a restore can name what it ends.
 //!
-//! Kept in memory for what was stored since the start; older ones are looked up through the index
-//! on the source, once per source and type.
+//! Kept in memory for what was stored since the start; older ones are looked up in the blocks that
+//! the source has events in, once per source and type.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,15 +10,16 @@ use gatehouse_core::id::Seq;
 use rusqlite::Connection;
 use serde::Deserialize;
 
+use crate::block::{Block, Sources};
 use crate::error::Failure;
-use crate::schema::number;
+use crate::schema::{number, signed};
 
 /// Open events of one type and source that are remembered; of more, the oldest are looked up again.
 const REMEMBERED: usize = 16;
 
-/// Events of a source that a look-up reads, newest first: a door that was opened longer ago than
-/// this many of its own events has no opening left to name.
-const SEARCHED: i64 = 512;
+/// Blocks with events of a source that a look-up reads, newest first, some milliseconds in the worst
+/// case: a door that was opened before all of them has no opening left to name.
+const SEARCHED: i64 = 64;
 
 /// One type of event of one source.
 #[derive(Debug)]
@@ -84,37 +85,49 @@ impl Opens {
         let all = self.0.entry(source).or_default();
         if let Some(open) = all.iter_mut().find(|open| open.kind == kind) {
             if open.seqs.is_empty() && !open.complete {
-                open.seqs = search(conn, source, kind)?;
-                open.complete = true;
+                open.seqs.extend(search(conn, source, kind)?);
+                open.complete = open.seqs.is_empty();
             }
             return Ok(open.seqs.last().copied());
         }
-        let seqs = search(conn, source, kind)?;
-        let newest = seqs.last().copied();
-        all.push(Open { kind: kind.into(), seqs, complete: true });
+        let newest = search(conn, source, kind)?;
+        let seqs: Vec<Seq> = newest.into_iter().collect();
+        all.push(Open { kind: kind.into(), complete: seqs.is_empty(), seqs });
         Ok(newest)
     }
 }
 
-/// The open events of this type, ascending, from the newest rows of the source.
-fn search(conn: &Connection, source: i64, kind: &str) -> Result<Vec<Seq>, Failure> {
-    let sql = "SELECT seq, body FROM event INDEXED BY event_source WHERE source = ?1 \
-               ORDER BY seq DESC LIMIT ?2";
+/// The newest open event of this type.
+fn search(conn: &Connection, source: i64, kind: &str) -> Result<Option<Seq>, Failure> {
+    let open = "SELECT coalesce(max(n) + 1, 0) FROM block";
+    let open: u64 = conn.prepare_cached(open)?.query_row([], |row| number(row, 0))?;
+    let blocks = format!(
+        "SELECT n FROM block b WHERE {} ORDER BY n DESC LIMIT {SEARCHED}",
+        Sources::condition(source)
+    );
+    let mut blocks = conn.prepare_cached(&blocks)?;
+    let blocks = blocks.query_map([], |row| number(row, 0))?;
+    let sql = "SELECT seq, body FROM event WHERE seq BETWEEN ?1 AND ?2 AND source = ?3 \
+               ORDER BY seq DESC";
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query((source, SEARCHED))?;
     let mut closed = Vec::new();
-    let mut open = Vec::new();
-    while let Some(row) = rows.next()? {
-        let seq = Seq(number(row, 0)?);
-        let body = row.get_ref(1)?.as_bytes().map_err(|e| Failure::Corrupt(e.to_string()))?;
-        let Ok(glance) = serde_json::from_slice::<Glance<'_>>(body) else {
-            return Err(Failure::Corrupt(format!("event {seq} is not JSON")));
-        };
-        closed.extend(glance.opens);
-        if glance.kind == kind && !closed.contains(&seq) && open.len() < REMEMBERED {
-            open.push(seq);
+    // The newest block has no summary yet.
+    let newest = (Block::first(open), Seq(u64::MAX));
+    let summarised = blocks.map(|n| n.map(|n| (Block::first(n), Block::last(n))));
+    for block in std::iter::once(Ok(newest)).chain(summarised) {
+        let (first, last) = block?;
+        let mut rows = statement.query((signed(first.0), signed(last.0), source))?;
+        while let Some(row) = rows.next()? {
+            let seq = Seq(number(row, 0)?);
+            let body = row.get_ref(1)?.as_bytes().map_err(|e| Failure::Corrupt(e.to_string()))?;
+            let Ok(glance) = serde_json::from_slice::<Glance<'_>>(body) else {
+                return Err(Failure::Corrupt(format!("event {seq} is not JSON")));
+            };
+            closed.extend(glance.opens);
+            if glance.kind == kind && !closed.contains(&seq) {
+                return Ok(Some(seq));
+            }
         }
     }
-    open.reverse();
-    Ok(open)
+    Ok(None)
 }

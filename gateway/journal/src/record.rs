@@ -10,7 +10,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use gatehouse_core::event::{self, Class, Lane};
+use gatehouse_core::event::{self, Class, Lane, head};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, UtcMs};
 
@@ -48,20 +48,6 @@ pub(crate) struct Session {
     /// The kernel's boot id in that session.
     pub boot: String,
     pub this_boot: bool,
-}
-
-/// How the canonical bytes of an event begin, up to and with the `"id":"`.
-fn head(gateway: &Id, session: u64, seq: Seq, prev: &[u8; 32], out: &mut Vec<u8>) {
-    let mut digits = itoa::Digits::default();
-    out.extend_from_slice(br#"{"v":1,"gw":""#);
-    out.extend_from_slice(gateway.as_str().as_bytes());
-    out.extend_from_slice(br#"","session":"#);
-    out.extend_from_slice(digits.of(session));
-    out.extend_from_slice(br#","seq":"#);
-    out.extend_from_slice(digits.of(seq.0));
-    out.extend_from_slice(br#","prev":""#);
-    out.extend_from_slice(event::hex(prev).as_bytes());
-    out.extend_from_slice(br#"","id":""#);
 }
 
 /// The 32 digits of the id and what follows them.
@@ -151,27 +137,6 @@ pub(crate) fn sum(hash: &[u8; 32]) -> i64 {
     let mut bytes = [0; 8];
     bytes[2..].copy_from_slice(&hash[..6]);
     i64::from_be_bytes(bytes) >> 1
-}
-
-/// Integers as decimal digits without a `String`.
-mod itoa {
-    /// Room for the 20 digits of `u64::MAX`.
-    #[derive(Default)]
-    pub(super) struct Digits([u8; 20]);
-
-    impl Digits {
-        pub(super) fn of(&mut self, mut number: u64) -> &[u8] {
-            let mut at = self.0.len();
-            loop {
-                at -= 1;
-                self.0[at] = b'0' + u8::try_from(number % 10).expect("a digit");
-                number /= 10;
-                if number == 0 {
-                    return &self.0[at..];
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

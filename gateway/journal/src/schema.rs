@@ -49,7 +49,6 @@ CREATE TABLE event (
   sum INTEGER NOT NULL,
   body TEXT NOT NULL
 ) STRICT;
-CREATE INDEX event_source ON event (source);
 CREATE INDEX event_alarm ON event (seq) WHERE class < 3;
 CREATE TABLE block (
   n INTEGER PRIMARY KEY,
@@ -57,7 +56,11 @@ CREATE TABLE block (
   alarms INTEGER NOT NULL,
   classes INTEGER NOT NULL,
   utc_min INTEGER NOT NULL,
-  utc_max INTEGER NOT NULL
+  utc_max INTEGER NOT NULL,
+  sources_0 INTEGER NOT NULL,
+  sources_1 INTEGER NOT NULL,
+  sources_2 INTEGER NOT NULL,
+  sources_3 INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE kept (
   key TEXT PRIMARY KEY,
@@ -120,8 +123,8 @@ pub(crate) fn open(path: &Path) -> Result<Found, Failure> {
         "SELECT n FROM source WHERE kind = '' AND id = ''",
         "SELECT seq, class, source, session, stored, utc_ms, prev, sum, body FROM event \
          INDEXED BY event_alarm WHERE class < 3 AND seq > 0",
-        "SELECT seq FROM event INDEXED BY event_source WHERE source = 0",
-        "SELECT n, events, alarms, classes, utc_min, utc_max FROM block",
+        "SELECT n, events, alarms, classes, utc_min, utc_max, sources_0, sources_1, sources_2, \
+         sources_3 FROM block",
         "SELECT key, value FROM kept",
     ] {
         conn.prepare(sql).map_err(|error| match error.sqlite_error_code() {
@@ -171,7 +174,7 @@ fn settings(conn: &Connection) -> Result<(), Failure> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     // The writer checkpoints itself, after it has answered: never inside a commit.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // The rightmost pages of one table and two indexes are all that is hot.
+    // The rightmost pages of one table and of the alarms' index are all that is hot.
     conn.pragma_update(None, "cache_size", -1024)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Damaged cells are reported as such when a page is read, not followed.

@@ -294,7 +294,7 @@ impl Store {
             },
         )?;
         self.opens.stored(source, draft.kind.clone(), seq, draft.opens);
-        if let Some(done) = self.tail.block.add(seq, draft.class, draft.time.utc) {
+        if let Some(done) = self.tail.block.add(seq, draft.class, draft.time.utc, source) {
             done.write(&self.conn)?;
         }
         self.tail.head = seq;

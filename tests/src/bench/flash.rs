@@ -12,7 +12,7 @@ use crate::wires::Wires;
 use crate::{Size, bed, pace};
 
 pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
-    let count = size.pick(25, 300);
+    let count = size.pick(20, 300);
     say(&format!("flash: {count} events at 1/s, after as many seconds of none"));
     let broker = bed::broker().await?;
     let _sink = Sink::start(broker.address())?;
@@ -23,7 +23,7 @@ pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
     let device = || device_written(&gateway.state()).unwrap_or(0.0);
     // What others write to the same disk, and what the daemon writes without events.
     let (own, all) = (account(pid)?.written, device());
-    let idle_s = size.pick(10, 60);
+    let idle_s = size.pick(6, 60);
     pace::until(monotonic_ns() + idle_s * 1_000_000_000);
     let idle = (account(pid)?.written - own) / number(idle_s);
     let others = (device() - all) / number(idle_s);

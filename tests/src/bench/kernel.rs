@@ -11,7 +11,7 @@ pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
         say("kernel: no simulated kernel is built; `tests/kernel/build` makes one");
         return Ok(());
     };
-    for (rate, edges) in [(10, size.pick(80, 400)), (100, size.pick(800, 4000))] {
+    for (rate, edges) in [(10, size.pick(60, 400)), (100, size.pick(600, 4000))] {
         say(&format!("kernel: {edges} edges at {rate}/s"));
         let mut command = tokio::process::Command::new(&program);
         command.args(["latency", "--rate", &rate.to_string(), "--edges", &edges.to_string()]);

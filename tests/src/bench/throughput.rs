@@ -39,7 +39,7 @@ const WARM_UP: u64 = 6400;
 const SILENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
-    let (rounds, count) = size.pick((3, 64_000), (5, 128_000));
+    let (rounds, count) = size.pick((3, 48_000), (5, 128_000));
     let broker = bed::broker().await?;
     let sink = Sink::start(broker.address())?;
     let wires = Wires::start(bed::DOORS)?;

@@ -72,6 +72,8 @@ pub struct Uplink<R, C> {
     alarm: LaneQueue<R>,
     normal: LaneQueue<R>,
     in_flight: BTreeMap<Seq, Sent>,
+    /// Before this nothing in flight is too old: the window is not looked through for each input.
+    fresh_until: Mono,
     refused: Refused,
     resend: BTreeSet<Seq>,
     fetching: Option<(Seq, Seq)>,
@@ -97,6 +99,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             alarm: LaneQueue::new(alarm.max(host_upto)),
             normal: LaneQueue::new(normal.max(host_upto)),
             in_flight: BTreeMap::new(),
+            fresh_until: Mono(0),
             refused: Refused::default(),
             resend: BTreeSet::new(),
             fetching: None,
@@ -149,15 +152,14 @@ impl<R: Outgoing, C> Uplink<R, C> {
         if !self.connected {
             return None;
         }
-        let oldest = self.in_flight.values().map(|sent| sent.at);
-        let oldest = oldest.chain(self.control_in_flight.front().copied()).min();
+        let waits = !self.in_flight.is_empty() || !self.control_in_flight.is_empty();
+        let oldest = waits.then_some(self.fresh_until);
         let paced = self.window_is_open() && self.alarms_in_flight == 0 && !self.refused.is_full();
         let paced = paced && self.again.is_none() && self.normal.front().is_some();
         let paced = paced.then(|| self.pace.ready_at());
         let retry = self.refused.next_retry();
         let host = self.host.deadline(self.host_is_due(), self.settings.host_timeout);
         let again = self.again.deadline().filter(|_| self.in_flight.is_empty());
-        let oldest = oldest.map(|at| at.plus(ACK_TIMEOUT));
         [oldest, paced, retry, host, again].into_iter().flatten().min()
     }
 
@@ -245,13 +247,17 @@ impl<R: Outgoing, C> Uplink<R, C> {
 
     /// Drops a connection that is dead although nobody said so, and asks after the control room.
     fn watch(&mut self, now: Mono, out: &mut Vec<Action<R, C>>) {
-        let oldest = self.in_flight.values().map(|sent| sent.at);
-        let oldest = oldest.chain(self.control_in_flight.front().copied()).min();
-        if oldest.is_some_and(|at| now.since(at) >= ACK_TIMEOUT) {
-            let why = "the broker has acknowledged nothing for 30 s";
-            out.push(Action::Disconnect { why, next_broker: false });
-            self.down(Down::Network, now, out);
-            return;
+        if now >= self.fresh_until {
+            let oldest = self.in_flight.values().map(|sent| sent.at);
+            let oldest = oldest.chain(self.control_in_flight.front().copied()).min();
+            if oldest.is_some_and(|at| now.since(at) >= ACK_TIMEOUT) {
+                let why = "the broker has acknowledged nothing for 30 s";
+                out.push(Action::Disconnect { why, next_broker: false });
+                self.down(Down::Network, now, out);
+                return;
+            }
+            // What is sent from now on is younger.
+            self.fresh_until = oldest.unwrap_or(now).plus(ACK_TIMEOUT);
         }
         let due = self.host_is_due();
         match self.host.check(due, self.settings.host_timeout, now) {

@@ -104,6 +104,7 @@ impl Uplinker {
         self.feed(&mut connection, up);
 
         loop {
+            self.show_progress();
             if let Some(end) = connection.end.take() {
                 return end;
             }
@@ -310,6 +311,9 @@ impl Uplinker {
                 }
             }
         }
+    }
+
+    fn show_progress(&self) {
         let progress = self.machine.progress();
         self.parts.board.note(|view| view.uplink.progress = progress);
     }

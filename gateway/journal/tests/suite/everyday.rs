@@ -394,3 +394,37 @@ fn readers_see_a_prefix_while_the_writer_writes() {
     let found = verify(dir.path(), Seq(1)).unwrap();
     assert_eq!((found.linked, found.broken), (2000, None));
 }
+
+#[test]
+fn what_was_appended_behind_an_append_that_came_back_comes_back_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let appender = journal.appender();
+    // Somebody else writes: the first commit waits for its turn in vain.
+    let other = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (tell, told) = sync_channel(9);
+    for (name, mut other) in [("first", Some(other)), ("second", None)] {
+        let tell = tell.clone();
+        appender.append(vec![draft(Class::Door, "door.opened", name)], move |outcome| {
+            // From here on the second could be stored, were it not behind the first.
+            drop(other.take());
+            tell.send(outcome).unwrap();
+        });
+    }
+    let mut back = Vec::new();
+    for _ in 0..2 {
+        let Err(AppendError::Io { drafts, .. }) = told.recv().unwrap() else { panic!("stored") };
+        back.extend(drafts);
+    }
+    appender.resume();
+    for draft in back {
+        let tell = tell.clone();
+        appender.append(vec![draft], move |outcome| tell.send(outcome).unwrap());
+    }
+    let names = [told.recv(), told.recv()].map(|outcome| {
+        let records = outcome.unwrap().unwrap();
+        event(&records[0]).draft.source.id.to_string()
+    });
+    assert_eq!(names, ["first", "second"]);
+}
