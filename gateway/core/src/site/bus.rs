@@ -71,6 +71,9 @@ impl Site {
                 for zone in self.zones.iter_mut().filter(|zone| zone.config.bus == Some(index)) {
                     zone.excuse();
                 }
+                for reader in self.readers.iter_mut().filter(|one| one.config.bus == Some(index)) {
+                    reader.excuse();
+                }
             }
             (_, Some(reason)) => bus.lost = Some(reason),
             (_, None) => {
@@ -84,6 +87,9 @@ impl Site {
                 // What does not come back with it is lost by itself.
                 for zone in self.zones.iter_mut().filter(|zone| zone.config.bus == Some(index)) {
                     zone.await_reading(at);
+                }
+                for reader in self.readers.iter_mut().filter(|one| one.config.bus == Some(index)) {
+                    reader.await_link(at);
                 }
             }
         }
@@ -99,6 +105,7 @@ impl Site {
     }
 
     fn on_bus(&self, index: usize) -> usize {
-        self.zones.iter().filter(|zone| zone.config.bus == Some(index)).count()
+        let zones = self.zones.iter().filter(|zone| zone.config.bus == Some(index)).count();
+        zones + self.readers.iter().filter(|one| one.config.bus == Some(index)).count()
     }
 }

@@ -96,6 +96,11 @@ pub enum Verb {
         /// How long it lasts at most, up to [`LONGEST_WALK`](super::LONGEST_WALK); zero: end it.
         lasts: Duration,
     },
+    /// Let a door open once.
+    Release {
+        /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+    },
     /// Something about an incident.
     Incident {
         /// Its id.
@@ -126,12 +131,16 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
-    /// There is no such partition or zone, or it has no such mode.
+    /// There is no such partition, zone or door, or it has no such mode.
     Unknown,
     /// Something prevents arming; the blockers say what.
     NotReady,
     /// The zone's configuration forbids its bypass.
     NotBypassable,
+    /// The site does not let the gateway open this door.
+    NotAllowed,
+    /// It came too late to be obeyed.
+    Late,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.

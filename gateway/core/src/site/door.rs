@@ -1,27 +1,23 @@
-//! One door: `unknown`, `closed`, `open`, `held-open`.
+//! One door: `unknown`, `closed`, `open`, `held-open`; and what it may stand in besides: forced,
+//! propped, tampered with.
+//!
+//! `door.found` is the first stable reading of a closed door that the record knows nothing of: a
+//! status without an end. A door that is found open then is `door.opened`, from `unknown`: an open
+//! door needs a beginning, or its `door.closed` would end nothing and nobody could list it as open.
+
+mod explain;
+mod line;
+mod watch;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::out::{Head, Out, change, found};
-use super::{Contact, DoorConfig, Thing};
+use super::{Contact, DoorConfig, Effect, Thing};
 use crate::event::{Class, Draft, Qualifier};
-use crate::time::Mono;
-
-/// The types of event that doors make.
-///
-/// `door.found` is the first stable reading of a closed door that the record knows nothing of: a
-/// status without an end. A door that is found open then is `door.opened`, from `unknown`: an open
-/// door needs a beginning, or its `door.closed` would end nothing and nobody could list it as open.
-pub const EVENT_TYPES: [&str; 7] = [
-    "door.found",
-    "door.opened",
-    "door.closed",
-    "door.held_open",
-    "door.held_open_ended",
-    "door.unknown",
-    "door.known",
-];
+use crate::time::{Mono, Now};
+pub(super) use watch::{KeptDoor, Opening, Pass};
+use watch::{REREAD, SLACK, Watch};
 
 /// What is known of a door.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +54,10 @@ impl DoorState {
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     config: DoorConfig,
+    /// Its partition, by its place.
+    partition: Option<usize>,
+    /// An opening that nothing explains is forced.
+    guarded: bool,
     state: DoorState,
     /// When it was opened, as far as this boot saw it.
     opened: Option<Mono>,
@@ -65,19 +65,38 @@ pub(super) struct Door {
     recorded: DoorState,
     /// Whether the record is of before this start.
     before_start: bool,
-    /// Whether `door.unknown` stands in the record without its restore.
-    lost: bool,
+    /// What the contact said last.
+    line: Contact,
+    /// Since when it is not known, if it was.
+    unknown_since: Option<Mono>,
+    /// The opening of the present input.
+    opening: Option<Opening>,
+    watch: Watch,
+}
+
+/// What a door waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Duty {
+    Forced,
+    HeldOpen,
+    Propped,
+    Stuck,
 }
 
 impl Door {
-    pub(super) const fn new(config: DoorConfig) -> Self {
+    pub(super) fn new(config: DoorConfig, partition: Option<usize>, guarded: bool) -> Self {
         Self {
+            guarded: guarded && config.forced,
             config,
+            partition,
             state: DoorState::Unknown,
             opened: None,
             recorded: DoorState::Unknown,
             before_start: true,
-            lost: false,
+            line: Contact::Unknown,
+            unknown_since: None,
+            opening: None,
+            watch: Watch::default(),
         }
     }
 
@@ -89,28 +108,95 @@ impl Door {
         self.state
     }
 
+    #[cfg(test)]
+    pub(super) const fn recorded(&self) -> DoorState {
+        self.recorded
+    }
+
+    pub(super) const fn partition(&self) -> Option<usize> {
+        self.partition
+    }
+
     pub(super) fn recall(&mut self, state: DoorState) {
         if self.before_start {
             self.recorded = state;
         }
     }
 
-    /// When it will have been open too long.
-    pub(super) fn deadline(&self) -> Option<Mono> {
-        match (self.state, self.opened, self.config.held_open) {
-            (DoorState::Open, Some(opened), Some(limit)) => Some(opened.plus(limit)),
-            _ => None,
+    pub(super) fn restore(
+        &mut self,
+        kept: KeptDoor,
+        area: impl Fn(&str) -> Option<usize>,
+        boot: &str,
+        now: &Now,
+    ) {
+        let hold = self.config.rex.as_ref().map(|rex| rex.hold).unwrap_or_default();
+        self.watch.restore(kept, self.config.window().max(hold), area, boot, now);
+    }
+
+    /// Hands out what changed of that which outlives a restart.
+    pub(super) fn keep(&mut self, area: impl Fn(usize) -> String, out: &mut Out<'_>) {
+        if let Some(kept) = self.watch.kept(area, out) {
+            out.keep(format!("door/{}", self.config.id), &kept);
         }
     }
 
-    pub(super) fn expire(&mut self, index: usize, until: Mono, out: &mut Out<'_>) {
-        let Some(deadline) = self.deadline().filter(|deadline| *deadline <= until) else { return };
-        self.event(deadline, "door.held_open", Qualifier::New, 3, out, |draft| {
-            draft.state = Some(change(DoorState::Open.as_str(), DoorState::HeldOpen.as_str()));
-        });
-        self.set(index, DoorState::HeldOpen, deadline, out);
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.due().map(|(at, _)| at)
     }
 
+    fn due(&self) -> Option<(Mono, Duty)> {
+        let open = self.opened.filter(|_| self.state.is_open());
+        let after = |limit: Option<std::time::Duration>| Some(open?.plus(limit?));
+        let held = after(self.config.held_open).filter(|_| self.state == DoorState::Open);
+        let propped = after(self.config.propped).filter(|_| !self.watch.stands.propped);
+        let forced = self.watch.suspected.map(|suspicion| suspicion.at.plus(SLACK));
+        let stuck = self.watch.pressed.filter(|_| !self.watch.stands.stuck);
+        let stuck = stuck.and_then(|since| Some(since.plus(self.config.rex.as_ref()?.stuck_after)));
+        let all = [
+            forced.map(|at| (at, Duty::Forced)),
+            held.map(|at| (at, Duty::HeldOpen)),
+            propped.map(|at| (at, Duty::Propped)),
+            stuck.map(|at| (at, Duty::Stuck)),
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    /// The earliest deadline has come.
+    pub(super) fn expire(&mut self, index: usize, out: &mut Out<'_>) {
+        let Some((at, duty)) = self.due() else { return };
+        match duty {
+            Duty::Forced => self.tell_forced(index, at, out),
+            Duty::HeldOpen => {
+                self.event(at, "door.held_open", Qualifier::New, 3, out, |draft| {
+                    draft.state =
+                        Some(change(DoorState::Open.as_str(), DoorState::HeldOpen.as_str()));
+                });
+                if self.config.chime {
+                    out.effects.push(Effect::Chime { of: Thing::Door(index) });
+                }
+                self.set(index, DoorState::HeldOpen, at, out);
+            }
+            Duty::Propped => {
+                self.watch.stands.propped = true;
+                self.watch.touch();
+                self.event(at, "door.propped", Qualifier::New, 2, out, |draft| {
+                    draft.class = Class::Alarm;
+                });
+                self.set(index, self.state, at, out);
+            }
+            Duty::Stuck => {
+                self.watch.stands.stuck = true;
+                self.watch.touch();
+                self.event(at, "door.rex_stuck", Qualifier::New, 3, out, |draft| {
+                    draft.class = Class::Fault;
+                });
+                self.set(index, self.state, at, out);
+            }
+        }
+    }
+
+    /// What the contact says. An opening comes back, to be looked at by who knows the partitions.
     pub(super) fn contact(
         &mut self,
         index: usize,
@@ -118,8 +204,14 @@ impl Door {
         at: Mono,
         resynced: bool,
         out: &mut Out<'_>,
-    ) {
+    ) -> Option<Opening> {
+        let line = std::mem::replace(&mut self.line, contact);
         match (contact, self.state) {
+            (Contact::Tamper, _) => self.tamper(index, at, out),
+            // A loop that was cut where it had been tampered with.
+            (Contact::Unknown, DoorState::Unknown) if line == Contact::Tamper => {
+                self.lose(index, at, out);
+            }
             (Contact::Unknown, DoorState::Unknown)
             | (Contact::Closed, DoorState::Closed)
             | (Contact::Open, DoorState::Open | DoorState::HeldOpen) => {}
@@ -134,6 +226,7 @@ impl Door {
                 self.close(index, at, self.state, false, resynced, out);
             }
         }
+        self.opening.take()
     }
 
     /// The first stable reading after a start, or after the line was lost.
@@ -147,12 +240,8 @@ impl Door {
     ) {
         let while_down = self.before_start;
         self.before_start = false;
-        if std::mem::take(&mut self.lost) {
-            self.event(at, "door.known", Qualifier::Restore, 4, out, |draft| {
-                draft.class = Class::Fault;
-                draft.closes = Some("door.unknown");
-            });
-        }
+        self.known(at, out);
+        self.untamper(at, out);
         let resynced = resynced || !while_down;
         match (contact, self.recorded) {
             (Contact::Open, before @ (DoorState::Open | DoorState::HeldOpen)) => {
@@ -166,8 +255,10 @@ impl Door {
             // it moved at all, nobody can say. From here on the record knows.
             (Contact::Open, before @ DoorState::Unknown) => {
                 self.open(index, at, before, false, resynced, out);
+                self.opening = None;
             }
             (_, before @ DoorState::Unknown) => {
+                self.calm(at, out);
                 self.event(at, "door.found", Qualifier::Status, 5, out, |draft| {
                     draft.state = Some(change(before.as_str(), DoorState::Closed.as_str()));
                     draft.flags = found(false, resynced);
@@ -180,19 +271,12 @@ impl Door {
             (_, before @ (DoorState::Open | DoorState::HeldOpen)) => {
                 self.close(index, at, before, while_down, resynced, out);
             }
-            (_, DoorState::Closed) => self.set(index, DoorState::Closed, at, out),
+            (_, DoorState::Closed) => {
+                self.calm(at, out);
+                self.set(index, DoorState::Closed, at, out);
+            }
         }
-    }
-
-    fn lose(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
-        let before = self.state;
-        self.recorded = before;
-        self.lost = true;
-        self.event(at, "door.unknown", Qualifier::New, 2, out, |draft| {
-            draft.class = Class::Fault;
-            draft.state = Some(change(before.as_str(), DoorState::Unknown.as_str()));
-        });
-        self.set(index, DoorState::Unknown, at, out);
+        self.unknown_since = None;
     }
 
     fn open(
@@ -208,6 +292,12 @@ impl Door {
             draft.state = Some(change(before.as_str(), DoorState::Open.as_str()));
             draft.flags = found(while_down, resynced);
         });
+        let since = match self.unknown_since {
+            Some(since) => since,
+            None if resynced => Mono(at.0.saturating_sub(Mono::default().plus(REREAD).0)),
+            None => at,
+        };
+        self.opening = Some(Opening { at, since, while_down });
         self.opened = Some(at);
         self.set(index, DoorState::Open, at, out);
     }
@@ -221,6 +311,7 @@ impl Door {
         resynced: bool,
         out: &mut Out<'_>,
     ) {
+        self.calm(at, out);
         if before == DoorState::HeldOpen {
             self.event(at, "door.held_open_ended", Qualifier::Restore, 4, out, |draft| {
                 draft.closes = Some("door.held_open");
@@ -240,10 +331,10 @@ impl Door {
         if state != DoorState::Unknown {
             self.recorded = state;
         }
-        out.state(Thing::Door(index), state.as_str(), Vec::new(), at);
+        out.state(Thing::Door(index), state.as_str(), self.watch.stands.flags(), at);
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         at: Mono,
         kind: &'static str,

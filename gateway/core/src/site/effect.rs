@@ -1,6 +1,9 @@
 //! What is to be done: the outcome of [`Site::apply`](super::Site::apply).
 
-use super::{Answer, Incident};
+use std::time::Duration;
+
+use super::incident::is_silent_incident;
+use super::{Answer, Incident, is_silent};
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::UtcMs;
@@ -14,6 +17,28 @@ pub enum Thing {
     Zone(usize),
     /// A partition, by its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
     Partition(usize),
+    /// A reader, by its place in [`SiteConfig::readers`](super::SiteConfig::readers).
+    Reader(usize),
+}
+
+/// How an output is switched. *On* is what its [`Role`](super::Role) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// On, until something else is said.
+    On,
+    /// Off.
+    Off,
+    /// On for so long from now, then off. Another pulse meanwhile begins anew.
+    Pulse(Duration),
+}
+
+/// What a reader shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// Green.
+    Granted,
+    /// Red.
+    Denied,
 }
 
 impl Thing {
@@ -23,6 +48,7 @@ impl Thing {
             Self::Door(_) => "door",
             Self::Zone(_) => "zone",
             Self::Partition(_) => "partition",
+            Self::Reader(_) => "reader",
         }
     }
 }
@@ -65,10 +91,24 @@ pub enum Effect {
         /// What they are told.
         answer: Answer,
     },
-    /// A zone that chimes was entered while nothing is armed.
+    /// A zone that chimes was entered while nothing is armed, or a door that chimes is held open.
     Chime {
-        /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
-        zone: usize,
+        /// Which.
+        of: Thing,
+    },
+    /// Switch an output.
+    Output {
+        /// Its place in [`SiteConfig::outputs`](super::SiteConfig::outputs).
+        output: usize,
+        /// How.
+        drive: Drive,
+    },
+    /// Show something at a reader.
+    Reader {
+        /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
+        reader: usize,
+        /// What.
+        show: Show,
     },
 }
 
@@ -78,6 +118,20 @@ impl Effect {
         match self {
             Self::Record(draft) => Some(draft),
             _ => None,
+        }
+    }
+
+    /// Whether nobody at the site may notice it: a silent event, or what an operator does about it.
+    /// What is not silent is the same, whether there is a silent one beside it or not; only the
+    /// numbers of events have a hole where it stands.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Self::Record(draft) => {
+                is_silent(&draft.kind)
+                    || (draft.source.kind == "incident" && is_silent_incident(&draft.source.id))
+            }
+            Self::Incident { id, .. } => is_silent_incident(id),
+            _ => false,
         }
     }
 }

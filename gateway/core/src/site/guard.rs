@@ -40,7 +40,7 @@ impl Site {
         let mode = partition.protects();
         if mode == Mode::Disarmed || !zone.config.modes.contains(mode) {
             if zone.config.chime && partition.mode() == Mode::Disarmed {
-                out.effects.push(Effect::Chime { zone: index });
+                out.effects.push(Effect::Chime { of: super::Thing::Zone(index) });
             }
             return self.zones[index].open(at, found, out);
         }

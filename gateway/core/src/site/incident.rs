@@ -29,6 +29,12 @@ use crate::time::{Mono, Now, UtcMs};
 /// that is over is closed, and if none is over, the oldest.
 const MAX_OPEN: usize = 64;
 
+/// The first letter of an incident's id, by its series.
+const LETTERS: [char; 2] = ['a', 's'];
+
+/// Where the next number is kept, by the series.
+const NEXT: [&str; 2] = ["next", "next-silent"];
+
 /// An incident that is over and acknowledged is closed by itself after this.
 const CLOSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
@@ -72,6 +78,8 @@ pub enum Danger {
     Flood,
     Gas,
     Technical,
+    /// A door is propped open.
+    Door,
 }
 
 impl Danger {
@@ -86,6 +94,7 @@ impl Danger {
             Self::Flood => "flood",
             Self::Gas => "gas",
             Self::Technical => "technical",
+            Self::Door => "door",
         }
     }
 
@@ -97,6 +106,7 @@ impl Danger {
             ("flood.alarm", _) => Self::Flood,
             ("gas.alarm", _) => Self::Gas,
             ("technical.alarm", _) => Self::Technical,
+            ("door.propped", _) => Self::Door,
             (_, Class::Panic) => Self::Panic,
             (_, Class::Tamper) => Self::Tamper,
             _ => Self::Burglary,
@@ -179,16 +189,17 @@ pub enum Act {
 #[derive(Clone, Debug)]
 pub(super) struct Incidents {
     open: Vec<Open>,
-    /// The number of the next one.
-    next: u64,
-    next_kept: u64,
+    /// The number of the next one, and of the next silent one: a hole in the numbers that are
+    /// shown would tell of it.
+    next: [u64; 2],
+    next_kept: [u64; 2],
     ack_within: Duration,
     gone: Vec<Id>,
 }
 
 impl Incidents {
     pub(super) const fn new(ack_within: Duration) -> Self {
-        Self { open: Vec::new(), next: 1, next_kept: 1, ack_within, gone: Vec::new() }
+        Self { open: Vec::new(), next: [1; 2], next_kept: [1; 2], ack_within, gone: Vec::new() }
     }
 
     /// All open ones, the oldest first.
@@ -203,8 +214,8 @@ impl Incidents {
         boot: &str,
         now: &Now,
     ) -> serde_json::Result<()> {
-        if id == "next" {
-            self.next = serde_json::from_str(value)?;
+        if let Some(series) = NEXT.iter().position(|next| *next == id) {
+            self.next[series] = serde_json::from_str(value)?;
             self.next_kept = self.next;
             return Ok(());
         }
@@ -245,16 +256,16 @@ impl Incidents {
             if draft.class.lane() != Lane::Alarm || draft.test || draft.source.kind == "incident" {
                 continue;
             }
-            match draft.qualifier {
-                Qualifier::New => {
-                    let id = self.begin(draft, out);
-                    let detail = draft.detail.get_or_insert_with(|| json!({}));
-                    if let Some(facts) = detail.as_object_mut() {
-                        facts.insert("incident".to_owned(), json!(id));
-                    }
+            // Nothing ends a duress but an operator.
+            let begins = draft.qualifier == Qualifier::New || draft.kind == "access.duress";
+            if begins {
+                let id = self.begin(draft, out);
+                let detail = draft.detail.get_or_insert_with(|| json!({}));
+                if let Some(facts) = detail.as_object_mut() {
+                    facts.insert("incident".to_owned(), json!(id));
                 }
-                Qualifier::Restore => self.end(draft),
-                Qualifier::Status => {}
+            } else if draft.qualifier == Qualifier::Restore {
+                self.end(draft);
             }
         }
         effects.append(&mut out.effects);
@@ -271,9 +282,9 @@ impl Incidents {
                 && incident.acked.is_none()
         };
         let place = self.open.iter().position(joins).unwrap_or_else(|| {
-            self.make_room(draft.time.mono_ns, out);
+            self.make_room(danger, draft.time.mono_ns, out);
             self.open.push(self.first(danger, draft));
-            self.next += 1;
+            self.next[series(danger)] += 1;
             self.open.len() - 1
         });
         let open = &mut self.open[place];
@@ -281,7 +292,9 @@ impl Incidents {
         if !incident.sources.contains(&source) {
             incident.sources.push(source.clone());
         }
-        incident.open.insert((source, draft.kind.to_string()));
+        if draft.qualifier == Qualifier::New {
+            incident.open.insert((source, draft.kind.to_string()));
+        }
         incident.severity = incident.severity.min(draft.severity);
         incident.phase = Phase::Active;
         open.changed = true;
@@ -290,7 +303,10 @@ impl Incidents {
 
     /// A new incident, as its first alarm makes it.
     fn first(&self, danger: Danger, draft: &Draft) -> Open {
-        let id = format!("a{}", self.next).parse().expect("a letter and digits are an id");
+        let series = series(danger);
+        let id = format!("{}{}", LETTERS[series], self.next[series])
+            .parse()
+            .expect("a letter and digits are an id");
         let incident = Incident {
             id,
             phase: Phase::Active,
@@ -327,10 +343,14 @@ impl Incidents {
         }
     }
 
-    fn make_room(&mut self, at: Mono, out: &mut Out<'_>) {
-        if self.open.len() >= MAX_OPEN {
-            let over = self.open.iter().position(|open| open.incident.open.is_empty());
-            self.close(over.unwrap_or(0), "too many are open", None, at, out);
+    /// The silent ones have a room of their own.
+    fn make_room(&mut self, danger: Danger, at: Mono, out: &mut Out<'_>) {
+        let of_series = |open: &Open| series(open.incident.danger) == series(danger);
+        let all = || self.open.iter().enumerate().filter(|(_, open)| of_series(open));
+        if all().count() >= MAX_OPEN {
+            let over = all().find(|(_, open)| open.incident.open.is_empty());
+            let place = over.or_else(|| all().next()).map_or(0, |(place, _)| place);
+            self.close(place, "too many are open", None, at, out);
         }
     }
 
@@ -408,15 +428,27 @@ impl Incidents {
             let shown = Some(Box::new(open.incident.clone()));
             out.effects.push(Effect::Incident { id: open.incident.id.clone(), shown });
         }
-        if self.next != self.next_kept {
-            self.next_kept = self.next;
-            out.keep("incident/next".to_owned(), &self.next);
+        for (series, key) in NEXT.iter().enumerate() {
+            if self.next[series] != self.next_kept[series] {
+                self.next_kept[series] = self.next[series];
+                out.keep(format!("incident/{key}"), &self.next[series]);
+            }
         }
     }
 }
 
 fn number(id: &Id) -> u64 {
-    id.as_str().trim_start_matches('a').parse().unwrap_or(u64::MAX)
+    id.as_str().trim_start_matches(LETTERS).parse().unwrap_or(u64::MAX)
+}
+
+/// Whether this is the id of an incident that nobody at the site may notice.
+pub(super) fn is_silent_incident(id: &Id) -> bool {
+    id.as_str().starts_with(LETTERS[1])
+}
+
+/// By which series an incident is numbered: those that are shown, and the silent ones.
+fn series(danger: Danger) -> usize {
+    usize::from(danger == Danger::SilentPanic)
 }
 
 fn name(draft: &Draft) -> String {

@@ -4,7 +4,7 @@ use crate::event::{Class, Qualifier};
 use crate::id::Id;
 use crate::time::Mono;
 
-use super::{Command, DoorState};
+use super::{Command, CredentialHash, DoorState};
 
 /// What a contact says once it is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Contact {
     Closed,
     /// The door is open.
     Open,
+    /// The contact's loop is cut, shorted or swapped: the door is not known.
+    Tamper,
 }
 
 /// What a zone's detector or loop says once it is stable.
@@ -72,6 +74,29 @@ pub enum Input {
         /// When that was found.
         at: Mono,
     },
+    /// A request-to-exit button, bar or detector. Its level is to be told once at the start too:
+    /// found pressed then, it explains an opening and releases nothing.
+    Rex {
+        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+        /// Pressed or let go.
+        pressed: bool,
+        /// The kernel's timestamp of the edge.
+        at: Mono,
+    },
+    /// A card or a code at a reader.
+    Card(Card),
+    /// What a reader says of itself.
+    ReaderStatus {
+        /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
+        reader: usize,
+        /// Of which part.
+        part: ReaderPart,
+        /// Whether that is as it should be.
+        good: bool,
+        /// When it was noticed.
+        at: Mono,
+    },
     /// Somebody wants something: a person, a schedule or the district.
     Command(Command),
     /// What the journal knows of a door from before this start.
@@ -85,6 +110,50 @@ pub enum Input {
     Report(Report),
     /// A deadline may have passed.
     Tick,
+}
+
+impl Input {
+    /// When it happened, if that is another matter than when it is looked at.
+    pub(super) const fn at(&self) -> Option<Mono> {
+        match self {
+            Self::Contact { at, .. }
+            | Self::Zone { at, .. }
+            | Self::Rex { at, .. }
+            | Self::ReaderStatus { at, .. }
+            | Self::Bus { at, .. } => Some(*at),
+            Self::Card(card) => Some(card.at),
+            Self::Command(command) => Some(command.at),
+            Self::Recall { .. } | Self::Report(_) | Self::Tick => None,
+        }
+    }
+}
+
+/// A card or a code, as [`Input::Card`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The place of the reader in [`SiteConfig::readers`](super::SiteConfig::readers).
+    pub reader: usize,
+    /// Which credential.
+    pub credential: CredentialHash,
+    /// The PIN that was given with it.
+    pub pin: Option<CredentialHash>,
+    /// When it was shown: stamped as near to the reader as can be.
+    pub at: Mono,
+    /// The reader or its bus knows that it kept this back: it was shown while the link was down.
+    pub late: bool,
+}
+
+/// A part of a reader that has a state of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReaderPart {
+    /// Its case is closed and it is on its wall.
+    Case,
+    /// Its supply.
+    Power,
+    /// It answers.
+    Link,
+    /// Its link is encrypted with the agreed key.
+    Channel,
 }
 
 /// A technical report, as [`Input::Report`].

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Site;
 use super::out::{Head, Out};
 use super::partition::Partition;
+use super::zone::Zone;
 use crate::event::{Class, Qualifier};
 use crate::id::Id;
 use crate::time::{ClockState, Mono, Now, UtcMs};
@@ -41,8 +42,8 @@ struct Kept {
 
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
-    /// Of which zone, why, since when; in the order of the configuration.
-    out: Vec<Option<(String, Mono)>>,
+    /// Of which zone, why and by whose wish, since when; in the order of the configuration.
+    out: Vec<Option<(&'static str, Option<String>, Mono)>>,
     millis: BTreeMap<usize, BTreeMap<String, u64>>,
     from: UtcMs,
     ends: Option<Mono>,
@@ -65,19 +66,24 @@ impl Ledger {
     }
 
     fn count(&mut self, zone: usize, at: Mono) {
-        if let Some((reason, since)) = &mut self.out[zone] {
+        if let Some((reason, by, since)) = &mut self.out[zone] {
+            let reason = match by {
+                Some(by) => format!("{reason} by {by}"),
+                None => (*reason).to_owned(),
+            };
             let millis = u64::try_from(at.since(*since).as_millis()).unwrap_or(u64::MAX);
             if millis > 0 {
-                *self.millis.entry(zone).or_default().entry(reason.clone()).or_default() += millis;
+                *self.millis.entry(zone).or_default().entry(reason).or_default() += millis;
                 *since = at;
             }
         }
     }
 
-    fn note(&mut self, zone: usize, reason: Option<String>, at: Mono) {
-        if self.out[zone].as_ref().map(|(reason, _)| reason) != reason.as_ref() {
+    fn note(&mut self, zone: usize, why: Option<(&'static str, Option<&str>)>, at: Mono) {
+        // Nearly always nothing has changed: this runs for every zone at every input.
+        if self.out[zone].as_ref().map(|(reason, by, _)| (*reason, by.as_deref())) != why {
             self.count(zone, at);
-            self.out[zone] = reason.map(|reason| (reason, at));
+            self.out[zone] = why.map(|(reason, by)| (reason, by.map(str::to_owned), at));
         }
     }
 }
@@ -85,40 +91,10 @@ impl Ledger {
 impl Site {
     /// Looks at what every zone is doing now.
     pub(super) fn account(&mut self, at: Mono) {
-        for index in 0..self.zones.len() {
-            let reason = self.why_out(index);
-            self.ledger.note(index, reason, at);
+        for (index, zone) in self.zones.iter().enumerate() {
+            let partition = zone.config.partition.map(|place| &self.partitions[place]);
+            self.ledger.note(index, why_out(zone, partition), at);
         }
-    }
-
-    /// Why a zone does not protect at this moment; the gravest reason.
-    fn why_out(&self, index: usize) -> Option<String> {
-        let zone = &self.zones[index];
-        let partition = zone.config.partition.map(|place| &self.partitions[place]);
-        let by = |reason: &str, who: Option<&str>| match who {
-            Some(who) => format!("{reason} by {who}"),
-            None => reason.to_owned(),
-        };
-        if let Some(trouble) = zone.why_blind() {
-            return Some(trouble.to_owned());
-        }
-        if zone.bypass().is_some() {
-            return Some(by("bypassed", zone.bypassed_by()));
-        }
-        if zone.is_out() {
-            return Some("shut down".to_owned());
-        }
-        if zone.config.soak || zone.walking {
-            return Some("test".to_owned());
-        }
-        if !zone.config.kind.needs_arming() {
-            return None;
-        }
-        let protects = partition.map(Partition::protects).unwrap_or_default();
-        if zone.config.modes.contains(protects) {
-            return None;
-        }
-        Some(by("disarmed", partition.and_then(|partition| partition.set_by())))
     }
 
     /// The seconds of the running day so far, as in `ledger.day`.
@@ -211,4 +187,31 @@ impl Site {
             });
         }
     }
+}
+
+/// Why a zone does not protect at this moment, the gravest reason; and by whose wish.
+fn why_out<'a>(
+    zone: &'a Zone,
+    partition: Option<&'a Partition>,
+) -> Option<(&'static str, Option<&'a str>)> {
+    if let Some(trouble) = zone.why_blind() {
+        return Some((trouble, None));
+    }
+    if zone.bypass().is_some() {
+        return Some(("bypassed", zone.bypassed_by()));
+    }
+    if zone.is_out() {
+        return Some(("shut down", None));
+    }
+    if zone.config.soak || zone.walking {
+        return Some(("test", None));
+    }
+    if !zone.config.kind.needs_arming() {
+        return None;
+    }
+    let protects = partition.map(Partition::protects).unwrap_or_default();
+    if zone.config.modes.contains(protects) {
+        return None;
+    }
+    Some(("disarmed", partition.and_then(Partition::set_by)))
 }

@@ -12,6 +12,9 @@
 //! | file | what |
 //! |---|---|
 //! | `door` | one door |
+//! | `release` | doors in their site: what opens them, who went through |
+//! | `reader` | one reader, and its lockout |
+//! | `access` | cards and codes: granted or denied |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
@@ -22,8 +25,14 @@
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
+//! | `build` | doors and readers from their configuration |
+//! | `kinds` | every type of event, and which are silent |
 
+mod access;
+#[cfg(test)]
+mod access_tests;
 mod arming;
+mod build;
 mod bus;
 mod command;
 mod config;
@@ -33,10 +42,13 @@ mod effect;
 mod guard;
 mod incident;
 mod input;
+mod kinds;
 mod ledger;
 mod out;
 mod partition;
+mod reader;
 mod recall;
+mod release;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -46,15 +58,19 @@ mod zone;
 #[cfg(test)]
 mod zone_tests;
 
+pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    BusConfig, CrossConfig, DoorConfig, Mode, ModeConfig, Modes, PartitionConfig, SiteConfig,
-    ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Days, DoorConfig, Doors, Fail,
+    LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
+    ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
+    ZoneKind,
 };
-pub use door::{DoorState, EVENT_TYPES};
-pub use effect::{Effect, Thing};
+pub use door::DoorState;
+pub use effect::{Drive, Effect, Show, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
-pub use input::{Condition, Contact, Input, Report};
+pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
+pub use kinds::{EVENT_TYPES, is_silent};
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 
@@ -63,6 +79,7 @@ use std::time::Duration;
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::{Mono, Now};
+use access::{Credentials, Places};
 use bus::Bus;
 use dark::Dark;
 use door::Door;
@@ -70,16 +87,11 @@ use incident::Incidents;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
+use reader::Reader;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
 const ACK_WITHIN: Duration = Duration::from_secs(60);
-
-/// Whether nobody at the site may notice events of this type: no local page, list or log shows
-/// them; the district receives them like any other.
-pub fn is_silent(kind: &str) -> bool {
-    matches!(kind, "panic.silent" | "panic.silent_restored" | "access.duress")
-}
 
 /// Everything of a site and what the rules remember of it.
 #[derive(Clone, Debug)]
@@ -94,8 +106,15 @@ pub struct Site {
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
     buses: Vec<Bus>,
+    access: AccessConfig,
+    areas: Vec<AreaConfig>,
+    readers: Vec<Reader>,
+    credentials: Credentials,
+    places: Places,
     dark: Dark,
     ledger: Ledger,
+    /// The earliest deadline, as of the end of the last input.
+    next: Option<(Mono, Due)>,
     /// The gateway itself, as source of events; none before [`Site::restore`].
     gateway: Option<Id>,
 }
@@ -107,6 +126,7 @@ enum Due {
     Zone(usize),
     Partition(usize),
     Bus(usize),
+    Reader(usize),
     Incident,
     Alive,
     Ledger,
@@ -116,7 +136,9 @@ impl Site {
     /// A site of which nothing is known, on the boot with this id.
     ///
     /// Places of zones, partitions and groups that the configuration does not have are ignored.
-    pub fn new(config: SiteConfig, boot: &str) -> Self {
+    pub fn new(mut config: SiteConfig, boot: &str) -> Self {
+        let doors = build::doors(&mut config);
+        let readers = build::readers(&mut config, &doors);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len());
@@ -135,12 +157,18 @@ impl Site {
         Self {
             boot: boot.to_owned(),
             grade: config.grade,
-            doors: config.doors.into_iter().map(Door::new).collect(),
+            doors,
+            readers,
+            access: config.access,
+            areas: config.areas,
+            credentials: Credentials::new(config.credentials),
+            places: Places::new(),
             zones: zones.collect(),
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
             dark: Dark::default(),
+            next: None,
             ledger: Ledger::new(count),
             gateway: None,
             buses: config.buses.into_iter().map(Bus::new).collect(),
@@ -154,15 +182,29 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = self.boot.clone();
         let mut out = Out::new(&boot, now);
+        // What was due before it happened comes before it, however late it is looked at.
+        let before = input.at().map(|at| at.min(now.mono));
+        if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
+            self.expire(until, &mut out);
+        }
         match input {
             Input::Contact { door, contact, at, resynced } => {
-                self.expire(at.min(now.mono), &mut out);
-                if let Some(d) = self.doors.get_mut(door) {
-                    d.contact(door, contact, at, resynced, &mut out);
+                self.door_contact(door, contact, at, resynced, &mut out);
+            }
+            Input::Rex { door, pressed, at } => {
+                self.rex(door, pressed, at, &mut out);
+            }
+            Input::Card(card) => {
+                self.card(&card, &mut out);
+            }
+            Input::ReaderStatus { reader, part, good, at } => {
+                if let Some(known) = self.readers.get_mut(reader) {
+                    let bus = known.config.bus.and_then(|bus| self.buses.get(bus));
+                    let excused = bus.is_some_and(Bus::is_lost);
+                    known.says(reader, part, (good, excused), at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
-                self.expire(at.min(now.mono), &mut out);
                 if let Some(z) = self.zones.get_mut(zone) {
                     let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
                     let excused = bus.is_some_and(Bus::is_lost);
@@ -171,7 +213,6 @@ impl Site {
                 }
             }
             Input::Command(command) => {
-                self.expire(command.at.min(now.mono), &mut out);
                 let answer = self.command(&command, &mut out);
                 out.effects.push(Effect::Answer { command: command.id, answer });
             }
@@ -181,25 +222,34 @@ impl Site {
                 }
             }
             Input::Bus { bus, lost, at } => {
-                self.expire(at.min(now.mono), &mut out);
                 self.bus(bus, lost, at, &mut out);
             }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
         self.expire(now.mono, &mut out);
-        self.account(now.mono);
-        self.dark.explain(&mut out);
-        self.incidents.watch(&mut out);
-        self.keep(&mut out);
+        self.settle(&mut out);
         out.effects
+    }
+
+    /// What follows from every input.
+    fn settle(&mut self, out: &mut Out<'_>) {
+        self.account(out.now.mono);
+        self.dark.explain(out);
+        self.incidents.watch(out);
+        // An alarm has just begun to wait for its acknowledgement.
+        let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
+        self.next = self.next.into_iter().chain(incident).min();
+        self.keep(out);
     }
 
     /// Fires every deadline up to `until`, the earliest first.
     fn expire(&mut self, until: Mono, out: &mut Out<'_>) {
-        while let Some((at, due)) = self.earliest().filter(|(at, _)| *at <= until) {
+        loop {
+            self.next = self.earliest();
+            let Some((at, due)) = self.next.filter(|(at, _)| *at <= until) else { return };
             match due {
-                Due::Door(index) => self.doors[index].expire(index, until, out),
+                Due::Door(index) => self.doors[index].expire(index, out),
                 Due::Zone(index) => self.zones[index].expire(index, out),
                 Due::Partition(index) => match self.partitions[index].arming() {
                     partition::Arming::Leaving { .. } => self.exit_ended(index, at, out),
@@ -207,6 +257,7 @@ impl Site {
                     _ => self.entry_ended(index, at, out),
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
+                Due::Reader(index) => self.readers[index].expire(index, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -230,7 +281,9 @@ impl Site {
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
         let alive = self.dark.deadline().map(|at| (at, Due::Alive));
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
-        let things = doors.chain(zones).chain(partitions).chain(buses);
+        let readers = self.readers.iter().enumerate();
+        let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
         things.chain(incident).chain(alive).chain(ledger).min()
     }
 
@@ -242,12 +295,18 @@ impl Site {
         for partition in &mut self.partitions {
             partition.keep(|zone| self.zones[zone].config.id.to_string(), out);
         }
+        for door in &mut self.doors {
+            door.keep(|area| self.areas[area].id.to_string(), out);
+        }
+        for reader in &mut self.readers {
+            reader.keep(out);
+        }
         self.incidents.keep(out);
     }
 
     /// When the rules want an [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.earliest().map(|(at, _)| at)
+        self.next.map(|(at, _)| at)
     }
 
     /// The present state of every door, in the order of the configuration.
@@ -268,7 +327,9 @@ impl Site {
         let zones = zones.map(|(n, zone)| (Thing::Zone(n), &zone.config.id, zone.word()));
         let partitions = self.partitions.iter().enumerate();
         let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
-        doors.chain(zones).chain(partitions)
+        let readers = self.readers.iter().enumerate();
+        let readers = readers.map(|(n, r)| (Thing::Reader(n), &r.config.id, r.word()));
+        doors.chain(zones).chain(partitions).chain(readers)
     }
 
     /// The interval before this start in which nothing was watched, for `system.started`.

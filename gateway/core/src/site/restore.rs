@@ -51,10 +51,15 @@ impl Site {
         for (index, partition) in self.partitions.iter().enumerate() {
             partition.show(index, now.mono, &mut out);
         }
+        for (index, reader) in self.readers.iter_mut().enumerate() {
+            reader.await_link(now.mono);
+            reader.show(index, now.mono, &mut out);
+        }
         self.walks_cut_off(&mut out);
         self.ledger_begin(now);
         self.expire(now.mono, &mut out);
         self.incidents.watch(&mut out);
+        self.next = self.earliest();
         self.keep(&mut out);
         out.effects
     }
@@ -82,6 +87,30 @@ impl Site {
             },
             _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
             _ if key == super::ledger::KEY => self.ledger_restore(value)?,
+            "door" => {
+                let areas = &self.areas;
+                let place = |id: &str| areas.iter().position(|area| area.id.as_str() == id);
+                let door = self.doors.iter_mut().find(|door| door.config().id.as_str() == id);
+                let Some(door) = door else { return Ok(false) };
+                door.restore(serde_json::from_str(value)?, place, &self.boot, now);
+            }
+            "reader" => {
+                let reader = self.readers.iter_mut().find(|known| known.config.id.as_str() == id);
+                let Some(reader) = reader else { return Ok(false) };
+                reader.restore(&serde_json::from_str(value)?, &self.boot, now);
+            }
+            "place" => {
+                let area: String = serde_json::from_str(value)?;
+                let place = self.areas.iter().position(|known| known.id.as_str() == area);
+                let Some(hash) = id.parse().ok().filter(|hash| self.credentials.knows(*hash))
+                else {
+                    return Ok(false);
+                };
+                if place.is_none() && !area.is_empty() {
+                    return Ok(false);
+                }
+                self.places.insert(hash, place);
+            }
             "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }

@@ -11,10 +11,8 @@ const S: u64 = 1_000_000_000;
 
 fn site(doors: usize) -> Site {
     let door = |n: usize| DoorConfig {
-        id: format!("door-{n}").parse().unwrap(),
-        partition: None,
         held_open: Some(Duration::from_secs(60)),
-        driver: format!("sim:{n}"),
+        ..DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"))
     };
     Site::new(SiteConfig { doors: (0..doors).map(door).collect(), ..SiteConfig::default() }, "boot")
 }

@@ -34,16 +34,26 @@ impl KeptTimer {
     ///
     /// What cannot be known has run out: a delay protects nobody, its end does.
     pub(super) fn on(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
+        self.this_boot(boot, now, longest, Duration::ZERO)
+    }
+
+    /// The same, but what cannot be known lasts whole: of a deadline that keeps somebody out.
+    pub(super) fn on_or_whole(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
+        self.this_boot(boot, now, longest, longest)
+    }
+
+    fn this_boot(&self, boot: &str, now: &Now, longest: Duration, unknown: Duration) -> Mono {
         if self.boot == boot {
             return self.mono;
         }
         let left = match self.utc {
             Some(utc) if now.clock != ClockState::Never => {
-                u64::try_from(utc.0.saturating_sub(now.utc.0)).unwrap_or(0)
+                let left = u64::try_from(utc.0.saturating_sub(now.utc.0)).unwrap_or(0);
+                Duration::from_millis(left).min(longest)
             }
-            _ => 0,
+            _ => unknown,
         };
-        now.mono.plus(Duration::from_millis(left).min(longest))
+        now.mono.plus(left)
     }
 }
 
@@ -79,5 +89,8 @@ mod tests {
         // Without a clock nobody knows: it has run out.
         let blind = now(5, 1_010, ClockState::Never);
         assert_eq!(set.on("b", &blind, longest), Mono(5 * S));
+        // Unless it keeps somebody out.
+        assert_eq!(set.on_or_whole("b", &blind, longest), Mono(65 * S));
+        assert_eq!(set.on_or_whole("b", &after, longest), Mono(25 * S));
     }
 }

@@ -1,11 +1,21 @@
 //! What the rules know of a site: no wires, no brokers, no names.
 
+mod access;
+mod door;
+mod output;
 mod partition;
+mod weekly;
 mod zone;
 
 use std::time::Duration;
 
+pub use access::{
+    AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
+};
+pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
+pub use output::{OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use weekly::{Days, Weekly};
 pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
@@ -23,23 +33,20 @@ pub struct SiteConfig {
     pub crosses: Vec<CrossConfig>,
     /// What several things hang on.
     pub buses: Vec<BusConfig>,
+    /// What can be switched.
+    pub outputs: Vec<OutputConfig>,
+    /// Where people are, or are not.
+    pub areas: Vec<AreaConfig>,
+    /// Each with its own id.
+    pub readers: Vec<ReaderConfig>,
+    /// Who may pass. Of several with the same hash the first counts.
+    pub credentials: Vec<Credential>,
+    /// What holds for all readers.
+    pub access: AccessConfig,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
     pub ack_within: Option<Duration>,
-}
-
-/// One door.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoorConfig {
-    /// Its id.
-    pub id: Id,
-    /// The partition it belongs to.
-    pub partition: Option<Id>,
-    /// Open for so long, it is held open; `None`: it never is.
-    pub held_open: Option<Duration>,
-    /// The wire of its contact as events name it, as `gpiochip0:17`.
-    pub driver: String,
 }
 
 /// A bus or a chip that several things hang on.

@@ -62,7 +62,7 @@ impl Box_ {
         self
     }
 
-    fn take(&mut self, effects: Vec<Effect>) -> Vec<String> {
+    pub(super) fn take(&mut self, effects: Vec<Effect>) -> Vec<String> {
         let mut kinds = Vec::new();
         for effect in effects {
             match effect {
@@ -76,7 +76,7 @@ impl Box_ {
                     self.kept.remove(&key);
                 }
                 Effect::Answer { answer, .. } => self.answer = Some(answer),
-                Effect::State { .. } | Effect::Chime { .. } | Effect::Incident { .. } => {}
+                _ => {}
             }
         }
         kinds

@@ -108,6 +108,7 @@ fn run(config: &SiteConfig, script: &[(u64, Op)], steps: bool) -> (Site, Vec<Eff
         let mut now = now(ms);
         now.utc.0 += step;
         all.extend(site.apply(input(op, now.mono), &now));
+        assert_eq!(site.next, site.earliest(), "the next deadline is remembered wrong");
     }
     (site, all)
 }
@@ -146,6 +147,7 @@ proptest! {
         let (_, effects) = run(&config, &script, true);
         let mut open: BTreeSet<(String, String)> = BTreeSet::new();
         for draft in drafts(&effects) {
+            prop_assert!(EVENT_TYPES.contains(&&*draft.kind), "{} is not listed", draft.kind);
             let id = draft.source.id.to_string();
             match draft.qualifier {
                 Qualifier::New => {

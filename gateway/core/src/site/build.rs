@@ -1,0 +1,38 @@
+//! Doors and readers from their configuration: places that it does not have are ignored.
+
+use super::SiteConfig;
+use super::door::Door;
+use super::reader::Reader;
+use crate::id::Id;
+
+/// The doors. One with a reader or a request-to-exit input can tell that it was forced.
+pub(super) fn doors(config: &mut SiteConfig) -> Vec<Door> {
+    let (outputs, areas) = (config.outputs.len(), config.areas.len());
+    let doors = std::mem::take(&mut config.doors).into_iter().enumerate();
+    let doors = doors.map(|(index, mut door)| {
+        let place = |id: &Id| config.partitions.iter().position(|known| known.id == *id);
+        door.lock = door.lock.filter(|lock| lock.output < outputs);
+        door.passage = door.passage.filter(|passage| {
+            passage.inside < areas && passage.outside.is_none_or(|area| area < areas)
+        });
+        let partition = door.partition.as_ref().and_then(place);
+        let read = config.readers.iter().any(|reader| reader.door == Some(index));
+        let guarded = read || door.rex.is_some();
+        Door::new(door, partition, guarded)
+    });
+    doors.collect()
+}
+
+/// The readers, each with the id of the partition that its events name.
+pub(super) fn readers(config: &mut SiteConfig, doors: &[Door]) -> Vec<Reader> {
+    let (partitions, buses) = (&config.partitions, config.buses.len());
+    let readers = std::mem::take(&mut config.readers).into_iter().map(|mut reader| {
+        reader.door = reader.door.filter(|place| *place < doors.len());
+        reader.partition = reader.partition.filter(|place| *place < partitions.len());
+        reader.bus = reader.bus.filter(|place| *place < buses);
+        let of_door = reader.door.and_then(|door| doors[door].config().partition.clone());
+        let own = reader.partition.map(|place| partitions[place].id.clone());
+        Reader::new(reader, of_door.or(own))
+    });
+    readers.collect()
+}
