@@ -62,10 +62,9 @@ impl Config {
     /// What the rules need to know: no wires' polarity, no brokers, no names.
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
-            id: door.id.clone(),
             partition: door.partition.clone(),
             held_open: door.held_open,
-            driver: door.input.to_string(),
+            ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
         SiteConfig {
             doors: doors.collect(),

@@ -197,7 +197,9 @@ async fn follow(
 fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
     match thing {
         Thing::Door(place) => config.doors.get(place)?.name.clone(),
-        Thing::Zone(_) | Thing::Partition(_) => None,
+        Thing::Zone(place) => config.zones.get(place)?.name.clone(),
+        Thing::Partition(place) => config.partitions.get(place)?.name.clone(),
+        Thing::Reader(_) => None,
     }
 }
 

@@ -118,8 +118,8 @@ impl Rules {
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
-                // Nothing is wired that could sound.
-                Effect::Chime { .. } => continue,
+                // Outputs and readers cannot be configured yet: there is nothing to switch or light.
+                Effect::Chime { .. } | Effect::Output { .. } | Effect::Reader { .. } => continue,
             };
             changes.push(Change { what, draft: drafts.len().checked_sub(1) });
         }

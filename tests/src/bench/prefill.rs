@@ -23,12 +23,7 @@ pub(crate) fn fill(folder: &Path, doors: u32, count: u64) -> anyhow::Result<()> 
     options.max_bytes = 2 << 30;
     let (journal, _) = Journal::open(options)?;
     let config = (0..doors).map(|door| {
-        anyhow::Ok(DoorConfig {
-            id: format!("door-{door}").parse()?,
-            partition: None,
-            held_open: None,
-            driver: format!("sim:{door}"),
-        })
+        anyhow::Ok(DoorConfig::new(format!("door-{door}").parse()?, format!("sim:{door}")))
     });
     let config = SiteConfig { doors: config.collect::<Result<_, _>>()?, ..SiteConfig::default() };
     let mut site = Site::new(config, &boot);

@@ -17,12 +17,7 @@ fn journal(folder: &Path) -> Journal {
 }
 
 fn site() -> Site {
-    let door = |n: usize| DoorConfig {
-        id: format!("door-{n}").parse().unwrap(),
-        partition: None,
-        held_open: None,
-        driver: format!("sim:{n}"),
-    };
+    let door = |n: usize| DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"));
     Site::new(SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }, "boot")
 }
 

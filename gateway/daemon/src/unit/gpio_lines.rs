@@ -76,16 +76,30 @@ pub struct LineConfig {
 }
 
 impl LineConfig {
-    /// A door contact. With a pull-down it is wired to the supply, else to ground.
+    /// A door contact.
     pub fn door(door: &gatehouse_config::Door) -> Self {
-        let wiring = match door.contact {
+        Self::contact(&door.input, door.contact, door.bias, door.debounce)
+    }
+
+    /// The contact of a detector.
+    pub fn zone(zone: &gatehouse_config::Zone) -> Self {
+        Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
+    }
+
+    /// With a pull-down it is wired to the supply, else to ground.
+    fn contact(
+        line: &gatehouse_config::Line,
+        contact: gatehouse_config::Contact,
+        bias: Bias,
+        debounce: Duration,
+    ) -> Self {
+        let wiring = match contact {
             gatehouse_config::Contact::NormallyClosed => Wiring::NormallyClosed,
             gatehouse_config::Contact::NormallyOpen => Wiring::NormallyOpen,
         };
-        let closed_level = if door.bias == Bias::PullDown { PinState::High } else { PinState::Low };
-        let contact =
-            ContactConfig { closed_level, debounce: door.debounce, ..ContactConfig::door(wiring) };
-        Self { offset: door.input.offset, bias: door.bias, contact }
+        let closed_level = if bias == Bias::PullDown { PinState::High } else { PinState::Low };
+        let contact = ContactConfig { closed_level, debounce, ..ContactConfig::door(wiring) };
+        Self { offset: line.offset, bias, contact }
     }
 }
 

@@ -4,10 +4,10 @@ pub mod gpio_lines;
 
 use std::collections::BTreeMap;
 
-use gatehouse_config::{Chip, Config, Door, Sim};
+use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
-use gatehouse_core::site::{Contact, Input, Report};
+use gatehouse_core::site::{Condition, Contact, Input, Report};
 use tokio::sync::mpsc;
 
 use crate::io::KernelClock;
@@ -18,13 +18,33 @@ use gpio_lines::{ContactState, GpioLines, LineConfig, LineSource, UnitReport};
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
 
-/// Starts a unit for each chip that the doors are wired to.
+/// What a line belongs to, by its place in the configuration.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    Door(usize),
+    Zone(usize),
+}
+
+/// The lines of one chip, and whose they are.
+#[derive(Default)]
+struct Wired {
+    lines: Vec<LineConfig>,
+    owners: BTreeMap<String, Owner>,
+}
+
+/// Starts a unit for each chip that doors or zones are wired to.
 pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &mpsc::Sender<Input>) {
-    let mut chips: BTreeMap<&Chip, Vec<(usize, &Door)>> = BTreeMap::new();
-    for (index, door) in config.doors.iter().enumerate() {
-        chips.entry(&door.input.chip).or_default().push((index, door));
+    let doors = config.doors.iter().enumerate();
+    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
+    let zones = config.zones.iter().enumerate();
+    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
+    let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
+    for (input, line, owner) in doors.chain(zones) {
+        let wired = chips.entry(&input.chip).or_default();
+        wired.lines.push(line);
+        wired.owners.insert(input.to_string(), owner);
     }
-    for (chip, doors) in chips {
+    for (chip, wired) in chips {
         let source = match (chip, &config.sim) {
             (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
             (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
@@ -36,28 +56,23 @@ pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &mpsc::Sender
             Chip::Gpio(name) => format!("gpio_lines({name})"),
             Chip::Sim => "gpio_lines(sim)".to_owned(),
         };
-        let by_line: BTreeMap<String, usize> =
-            doors.iter().map(|(index, door)| (door.input.to_string(), *index)).collect();
-        let lines = GpioLines {
-            chip: source,
-            lines: doors.iter().map(|(_, door)| LineConfig::door(door)).collect(),
-            recheck: gpio_lines::RECHECK,
-        };
+        let Wired { lines, owners } = wired;
+        let lines = GpioLines { chip: source, lines, recheck: gpio_lines::RECHECK };
         let inputs = inputs.clone();
-        supervisor.unit(name, move || watch(lines.clone(), by_line.clone(), inputs.clone()));
+        supervisor.unit(name, move || watch(lines.clone(), owners.clone(), inputs.clone()));
     }
 }
 
 /// One life of a unit, and the way of its reports to the rules.
 async fn watch(
     lines: GpioLines,
-    doors: BTreeMap<String, usize>,
+    owners: BTreeMap<String, Owner>,
     inputs: mpsc::Sender<Input>,
 ) -> Outcome {
     let (tell, mut reports) = mpsc::channel(REPORTS);
     let forward = async {
         while let Some(report) = reports.recv().await {
-            let Some(input) = input(report, &doors) else { continue };
+            let Some(input) = input(report, &owners) else { continue };
             if inputs.send(input).await.is_err() {
                 break;
             }
@@ -72,16 +87,19 @@ async fn watch(
     }
 }
 
-fn input(report: UnitReport, doors: &BTreeMap<String, usize>) -> Option<Input> {
+fn input(report: UnitReport, owners: &BTreeMap<String, Owner>) -> Option<Input> {
     let (what, cause, at, qualifier) = match report {
         UnitReport::Reading(reading) => {
-            let contact = match reading.state {
-                ContactState::Unknown => Contact::Unknown,
-                ContactState::Closed => Contact::Closed,
-                ContactState::Open => Contact::Open,
+            let (contact, condition) = match reading.state {
+                ContactState::Unknown => (Contact::Unknown, Condition::Unknown),
+                ContactState::Closed => (Contact::Closed, Condition::Normal),
+                ContactState::Open => (Contact::Open, Condition::Active),
             };
-            let (door, at) = (*doors.get(&reading.line)?, reading.at);
-            return Some(Input::Contact { door, contact, at, resynced: reading.resynced });
+            let (at, resynced) = (reading.at, reading.resynced);
+            return Some(match *owners.get(&reading.line)? {
+                Owner::Door(door) => Input::Contact { door, contact, at, resynced },
+                Owner::Zone(zone) => Input::Zone { zone, condition, at, resynced },
+            });
         }
         UnitReport::Fault { what, cause, at } => (what, cause, at, Qualifier::New),
         UnitReport::Restore { what, cause, at } => (what, cause, at, Qualifier::Restore),

@@ -71,11 +71,12 @@ impl Uplinker {
         let now = self.now();
         let topics =
             Class::ALL.iter().map(|class| parts.config.address.events(*class).into()).collect();
+        let things = parts.board.view().things.len();
         let mut connection = Connection {
             link,
             topics,
-            shown: vec![0; parts.board.view().things.len()],
-            shown_at: vec![None; parts.board.view().things.len()],
+            shown: vec![0; things],
+            shown_at: vec![None; things],
             next_show: None,
             queued: BTreeSet::new(),
             incidents: BTreeMap::new(),

@@ -406,7 +406,7 @@ fn what_was_appended_behind_an_append_that_came_back_comes_back_too() {
     let (tell, told) = sync_channel(9);
     for (name, mut other) in [("first", Some(other)), ("second", None)] {
         let tell = tell.clone();
-        appender.append(vec![draft(Class::Door, "door.opened", name)], move |outcome| {
+        appender.append(vec![draft(Class::Door, "door.opened", name)], vec![], move |outcome| {
             // From here on the second could be stored, were it not behind the first.
             drop(other.take());
             tell.send(outcome).unwrap();
@@ -420,7 +420,7 @@ fn what_was_appended_behind_an_append_that_came_back_comes_back_too() {
     appender.resume();
     for draft in back {
         let tell = tell.clone();
-        appender.append(vec![draft], move |outcome| tell.send(outcome).unwrap());
+        appender.append(vec![draft], vec![], move |outcome| tell.send(outcome).unwrap());
     }
     let names = [told.recv(), told.recv()].map(|outcome| {
         let records = outcome.unwrap().unwrap();
