@@ -21,6 +21,7 @@ use crate::broker::{Broker, BrokerOptions};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::proxy::Proxy;
 use crate::receiver::District;
+use crate::wait::{self, SOON};
 use crate::world::World;
 
 pub use ordeal::{Ordeal, ordeal};
@@ -112,7 +113,15 @@ impl Stage {
     async fn compare(mut self, all_seen: bool) -> anyhow::Result<Found> {
         self.gateway.stop().await?;
         self.gateway.launch().await?;
-        let stored = self.gateway.events().await?;
+        // An edge that the stop overtook in the world's socket becomes an event after the start.
+        let mut stored = self.gateway.events().await?;
+        let seen = wait::until("every edge to become an event", SOON, async || {
+            stored = self.gateway.events().await?;
+            Ok((!all_seen || of_doors(&stored) >= self.edges).then_some(()))
+        });
+        if let Err(error) = seen.await {
+            eprintln!("{error:#}");
+        }
         let head = stored.last().context("the journal is empty")?.seq;
         let arrived = self.district.has_all(GATEWAY, head, PATIENCE).await;
         if arrived.is_err() {
@@ -129,7 +138,7 @@ impl Stage {
         for finding in findings {
             eprintln!("audit: {finding}");
         }
-        let doors = stored.iter().filter(|event| crate::is_move(event)).count() as u64;
+        let doors = of_doors(&stored);
         let mut found = Found {
             edges: self.edges,
             stored: stored.len() as u64,
@@ -151,4 +160,8 @@ impl Stage {
         self.broker.stop().await?;
         Ok(found)
     }
+}
+
+fn of_doors(events: &[Event]) -> u64 {
+    events.iter().filter(|event| crate::is_move(event)).count() as u64
 }

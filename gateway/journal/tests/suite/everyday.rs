@@ -404,9 +404,11 @@ fn what_was_appended_behind_an_append_that_came_back_comes_back_too() {
     let other = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (tell, told) = sync_channel(9);
-    for (name, mut other) in [("first", Some(other)), ("second", None)] {
+    // The first fills a commit by itself, so the second waits for the next.
+    for (name, count, mut other) in [("first", 4096, Some(other)), ("second", 1, None)] {
         let tell = tell.clone();
-        appender.append(vec![draft(Class::Door, "door.opened", name)], vec![], move |outcome| {
+        let drafts = vec![draft(Class::Door, "door.opened", name); count];
+        appender.append(drafts, vec![], move |outcome| {
             // From here on the second could be stored, were it not behind the first.
             drop(other.take());
             tell.send(outcome).unwrap();
@@ -414,8 +416,10 @@ fn what_was_appended_behind_an_append_that_came_back_comes_back_too() {
     }
     let mut back = Vec::new();
     for _ in 0..2 {
-        let Err(AppendError::Io { drafts, .. }) = told.recv().unwrap() else { panic!("stored") };
-        back.extend(drafts);
+        let Err(AppendError::Io { mut drafts, .. }) = told.recv().unwrap() else {
+            panic!("stored")
+        };
+        back.extend(drafts.pop());
     }
     appender.resume();
     for draft in back {
