@@ -59,6 +59,8 @@ mod debounce;
 mod edge;
 mod stamped;
 
+pub mod wiegand;
+
 pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };

@@ -14,6 +14,7 @@
 
 pub mod backoff;
 pub mod contract;
+pub mod credential;
 pub mod event;
 pub mod id;
 pub mod site;
