@@ -8,6 +8,8 @@
 //! | [`Contact`] | a door contact or an alarm input: wiring, debounce, three states |
 //! | [`Debouncer`] | the debounce rule alone: no pins, no clock |
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
+//! | [`osdp`] | readers on RS-485 with a secure channel: packets, sessions, one reader's conversation |
+//! | [`wiegand`] | readers and keypads on two data lines: frames, card formats, keys to PINs |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //!
 //! # Limits
@@ -59,6 +61,7 @@ mod debounce;
 mod edge;
 mod stamped;
 
+pub mod osdp;
 pub mod wiegand;
 
 pub use contact::{

@@ -240,6 +240,12 @@ impl Receiver {
         })
     }
 
+    /// Edges were lost, and nobody knows of which line or whether another comes: what is being
+    /// received is no frame, and if nothing is, silence after this tells that something was.
+    pub fn lost(&mut self, at_ns: u64) -> Option<Burst> {
+        self.edge(Wire::D0, Edge { level: self.pulse, at_ns, line_seqno: None, lost_before: 1 })
+    }
+
     /// The lines are gone: what was received in part is void.
     pub fn forget(&mut self) {
         self.current = None;

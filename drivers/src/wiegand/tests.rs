@@ -53,7 +53,7 @@ fn a_card() -> impl Strategy<Value = Card> {
 #[test]
 fn cards_with_known_bits_are_read_as_printed_on_them() {
     // Seven ones in bits 2-13, so the first parity is 1; seven in 14-25, so the last is 0.
-    let bits = Bits::new(0b1_0111_1011_0001_0001_1101_0111_0, 26);
+    let bits = Bits::new(1 << 25 | 123 << 17 | 4567 << 1, 26);
     let card = Format::H10301.decode(&bits).unwrap();
     assert_eq!((card.facility(), card.number()), (123, 4567));
     assert_eq!(card.encode(), bits);
