@@ -10,6 +10,8 @@
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
 //! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
 //! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
+//! | [`osdp`] | readers on RS-485 with a secure channel: packets, sessions, one reader's conversation |
+//! | [`wiegand`] | readers and keypads on two data lines: frames, card formats, keys to PINs |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //! | [`Expander`] | 8 or 16 lines on I2C: [`Mcp23017`], [`Pca9555`], [`Pcf8574`] |
 //! | [`PortLine`], [`ExpanderPin`] | one line of an expander: an [`EdgeSource`], an output |
@@ -78,6 +80,7 @@ mod ds3231;
 mod edge;
 pub mod eol;
 mod expander;
+pub mod osdp;
 mod output;
 mod power;
 mod presence;
@@ -87,6 +90,7 @@ mod stamped;
 mod time;
 mod tmp102;
 mod units;
+pub mod wiegand;
 
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -94,6 +98,7 @@ pub mod sim;
 mod testing;
 
 pub use chip::{BadAddress, ChipError, ChipErrorKind};
+
 pub use contact::{
     ALARM_DEBOUNCE, Contact, ContactConfig, ContactState, DOOR_DEBOUNCE, Reading, Wiring,
 };

@@ -15,6 +15,7 @@
 pub mod backoff;
 pub mod codes;
 pub mod contract;
+pub mod credential;
 pub mod event;
 pub mod id;
 pub mod site;

@@ -16,6 +16,7 @@ pub mod health;
 pub mod io;
 pub mod rules;
 pub mod run;
+pub mod secret;
 pub mod supervise;
 pub mod unit;
 pub mod uplink;

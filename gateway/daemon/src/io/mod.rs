@@ -1,4 +1,5 @@
-//! The only files that open a device: GPIO chips, and the simulated wiring that stands for one.
+//! The only files that open a device: GPIO chips, the simulated wiring that stands for one, and
+//! serial ports.
 //!
 //! A [`Source`] owns all lines of one chip and tells, in order, what happens to them
 //! ([`Signal`]). The unit hands each edge to its line, where a driver takes it from a [`LinePin`]:
@@ -9,6 +10,7 @@ pub mod find;
 pub mod gpiochip;
 pub mod line;
 mod sequence;
+pub mod serial;
 pub mod sim;
 pub mod stamp;
 

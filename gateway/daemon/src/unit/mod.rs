@@ -1,6 +1,9 @@
 //! The kinds of task that touch the world outside, a file each.
 
 pub mod gpio_lines;
+pub mod reader;
+pub mod rs485_bus;
+pub mod wiegand;
 
 use std::collections::BTreeMap;
 

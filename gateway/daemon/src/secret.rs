@@ -1,0 +1,155 @@
+//! The site's secret key: a file that only the daemon reads, made on the box.
+//!
+//! It never leaves the box by itself. Whoever replaces the box moves it with the lists of
+//! credentials; without it no card of the old lists is known any more.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use gatehouse_core::credential::{KEY_DIGITS, KeyError, SiteKey};
+use rustix::rand::{GetRandomFlags, getrandom};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Only the daemon's user reads and writes it.
+const MODE: u32 = 0o600;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The disk, the folder or the rights. Nothing was written in its place.
+    #[error("the site key {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// Others may read or write it: it may be known, or somebody else's.
+    #[error(
+        "the site key {} has mode {mode:03o}; only its owner may read it: chmod 600, and if others \
+         could read it for long, make a new one and enrol all cards anew",
+        path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Damaged, or another file. It is not replaced: all lists of credentials depend on it.
+    #[error("the site key {}: {source}; restore it from where the box's files are kept", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+}
+
+/// The site's key; made if there is no such file.
+///
+/// # Errors
+///
+/// Anything but a file of ours or none.
+pub fn site_key(path: &Path) -> Result<SiteKey, SecretError> {
+    let io = |source| SecretError::Io { path: path.to_owned(), source };
+    match File::open(path) {
+        Ok(file) => read(path, file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(io),
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn read(path: &Path, file: File) -> Result<SiteKey, SecretError> {
+    let io = |source| SecretError::Io { path: path.to_owned(), source };
+    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretError::Open { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::with_capacity(KEY_DIGITS + 2));
+    let limit = u64::try_from(KEY_DIGITS).unwrap_or(u64::MAX) + 2;
+    file.take(limit).read_to_string(&mut text).map_err(io)?;
+    let key = text.trim_end().parse();
+    key.map_err(|source| SecretError::Damaged { path: path.to_owned(), source })
+}
+
+/// Written beside it, synced, and only then under its name: half a key is never found.
+fn make(path: &Path) -> io::Result<SiteKey> {
+    let mut bytes = [0; 32];
+    if getrandom(&mut bytes[..], GetRandomFlags::empty())? != bytes.len() {
+        return Err(io::Error::other("the kernel gives no randomness"));
+    }
+    let key = SiteKey::new(bytes);
+    bytes.zeroize();
+    let new = path.with_extension("new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new)?;
+    // Left over from a start that was cut: with the mode of then.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    let text = Zeroizing::new(key.to_hex());
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    // Fails if it is there by now, where a rename would replace it.
+    std::fs::hard_link(&new, path)?;
+    std::fs::remove_file(&new)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    tracing::info!(path = %path.display(), "a site key was made");
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_key_is_made_once_readable_for_its_owner_alone_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        let key = site_key(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(site_key(&path).unwrap(), key);
+        assert_ne!(site_key(&dir.path().join("other.key")).unwrap(), key);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left over");
+    }
+
+    #[test]
+    fn what_a_cut_start_left_is_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        std::fs::write(path.with_extension("new"), "half").unwrap();
+        let key = site_key(&path).unwrap();
+        assert_eq!((site_key(&path).unwrap(), mode(&path)), (key, 0o600));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        site_key(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let error = site_key(&path).unwrap_err().to_string();
+        assert!(error.contains("640") && error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_key_is_neither_used_nor_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        let text = site_key(&path).unwrap().to_hex();
+        for damaged in [&text[..63], &format!("{text}00"), "", "\u{e9}"] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = site_key(&path).unwrap_err();
+            assert!(matches!(error, SecretError::Damaged { .. }), "{error}");
+            assert!(damaged.is_empty() || !error.to_string().contains(damaged), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+        }
+    }
+}
