@@ -63,6 +63,17 @@ impl Address {
         format!("{self}/cmd/+")
     }
 
+    /// `…/alarm/+/op`: operators' acts on incidents, towards the gateway.
+    pub fn alarm_acts(&self) -> String {
+        format!("{self}/alarm/+/op")
+    }
+
+    /// The incident of a topic of [`Self::alarm_acts`], if it is one.
+    pub fn alarm_act_of(&self, topic: &str) -> Option<Id> {
+        let rest = topic.strip_prefix(&self.to_string())?.strip_prefix("/alarm/")?;
+        rest.strip_suffix("/op")?.parse().ok()
+    }
+
     /// `gatehouse/v1/{district}/_dc/state`, retained: the control room itself.
     pub fn district_state(&self) -> String {
         district_state(&self.district)
@@ -104,6 +115,9 @@ mod tests {
         };
         let topic = address.events(Class::Door);
         assert_eq!(topic, "gatehouse/v1/d1/s-9/g-7f3a/ev/door");
+        let act = "gatehouse/v1/d1/s-9/g-7f3a/alarm/a17/op";
+        assert_eq!(address.alarm_act_of(act), Some("a17".parse().unwrap()));
+        assert_eq!(address.alarm_act_of("gatehouse/v1/d1/s-9/g-7f3b/alarm/a17/op"), None);
         assert_eq!(Address::parse(&topic), Some((address, "ev/door")));
         assert_eq!(Address::parse("gatehouse/v1/d1/_dc/state"), None);
         assert_eq!(Address::parse("gatehouse/v1/d1/S/g/ev/door"), None);

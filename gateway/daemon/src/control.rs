@@ -1,8 +1,10 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
-//! A Unix socket of the daemon's own folder. It only tells, never obeys: a line `status` is
+//! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
 //! answered with one JSON object, a line `follow` with a line for each commit, holding the newest
-//! seq, until the client goes away.
+//! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
+
+mod wish;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,15 +22,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::debug;
 
+pub use wish::{Outcome, Wish};
+
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::supervise::Outcome;
+use crate::rules::Desk;
+use crate::supervise;
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
 
-/// A request is a word.
-const LONGEST_REQUEST: u64 = 64;
+/// A request is a word or a wish; the longest is a note.
+const LONGEST_REQUEST: u64 = 2048;
 
 /// A client that says nothing in this time is not one of ours.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -109,6 +114,8 @@ pub struct Sources {
     pub config: gatehouse_config::Config,
     /// What is shown.
     pub board: Board,
+    /// Where wishes are handed in.
+    pub desk: Desk,
     /// The journal.
     pub journal: Journal,
     /// The newest event of each lane.
@@ -125,7 +132,7 @@ pub struct Sources {
 ///
 /// # Errors
 /// When the socket cannot be made; tried again by the supervisor.
-pub async fn run(sources: Sources) -> Outcome {
+pub async fn run(sources: Sources) -> supervise::Outcome {
     let listener = bind(&sources.path)
         .map_err(|error| format!("cannot open {}: {error}", sources.path.display()))?;
     let mut clients = JoinSet::new();
@@ -156,12 +163,13 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
-    // The daemon's group may look.
+    // The daemon's group may look, and may wish.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(listener)
 }
 
 async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
+    let user = stream.peer_cred().map(|peer| peer.uid()).ok();
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read.take(LONGEST_REQUEST)).lines();
     let Ok(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await else { return Ok(()) };
@@ -172,7 +180,18 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             write.write_all(&json).await
         }
         Some("follow") => follow(write, lines, sources.heads).await,
-        _ => write.write_all(b"{\"error\":\"ask for status or follow\"}\n").await,
+        line => {
+            let wish = serde_json::from_str(line.unwrap_or_default());
+            let outcome = match wish {
+                Ok(wish) => wish::fulfil(wish, user, &sources.config, &sources.desk).await,
+                Err(error) => Outcome::Error(format!(
+                    "neither status nor follow nor a wish that can be read: {error}"
+                )),
+            };
+            let mut json = serde_json::to_vec(&outcome)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod adversary;
 mod outage;
+mod protection;
 mod scene;
 mod secured;
 mod smoke;

@@ -32,6 +32,36 @@ pub struct Receipt {
     pub recv_ts: UtcMs,
 }
 
+/// `alarm/{id}/op`: what an operator does about an incident. Never retained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmAct {
+    /// What.
+    pub op: AlarmOp,
+    /// Who: the control room's id of the operator, never a name.
+    pub operator: String,
+    /// When, by the control room's clock.
+    pub time: UtcMs,
+    /// Another one for each act: a delivery that comes twice is done once.
+    pub nonce: String,
+    /// Of a note: what is to be known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// What an operator can do about an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmOp {
+    /// I take it.
+    Ack,
+    /// Let it be known that.
+    Note,
+    /// It is over.
+    Close,
+    /// Call the others now.
+    Escalate,
+}
+
 /// How fast a gateway may send what waited.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Replay {

@@ -3,7 +3,7 @@
 mod down;
 mod up;
 
-pub use down::{DistrictState, Nak, Receipt, Replay};
+pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay};
 pub use up::{
     AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
     RetainedState, Status,

@@ -111,7 +111,7 @@ pub enum Verb {
 }
 
 /// What somebody is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
     /// It is done.
@@ -148,7 +148,7 @@ pub enum Refusal {
 }
 
 /// Something that prevents arming (EN 50131-1:2006, Table 4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
     /// `zone`, `gateway`.
     pub kind: Cow<'static, str>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::incident::is_silent_incident;
-use super::{Answer, Incident, is_silent};
+use super::{Answer, Incident, is_silent_event};
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::UtcMs;
@@ -126,10 +126,7 @@ impl Effect {
     /// numbers of events have a hole where it stands.
     pub fn is_silent(&self) -> bool {
         match self {
-            Self::Record(draft) => {
-                is_silent(&draft.kind)
-                    || (draft.source.kind == "incident" && is_silent_incident(&draft.source.id))
-            }
+            Self::Record(draft) => is_silent_event(draft),
             Self::Incident { id, .. } => is_silent_incident(id),
             _ => false,
         }

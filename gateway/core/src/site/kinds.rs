@@ -1,5 +1,8 @@
 //! The types of event that the rules make, all in one list.
 
+use super::incident::is_silent_incident;
+use crate::event::Draft;
+
 /// Every type of event that the rules make. Other parts of the gateway report others
 /// ([`Input::Report`](super::Input::Report)); the [table of codes](crate::codes) has all of them.
 pub const EVENT_TYPES: &[&str] = &[
@@ -93,4 +96,11 @@ pub const EVENT_TYPES: &[&str] = &[
 /// What follows from one is silent too: see [`Effect::is_silent`](super::Effect::is_silent).
 pub fn is_silent(kind: &str) -> bool {
     matches!(kind, "panic.silent" | "panic.silent_restored" | "access.duress")
+}
+
+/// Whether nobody at the site may notice this event: a silent one, or what an operator did about
+/// it.
+pub fn is_silent_event(draft: &Draft) -> bool {
+    is_silent(&draft.kind)
+        || (draft.source.kind == "incident" && is_silent_incident(&draft.source.id))
 }

@@ -70,7 +70,7 @@ pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
-pub use kinds::{EVENT_TYPES, is_silent};
+pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use gatehouse_core::event::{Class, Event, Flag};
 use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::site::is_silent_event;
 use gatehouse_core::time::UtcMs;
 use gatehouse_journal::{Query, ReadError, Reader, Record};
 
@@ -243,6 +244,11 @@ impl Show {
     fn all(&self, records: &[Record]) -> Result<(), Problem> {
         let mut text = String::new();
         for record in records {
+            let event = serde_json::from_slice::<Event>(&record.payload);
+            // What nobody at the site may notice is for the district alone.
+            if event.is_ok_and(|event| is_silent_event(&event.draft)) {
+                continue;
+            }
             if self.json {
                 text.push_str(&String::from_utf8_lossy(&record.payload));
                 text.push('\n');

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `status`, `events`.
+//! The command line: `run`, `check`, `status`, `events`, and wishes such as `arm`.
 //!
 //! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
@@ -7,6 +7,7 @@ mod check;
 mod events;
 mod output;
 mod status;
+mod wish;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse status                         what is happening now
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
+  gatehouse arm lobby --mode night         protect a partition
+  gatehouse incident ack a17               take an incident
 
 Manual: gatehouse(8), gateway.toml(5)")]
 struct Cli {
@@ -40,6 +43,18 @@ enum Command {
     Status(StatusArgs),
     /// Show recorded events: query the journal, or follow it.
     Events(events::EventsArgs),
+    /// Arm a partition.
+    Arm(wish::ArmArgs),
+    /// Disarm a partition.
+    Disarm(wish::IdArgs),
+    /// Take a zone out of protection.
+    Bypass(wish::IdArgs),
+    /// Take a bypassed zone in again.
+    Unbypass(wish::IdArgs),
+    /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
+    Walktest(wish::WalkArgs),
+    /// Acknowledge, close, escalate or note an incident.
+    Incident(wish::IncidentArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -116,6 +131,12 @@ fn act(command: Command) -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Status(args) => status::status(&args),
         Command::Events(args) => events::events(&args),
+        Command::Arm(args) => wish::arm(args),
+        Command::Disarm(args) => wish::disarm(args),
+        Command::Bypass(args) => wish::bypass(args),
+        Command::Unbypass(args) => wish::unbypass(args),
+        Command::Walktest(args) => wish::walk_test(args),
+        Command::Incident(args) => wish::incident(args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS

@@ -21,14 +21,10 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let line = match ask(&config.socket) {
+    let line = match ask(&config.socket, "status") {
         Ok(line) => line,
         Err(error) => {
-            output::eprint(&format!(
-                "error: no gateway answers at {}: {error}\nhint: is it running? systemctl status \
-                 gatehouse; journalctl -u gatehouse\n",
-                config.socket.display()
-            ));
+            unreachable(&config.socket, &error);
             return ExitCode::FAILURE;
         }
     };
@@ -49,10 +45,19 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
     }
 }
 
-fn ask(socket: &Path) -> std::io::Result<String> {
+pub(super) fn unreachable(socket: &Path, error: &std::io::Error) {
+    output::eprint(&format!(
+        "error: no gateway answers at {}: {error}\nhint: is it running? systemctl status \
+         gatehouse; journalctl -u gatehouse\n",
+        socket.display()
+    ));
+}
+
+/// Asks the running gateway one line, and reads one.
+pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"status\n")?;
+    stream.write_all(format!("{request}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     if line.is_empty() {

@@ -33,7 +33,7 @@ pub(super) fn hello(parts: &Parts) -> Hello {
     Hello {
         client_id: address.gateway.to_string(),
         will: (address.status(), json(&will)),
-        subscriptions: vec![address.receipt(), address.district_state()],
+        subscriptions: vec![address.receipt(), address.alarm_acts(), address.district_state()],
         in_flight: parts.config.uplink.in_flight,
     }
 }

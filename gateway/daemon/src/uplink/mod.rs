@@ -79,6 +79,8 @@ struct Uplinker {
     lost_told: bool,
     /// That marks run ahead of the journal was told in this session.
     ahead_told: bool,
+    /// Nonces of operators' acts that were taken, the oldest first.
+    acts: std::collections::VecDeque<String>,
     stop: watch::Receiver<bool>,
 }
 
@@ -107,8 +109,16 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
     let (alarm, normal) = (parts.acked.alarm, parts.acked.normal);
     let machine = Uplink::new(gateway, settings, parts.host_upto, alarm, normal);
     let paths = Paths::new(parts.config.brokers.len());
-    let mut uplinker =
-        Uplinker { parts, machine, paths, last: None, lost_told: false, ahead_told: false, stop };
+    let mut uplinker = Uplinker {
+        parts,
+        machine,
+        paths,
+        last: None,
+        lost_told: false,
+        ahead_told: false,
+        acts: std::collections::VecDeque::new(),
+        stop,
+    };
     uplinker.deliver().await;
     Ok(())
 }

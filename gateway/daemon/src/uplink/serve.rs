@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
+use gatehouse_core::contract::{AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt};
 use gatehouse_core::event::{Class, with_replayed};
 use gatehouse_core::id::Id;
+use gatehouse_core::site::{self, Act, Command, Verb, Via};
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Action, Input};
 use gatehouse_journal::{Cursors, Marks, ReadError};
@@ -29,6 +30,12 @@ const HEARTBEAT: std::ops::RangeInclusive<u64> = 5..=3600;
 /// A door that goes on changing is shown at most so often: only its latest state counts, and each
 /// costs the broker as much as an event. A lone change is shown at once.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+
+/// The acts whose nonces are remembered: a broker sends again what it saw no acknowledgement of.
+const ACTS: usize = 256;
+
+/// A command that nobody waits for.
+const UNANSWERED: u64 = 0;
 
 /// What belongs to one connection.
 struct Connection {
@@ -256,8 +263,42 @@ impl Uplinker {
                 }
                 Err(error) => warn!(%error, "the state of the control room cannot be read"),
             }
+        } else if let Some(incident) = address.alarm_act_of(topic) {
+            match serde_json::from_slice::<AlarmAct>(payload) {
+                // Kept, it would be done again with every connection.
+                Ok(_) if kept => warn!("a retained act on an incident is refused"),
+                Ok(act) => self.act(incident, act),
+                Err(error) => warn!(%error, "an act on an incident cannot be read"),
+            }
         } else {
             debug!(topic, "a message of no meaning here");
+        }
+    }
+
+    /// Hands an operator's act to the rules. What came of it is an event, and the incident's state.
+    fn act(&mut self, incident: Id, act: AlarmAct) {
+        if self.acts.contains(&act.nonce) {
+            return;
+        }
+        if self.acts.len() >= ACTS {
+            self.acts.pop_front();
+        }
+        self.acts.push_back(act.nonce);
+        let wanted = match act.op {
+            AlarmOp::Ack => Act::Acknowledge,
+            AlarmOp::Note => Act::Note(act.text.unwrap_or_default()),
+            AlarmOp::Close => Act::Close,
+            AlarmOp::Escalate => Act::Escalate,
+        };
+        let command = Command {
+            id: UNANSWERED,
+            via: Via::District,
+            actor: Some(act.operator.chars().take(64).collect()),
+            verb: Verb::Incident { id: incident, act: wanted },
+            at: self.now(),
+        };
+        if self.parts.rules.try_send(site::Input::Command(command)).is_err() {
+            warn!("an operator's act found no room; the control room sees that nothing came of it");
         }
     }
 

@@ -1,0 +1,183 @@
+//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use gatehouse_core::id::Id;
+use gatehouse_core::site::{Answer, Mode, Refusal};
+
+use super::{ConfigArg, EX_SOFTWARE, EX_USAGE, load, output, status};
+use crate::control::{Outcome, Wish};
+
+/// In which mode.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ArmedMode {
+    /// Everything: nobody is in.
+    Away,
+    /// The perimeter: people are in.
+    Home,
+    /// The perimeter, and inside what nobody passes at night.
+    Night,
+    /// As the site has agreed.
+    Custom,
+}
+
+impl From<ArmedMode> for Mode {
+    fn from(mode: ArmedMode) -> Self {
+        match mode {
+            ArmedMode::Away => Self::Away,
+            ArmedMode::Home => Self::Home,
+            ArmedMode::Night => Self::Night,
+            ArmedMode::Custom => Self::Custom,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ArmArgs {
+    /// The partition's id.
+    partition: Id,
+    /// In which mode.
+    #[arg(short, long, value_enum, default_value_t = ArmedMode::Away)]
+    mode: ArmedMode,
+    /// Bypass what is not ready; each bypass is reported.
+    #[arg(long)]
+    force: bool,
+    /// Without exit delay.
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct IdArgs {
+    /// Its id.
+    id: Id,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct WalkArgs {
+    /// The partition's id.
+    partition: Id,
+    /// It ends by itself after so many minutes.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
+    minutes: u32,
+    /// End it now.
+    #[arg(long, conflicts_with = "minutes")]
+    end: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct IncidentArgs {
+    #[command(subcommand)]
+    act: IncidentAct,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum IncidentAct {
+    /// I take it.
+    Ack(IdArgs),
+    /// It is over.
+    Close(IdArgs),
+    /// Call the others now.
+    Escalate(IdArgs),
+    /// Let something be known of it.
+    Note {
+        /// What.
+        text: String,
+        #[command(flatten)]
+        of: IdArgs,
+    },
+}
+
+pub(super) fn arm(args: ArmArgs) -> ExitCode {
+    let ArmArgs { partition, mode, force, now, config } = args;
+    tell(&config, &Wish::Arm { partition, mode: mode.into(), force, at_once: now })
+}
+
+pub(super) fn disarm(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Disarm { partition: args.id })
+}
+
+pub(super) fn bypass(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Bypass { zone: args.id })
+}
+
+pub(super) fn unbypass(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Unbypass { zone: args.id })
+}
+
+pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
+    let minutes = if args.end { 0 } else { args.minutes };
+    tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
+}
+
+pub(super) fn incident(args: IncidentArgs) -> ExitCode {
+    match args.act {
+        IncidentAct::Ack(of) => tell(&of.config, &Wish::Acknowledge { incident: of.id }),
+        IncidentAct::Close(of) => tell(&of.config, &Wish::Close { incident: of.id }),
+        IncidentAct::Escalate(of) => tell(&of.config, &Wish::Escalate { incident: of.id }),
+        IncidentAct::Note { text, of } => tell(&of.config, &Wish::Note { incident: of.id, text }),
+    }
+}
+
+fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
+    let config = match load(config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let line = serde_json::to_string(wish).expect("a wish has only string keys");
+    let answer = match status::ask(&config.socket, &line) {
+        Ok(answer) => answer,
+        Err(error) => {
+            status::unreachable(&config.socket, &error);
+            return ExitCode::FAILURE;
+        }
+    };
+    match serde_json::from_str(&answer) {
+        Ok(Outcome::Answer(answer)) => {
+            let (text, code) = told(&answer);
+            output::print(&text);
+            code
+        }
+        Ok(Outcome::Error(why)) => {
+            output::eprint(&format!("error: {why}\n"));
+            ExitCode::from(EX_USAGE)
+        }
+        Err(error) => {
+            output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
+            ExitCode::from(EX_SOFTWARE)
+        }
+    }
+}
+
+fn told(answer: &Answer) -> (String, ExitCode) {
+    let Answer::Refused { reason, blockers } = answer else {
+        let text = if *answer == Answer::Done { "done\n" } else { "it is so already\n" };
+        return (text.to_owned(), ExitCode::SUCCESS);
+    };
+    let why = match reason {
+        Refusal::Unknown => "there is no such partition, mode, zone or open incident",
+        Refusal::NotReady => "not ready",
+        Refusal::NotBypassable => "this zone may not be bypassed",
+        Refusal::Armed => "the partition is armed; disarm it first",
+        Refusal::Common => "a common area follows its users and is not armed by itself",
+        Refusal::NotAllowed => "the site does not allow it",
+        Refusal::Late => "it came too late",
+    };
+    let mut text = format!("refused: {why}\n");
+    for blocker in blockers {
+        let hint = if blocker.forcible { "" } else { ", cannot be passed over" };
+        let _ = writeln!(text, "  {} {}: {}{hint}", blocker.kind, blocker.id, blocker.why);
+    }
+    if !blockers.is_empty() && blockers.iter().all(|blocker| blocker.forcible) {
+        text.push_str("hint: --force arms without these, and reports each\n");
+    }
+    (text, ExitCode::FAILURE)
+}

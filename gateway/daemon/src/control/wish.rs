@@ -1,0 +1,165 @@
+//! Wishes on the control socket: `gatehouse arm`, `disarm`, `bypass`, …
+//!
+//! Ids stand in a wish, places in a command: here one becomes the other, and what does not exist is
+//! refused with what does.
+
+use std::time::Duration;
+
+use gatehouse_config::Config;
+use gatehouse_core::id::Id;
+use gatehouse_core::site::{Act, Answer, LONGEST_WALK, Mode, Verb, Via};
+use serde::{Deserialize, Serialize};
+
+use crate::rules::Desk;
+
+/// What is wanted, as the socket carries it: one line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verb")]
+pub enum Wish {
+    /// Arm a partition.
+    Arm {
+        /// Its id.
+        partition: Id,
+        /// In which mode.
+        mode: Mode,
+        /// Bypass what is not ready.
+        force: bool,
+        /// Without exit delay.
+        at_once: bool,
+    },
+    /// Disarm a partition.
+    Disarm {
+        /// Its id.
+        partition: Id,
+    },
+    /// Take a zone out of protection.
+    Bypass {
+        /// Its id.
+        zone: Id,
+    },
+    /// Take it in again.
+    Unbypass {
+        /// Its id.
+        zone: Id,
+    },
+    /// Begin a walk test, or end it.
+    WalkTest {
+        /// The partition's id.
+        partition: Id,
+        /// How long it lasts at most; 0: end it.
+        minutes: u32,
+    },
+    /// Acknowledge an incident.
+    Acknowledge {
+        /// Its id.
+        incident: Id,
+    },
+    /// Say something of an incident.
+    Note {
+        /// Its id.
+        incident: Id,
+        /// What.
+        text: String,
+    },
+    /// Close an incident.
+    Close {
+        /// Its id.
+        incident: Id,
+    },
+    /// Call the others now.
+    Escalate {
+        /// Its id.
+        incident: Id,
+    },
+}
+
+/// What came of a wish.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The rules have answered, and what they did is stored.
+    Answer(Answer),
+    /// It was not understood, or could not be stored.
+    Error(String),
+}
+
+/// Hands a wish in, and waits for what came of it.
+pub(super) async fn fulfil(wish: Wish, user: Option<u32>, config: &Config, desk: &Desk) -> Outcome {
+    let verb = match verb(wish, config) {
+        Ok(verb) => verb,
+        Err(why) => return Outcome::Error(why),
+    };
+    // The system's number of the user; their name stays on the box.
+    let actor = user.map(|uid| format!("uid-{uid}"));
+    match desk.ask(Via::Cli, actor, verb).await {
+        Ok(answer) => Outcome::Answer(answer),
+        Err(error) => Outcome::Error(error.to_string()),
+    }
+}
+
+fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
+    let partition = |id: &Id| {
+        place("partition", id, config.partitions.iter().map(|partition| &partition.rules.id))
+    };
+    let zone = |id: &Id| place("zone", id, config.zones.iter().map(|zone| &zone.rules.id));
+    Ok(match wish {
+        Wish::Arm { partition: id, mode, force, at_once } => {
+            Verb::Arm { partition: partition(&id)?, mode, force, at_once }
+        }
+        Wish::Disarm { partition: id } => Verb::Disarm { partition: partition(&id)? },
+        Wish::Bypass { zone: id } => Verb::Bypass { zone: zone(&id)? },
+        Wish::Unbypass { zone: id } => Verb::Unbypass { zone: zone(&id)? },
+        Wish::WalkTest { partition: id, minutes } => {
+            let lasts = Duration::from_secs(u64::from(minutes) * 60);
+            if lasts > LONGEST_WALK {
+                let most = LONGEST_WALK.as_secs() / 60;
+                return Err(format!("a walk test lasts {most} minutes at most, not {minutes}"));
+            }
+            Verb::WalkTest { partition: partition(&id)?, lasts }
+        }
+        Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
+        Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
+        Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },
+        Wish::Escalate { incident } => Verb::Incident { id: incident, act: Act::Escalate },
+    })
+}
+
+fn place<'a>(
+    what: &str,
+    id: &Id,
+    mut known: impl Iterator<Item = &'a Id> + Clone,
+) -> Result<usize, String> {
+    let all = known.clone();
+    known.position(|known| known == id).ok_or_else(|| {
+        let all: Vec<_> = all.map(Id::as_str).collect();
+        if all.is_empty() {
+            format!("there is no {what} {id}: this gateway has none")
+        } else {
+            format!("there is no {what} {id}; there are {}", all.join(", "))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_exist_is_refused_with_what_does() {
+        let ids = ["flat", "stair"].map(|id| id.parse::<Id>().unwrap());
+        let wanted = "cellar".parse().unwrap();
+        let why = place("partition", &wanted, ids.iter()).unwrap_err();
+        assert_eq!(why, "there is no partition cellar; there are flat, stair");
+        assert_eq!(place("partition", &ids[1], ids.iter()), Ok(1));
+        let why = place("zone", &wanted, [].iter()).unwrap_err();
+        assert_eq!(why, "there is no zone cellar: this gateway has none");
+    }
+
+    #[test]
+    fn a_wish_is_one_line_that_can_be_written_by_hand() {
+        let line =
+            r#"{"verb":"arm","partition":"flat","mode":"away","force":false,"at_once":true}"#;
+        let wish: Wish = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&wish).unwrap(), line);
+    }
+}
