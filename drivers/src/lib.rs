@@ -1,7 +1,8 @@
 //! Drivers for what is wired to a gatehouse, over embedded-hal 1.0 and embedded-hal-async 1.0 alone.
 //!
 //! Nothing here knows an operating system, a task or a bus adapter: a driver is generic over the
-//! traits of embedded-hal, returns its own types, and is tested with scripted pins.
+//! traits of embedded-hal, returns its own types, and is tested with scripted pins and simulated
+//! chips. What of this the gateway can be configured for stands in `gateway/ARCHITECTURE.md`.
 //!
 //! | item | what |
 //! |---|---|
@@ -35,7 +36,7 @@
 //! - Levels are electrical: `High` is a high voltage. Never ask a HAL to invert a line; what a
 //!   level means is said in [`ContactConfig`].
 //! - A driver never waits for itself and never retries by itself: it returns the bus error, and the
-//!   caller decides when to call again.
+//!   caller decides when to call again. Only [`osdp`] says itself which packet is to be sent again.
 //! - Nothing is remembered as written before the bus has said so, and nothing that must be written
 //!   is left out because it seems to be so already.
 //! - A chip that was reset by a dip of its supply is found by the next reading, as far as it has
