@@ -11,6 +11,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use gatehouse_core::credential::SiteKey;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{
     AreaConfig, Card, Condition, Contact, Credential, CredentialHash, Days, DoorConfig, Fail,
@@ -72,7 +73,7 @@ fn on_cpu() -> u64 {
 }
 
 fn hash(n: u64) -> CredentialHash {
-    CredentialHash::of_card(&[7; 32], 64, &n.to_le_bytes())
+    SiteKey::new([7; 32]).card(64, &n.to_le_bytes())
 }
 
 fn id(text: &str) -> Id {

@@ -155,7 +155,7 @@ impl fmt::Debug for CredentialHash {
 
 /// The text is no hash. It is not repeated: somebody may have written a card number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a credential is 32 hexadecimal digits, as `gatehouse` prints it when a card is presented")]
+#[error("a credential is 32 hexadecimal digits, as an event names it when its card is presented")]
 pub struct HashError;
 
 impl FromStr for CredentialHash {

@@ -4,16 +4,15 @@
 //! site differs. Beside it the district gets `access.duress`, which [`is_silent`](super::is_silent).
 
 mod check;
-mod hash;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
 
+pub use crate::credential::{CredentialHash, HashError};
 pub use check::Denial;
 use check::{Pin, check, pin};
-pub use hash::{CredentialHash, HashError};
 
 use super::door::Pass;
 use super::out::{Head, Out};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::zone_tests::{Box_, id, now, partition};
 use super::*;
+use crate::credential::{PinContext, SiteKey};
 use crate::event::{Draft, Flag, Qualifier};
 use crate::time::ClockState;
 
@@ -20,11 +21,12 @@ const OUT: usize = 0;
 const IN: usize = 1;
 
 fn hash(n: u8) -> CredentialHash {
-    CredentialHash::of_card(&KEY, 26, &[n])
+    SiteKey::new(KEY).card(26, &[n, 0, 0, 0])
 }
 
 fn pin(card: u8, digits: &str) -> CredentialHash {
-    CredentialHash::of_pin(&KEY, hash(card), digits)
+    let digits: Vec<u8> = digits.bytes().map(|digit| digit - b'0').collect();
+    SiteKey::new(KEY).pin(PinContext::Card(hash(card)), &digits)
 }
 
 /// A main door with a lock, a request-to-exit button and a reader at each side, that leads from
