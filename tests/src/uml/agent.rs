@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::order::{Answer, Edge, Noise, Order, read_edges, write_line};
+use super::order::{Answer, Edge, Noise, Order, PLAYED, read_edges, write_line};
 use super::wiring::Wiring;
 use crate::wait::{boottime, monotonic_ns};
 
@@ -72,9 +72,12 @@ impl Agent {
             Order::Unplug => self.wiring().unplug().map(|()| Answer::Done),
             Order::Plug { high } => self.wiring().plug(&high).map(|()| Answer::Done),
             Order::Play { file } => {
-                let edges = read_edges(&self.folder.join(file))?;
+                let edges = read_edges(&self.folder.join(&file))?;
                 let mut wiring = self.wiring();
-                wiring.play(&edges)?;
+                let moments = wiring.play(&edges)?;
+                let path = self.folder.join(format!("{file}{PLAYED}"));
+                std::fs::write(&path, serde_json::to_vec(&moments)?)
+                    .with_context(|| format!("write {}", path.display()))?;
                 Ok(Answer::Driven { edges: edges.len() as u64, high: wiring.high().to_vec() })
             }
             Order::Noise(noise) => self.begin(noise).map(|()| Answer::Done),

@@ -16,6 +16,19 @@ pub struct Edge {
     pub after_us: u64,
 }
 
+/// What is added to the name of a pattern's file for that of its [`Moment`]s.
+pub const PLAYED: &str = ".played";
+
+/// When an edge was driven, in nanoseconds of the box's `CLOCK_MONOTONIC`: it cannot have been
+/// sooner, nor later but for the kernel's tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Read before the line was driven.
+    pub before_ns: u64,
+    /// Read after it.
+    pub after_ns: u64,
+}
+
 /// An order to the agent in the box. It answers each with one [`Answer`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case")]
@@ -32,7 +45,8 @@ pub enum Order {
         /// The level of each line.
         high: Vec<bool>,
     },
-    /// Drive the edges in this file of the run's folder, one JSON line each.
+    /// Drive the edges in this file of the run's folder, one JSON line each. When each was driven
+    /// goes to the file with [`PLAYED`] after its name.
     Play {
         /// The file's name.
         file: String,

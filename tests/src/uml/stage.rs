@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tokio::process::Command;
 
 use super::machine::{Booted, Machine};
-use super::order::{Answer, Order};
+use super::order::{Answer, Edge, Moment, Order, PLAYED, write_edges};
 use crate::broker::{Broker, BrokerOptions, Persistence};
 use crate::client::ClientOptions;
 use crate::process::Process;
@@ -194,6 +194,20 @@ impl Stage {
         self.seen.messages()
     }
 
+    /// What the receiver has told of: a line of JSON for each event it has committed, in its order.
+    pub fn told(&self) -> &Record<String> {
+        &self.receiver_log
+    }
+
+    /// Drives a pattern to its end; returns when each of its edges was driven.
+    pub async fn play(&self, booted: &mut Booted, edges: &[Edge]) -> anyhow::Result<Vec<Moment>> {
+        write_edges(&self.machine.file("pattern"), edges)?;
+        booted.order(Order::Play { file: "pattern".into() }).await?;
+        let path = self.machine.file(format!("pattern{PLAYED}"));
+        let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        serde_json::from_slice(&text).context("read when the edges were driven")
+    }
+
     /// Waits for an event at the broker.
     pub async fn wait_event(
         &self,
@@ -209,8 +223,14 @@ impl Stage {
 
     /// Waits until a door's retained state, as published since message `from`, is this word.
     pub async fn wait_door(&self, door: u32, state: &str, from: usize) -> anyhow::Result<()> {
-        let topic = format!("{PREFIX}/door/door-{door}");
-        let what = format!("door-{door} to be {state}");
+        self.wait_state(&format!("door/door-{door}"), state, from).await
+    }
+
+    /// Waits until the retained state at this place, as `zone/lobby`, as published since message
+    /// `from`, is this word.
+    pub async fn wait_state(&self, place: &str, state: &str, from: usize) -> anyhow::Result<()> {
+        let topic = format!("{PREFIX}/{place}");
+        let what = format!("{place} to be {state}");
         let found = self.seen().wait_for(&what, DRAIN, |messages| {
             let newest = messages.get(from..)?.iter().rev().find(|m| m.publish.topic == topic)?;
             let value: serde_json::Value = serde_json::from_slice(&newest.publish.payload).ok()?;

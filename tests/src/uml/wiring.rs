@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::order::Edge;
+use super::order::{Edge, Moment};
+use crate::wait::monotonic_ns;
 
 const CONFIG: &str = "/sys/kernel/config/gpio-sim/box";
 
@@ -75,12 +76,15 @@ impl Wiring {
     /// Drives a pattern; each edge comes so long after the one before it, or later.
     ///
     /// Never sooner, also when this was late: a tick must be in between, or edges merge.
-    pub(super) fn play(&mut self, edges: &[Edge]) -> anyhow::Result<()> {
+    pub(super) fn play(&mut self, edges: &[Edge]) -> anyhow::Result<Vec<Moment>> {
+        let mut moments = Vec::with_capacity(edges.len());
         for edge in edges {
-            super::agent::sleep_until(crate::wait::monotonic_ns() + edge.after_us * 1_000);
+            super::agent::sleep_until(monotonic_ns() + edge.after_us * 1_000);
+            let before_ns = monotonic_ns();
             self.drive(edge.line, edge.high)?;
+            moments.push(Moment { before_ns, after_ns: monotonic_ns() });
         }
-        Ok(())
+        Ok(moments)
     }
 
     /// The level each line was last driven to.

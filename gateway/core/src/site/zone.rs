@@ -77,7 +77,7 @@ pub(super) enum Edge {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct KeptZone {
-    /// The last reading, of a zone whose readings are recorded.
+    /// The last reading, of a zone whose readings are recorded or that protects at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<bool>,
     #[serde(skip_serializing_if = "is_false")]
@@ -239,7 +239,9 @@ impl Zone {
         };
         let first = std::mem::take(&mut self.before_start);
         let before = self.active.replace(active);
-        if self.config.record {
+        // Of a zone that protects at any time each change is an alarm or its end, which is kept
+        // anyway: so this costs no write, and a start knows what changed in the dark.
+        if self.config.record || !self.config.kind.needs_arming() {
             self.state.active = Some(active);
         }
         let found = Found { while_down: first && before.is_some_and(|b| b != active), resynced };

@@ -7,6 +7,7 @@ mod power_cut;
 mod reboot;
 mod smoke;
 mod unplug;
+mod zones;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub enum Scenario {
     Unplug,
     /// More edges than the kernel keeps: the loss is reported, and the last level is right.
     Flood,
+    /// Pulses, chatter, all lines at once, the alarm lane first, and zones that change in the dark.
+    Zones,
     /// The power fails at random moments while events flow.
     PowerCut {
         /// How often.
@@ -65,6 +68,7 @@ pub async fn run(
         Scenario::Reboot => reboot::run(folder, programs).await,
         Scenario::Unplug => unplug::run(folder, programs).await,
         Scenario::Flood => flood::run(folder, programs).await,
+        Scenario::Zones => zones::run(folder, programs).await,
         Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
         Scenario::Latency { rate, edges } => latency::run(folder, programs, *rate, *edges).await,
     }

@@ -130,7 +130,8 @@ pub struct ZoneConfig {
     /// On a soak test: its events carry `test` and nothing acts on them.
     pub soak: bool,
     /// Each opening and closing is recorded, also while nothing is armed, and compared after a
-    /// restart: for contacts, not for motion detectors.
+    /// restart: for contacts, not for motion detectors. What protects at any time is compared
+    /// anyway.
     pub record: bool,
 }
 

@@ -505,6 +505,22 @@ fn a_window_opened_while_the_box_was_dark_is_an_alarm_with_its_flag() {
 }
 
 #[test]
+fn a_safe_opened_while_the_box_was_dark_is_an_alarm_with_its_flag_though_it_is_not_recorded() {
+    let config =
+        SiteConfig { zones: vec![zone("safe", ZoneKind::Hours24)], ..SiteConfig::default() };
+    assert!(!config.zones[0].record, "the default of what protects at any time");
+    let mut site = Box_::of(config.clone());
+    site.is(0, Condition::Normal);
+    let (mut site, kinds) = site.restarted(config, "other boot", 5_000);
+    assert!(kinds.is_empty(), "{kinds:?}");
+    let at = Mono(site.ms * 1_000_000);
+    let input = Input::Zone { zone: 0, condition: Condition::Active, at, resynced: false };
+    let effects = site.site.apply(input, &now(site.ms));
+    let draft = effects.iter().find_map(Effect::record).unwrap();
+    assert_eq!((&*draft.kind, &draft.flags[..]), ("zone.24h_alarm", &[Flag::WhileDown][..]));
+}
+
+#[test]
 fn an_entry_delay_that_ran_out_in_the_dark_has_run_out() {
     let config = SiteConfig {
         zones: vec![zone("door", ZoneKind::EntryExit)],
