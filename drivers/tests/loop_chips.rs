@@ -1,4 +1,5 @@
 //! Supervised loops the whole way: resistors, the chip's registers, the driver, the loop.
+#![cfg(feature = "sim")]
 
 use embedded_hal::i2c::ErrorKind;
 use gatehouse_drivers::Clock;

@@ -7,6 +7,7 @@
 //!
 //! The converters are the worst samples of their data sheets. Hum is up to 10 % of the supply and
 //! up to 10 % off its frequency. Everything is seeded: the same run, the same tables.
+#![cfg(feature = "sim")]
 
 use std::collections::BTreeMap;
 
