@@ -32,7 +32,8 @@ const MAX_PACKET: u32 = 256 * 1024;
 /// order do not stall rumqttc; few, since it keeps a slot for each.
 const PACKET_IDS: u16 = 128;
 
-/// How often refused files are looked at for their renewal.
+/// How often refused files are looked at for their renewal. There is no watch: a renewal may put a
+/// new file, link or folder in their place, and only a look finds it in each case.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a connection is made with.

@@ -74,6 +74,7 @@ pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Draft;
@@ -96,7 +97,7 @@ const ACK_WITHIN: Duration = Duration::from_secs(60);
 /// Everything of a site and what the rules remember of it.
 #[derive(Clone, Debug)]
 pub struct Site {
-    boot: String,
+    boot: Arc<str>,
     grade: u8,
     doors: Vec<Door>,
     zones: Vec<Zone>,
@@ -155,7 +156,7 @@ impl Site {
             Partition::new(partition)
         });
         Self {
-            boot: boot.to_owned(),
+            boot: boot.into(),
             grade: config.grade,
             doors,
             readers,
@@ -180,7 +181,7 @@ impl Site {
     ///
     /// An input for a thing that does not exist has no effect.
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
-        let boot = self.boot.clone();
+        let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));

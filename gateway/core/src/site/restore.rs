@@ -1,5 +1,7 @@
 //! What was kept over a restart, given back.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::out::Out;
@@ -21,7 +23,7 @@ impl Site {
         gateway: &Id,
         now: &Now,
     ) -> Vec<Effect> {
-        let boot = self.boot.clone();
+        let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
         for (key, value) in kept {
             match self.take(key, value, now) {
@@ -58,9 +60,7 @@ impl Site {
         self.walks_cut_off(&mut out);
         self.ledger_begin(now);
         self.expire(now.mono, &mut out);
-        self.incidents.watch(&mut out);
-        self.next = self.earliest();
-        self.keep(&mut out);
+        self.settle(&mut out);
         out.effects
     }
 

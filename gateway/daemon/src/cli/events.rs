@@ -244,24 +244,24 @@ impl Show {
     fn all(&self, records: &[Record]) -> Result<(), Problem> {
         let mut text = String::new();
         for record in records {
-            let event = serde_json::from_slice::<Event>(&record.payload);
+            let event = serde_json::from_slice::<Event>(&record.payload).ok();
             // What nobody at the site may notice is for the district alone.
-            if event.is_ok_and(|event| is_silent_event(&event.draft)) {
+            if event.as_ref().is_some_and(|event| is_silent_event(&event.draft)) {
                 continue;
             }
             if self.json {
                 text.push_str(&String::from_utf8_lossy(&record.payload));
                 text.push('\n');
             } else {
-                self.line(record, &mut text);
+                self.line(record, event.as_ref(), &mut text);
             }
         }
         if output::print(&text) { Ok(()) } else { Err(Problem::Silent) }
     }
 
-    fn line(&self, record: &Record, text: &mut String) {
+    fn line(&self, record: &Record, event: Option<&Event>, text: &mut String) {
         let paint = self.paint;
-        let Ok(event) = serde_json::from_slice::<Event>(&record.payload) else {
+        let Some(event) = event else {
             let _ = writeln!(text, "{:>8}  {}", record.seq, paint.bad("cannot be read"));
             return;
         };

@@ -14,8 +14,12 @@ pub mod serial;
 pub mod sim;
 pub mod stamp;
 
+use std::future::pending;
+use std::time::Duration;
+
 use embedded_hal::digital::PinState;
 use gatehouse_drivers::Edge;
+use tokio::time::{Instant, sleep_until};
 
 pub use line::{LineError, LineFeed, LinePin};
 pub use stamp::{KernelClock, LineClock};
@@ -76,6 +80,29 @@ impl<C: LineClock> Source<C> {
         }
     }
 
+    /// Waits for signals or for a deadline, whichever comes first, and says the monotonic time in
+    /// nanoseconds then. Edges up to a deadline that has come are in `signals`: what has happened
+    /// comes before what time decides, however late this is.
+    ///
+    /// Cancel safe, as [`Self::read`].
+    pub async fn gather(
+        &mut self,
+        deadline_ns: Option<u64>,
+        clock: &C,
+        signals: &mut Vec<Signal>,
+    ) -> u64 {
+        tokio::select! {
+            biased;
+            () = self.read(signals) => {}
+            () = wait(deadline_ns, clock) => {}
+        }
+        let now_ns = clock.monotonic_ns();
+        if deadline_ns.is_some_and(|deadline| deadline <= now_ns) {
+            self.drain(signals);
+        }
+        now_ns
+    }
+
     /// Appends what has happened already, without waiting.
     pub fn drain(&mut self, signals: &mut Vec<Signal>) {
         match self {
@@ -83,4 +110,10 @@ impl<C: LineClock> Source<C> {
             Self::Sim(sim) => sim.drain(signals),
         }
     }
+}
+
+async fn wait<C: LineClock>(deadline_ns: Option<u64>, clock: &C) {
+    let Some(deadline_ns) = deadline_ns else { return pending().await };
+    let wait = Duration::from_nanos(deadline_ns.saturating_sub(clock.monotonic_ns()));
+    sleep_until(Instant::now() + wait).await;
 }

@@ -15,7 +15,6 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::future::pending;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ use gatehouse_core::time::Mono;
 pub use gatehouse_drivers::ContactState;
 use gatehouse_drivers::{Contact, ContactConfig, Wiring};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use crate::io::gpiochip::{ChipConfig, GpioChip, MAX_LINES};
 use crate::io::line::line;
@@ -185,28 +183,12 @@ pub async fn run<C: LineClock>(
     let mut signals = Vec::new();
     loop {
         let deadline = unit.deadline();
-        tokio::select! {
-            // What has happened comes before what time decides.
-            biased;
-            () = source.read(&mut signals) => {}
-            () = wait(deadline, &unit.clock) => {}
-        }
-        // Edges up to `now` are in the signals before anything is decided by the time `now`.
-        let now_ns = unit.clock.monotonic_ns();
-        if deadline.is_some_and(|deadline| deadline <= now_ns) {
-            source.drain(&mut signals);
-        }
+        let now_ns = source.gather(deadline, &unit.clock, &mut signals).await;
         for signal in signals.drain(..) {
             unit.hear(signal).await?;
         }
         unit.expire(now_ns).await?;
     }
-}
-
-async fn wait<C: LineClock>(deadline_ns: Option<u64>, clock: &C) {
-    let Some(deadline_ns) = deadline_ns else { return pending().await };
-    let wait = Duration::from_nanos(deadline_ns.saturating_sub(clock.monotonic_ns()));
-    sleep_until(Instant::now() + wait).await;
 }
 
 struct Unit<C> {

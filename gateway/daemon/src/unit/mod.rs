@@ -1,6 +1,7 @@
 //! The kinds of task that touch the world outside, a file each.
 
 pub mod gpio_lines;
+mod owner;
 pub mod reader;
 pub mod rs485_bus;
 pub mod wiegand;
@@ -10,23 +11,17 @@ use std::collections::BTreeMap;
 use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
-use gatehouse_core::site::{Condition, Contact, Input, Report};
+use gatehouse_core::site::{Input, Report};
 use tokio::sync::mpsc;
 
 use crate::io::KernelClock;
 use crate::io::sim::Origin;
 use crate::supervise::{Outcome, Supervisor};
-use gpio_lines::{ContactState, GpioLines, LineConfig, LineSource, UnitReport};
+use gpio_lines::{GpioLines, LineConfig, LineSource, UnitReport};
+use owner::{Owner, wired};
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
-
-/// What a line belongs to, by its place in the configuration.
-#[derive(Clone, Copy, Debug)]
-enum Owner {
-    Door(usize),
-    Zone(usize),
-}
 
 /// The lines of one chip, and whose they are.
 #[derive(Default)]
@@ -35,14 +30,10 @@ struct Wired {
     owners: BTreeMap<String, Owner>,
 }
 
-/// Starts a unit for each chip that doors or zones are wired to.
+/// Starts a unit for each chip that something is wired to.
 pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &mpsc::Sender<Input>) {
-    let doors = config.doors.iter().enumerate();
-    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
-    let zones = config.zones.iter().enumerate();
-    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
     let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
-    for (input, line, owner) in doors.chain(zones) {
+    for (input, line, owner) in wired(config) {
         let wired = chips.entry(&input.chip).or_default();
         wired.lines.push(line);
         wired.owners.insert(input.to_string(), owner);
@@ -93,16 +84,7 @@ async fn watch(
 fn input(report: UnitReport, owners: &BTreeMap<String, Owner>) -> Option<Input> {
     let (what, cause, at, qualifier) = match report {
         UnitReport::Reading(reading) => {
-            let (contact, condition) = match reading.state {
-                ContactState::Unknown => (Contact::Unknown, Condition::Unknown),
-                ContactState::Closed => (Contact::Closed, Condition::Normal),
-                ContactState::Open => (Contact::Open, Condition::Active),
-            };
-            let (at, resynced) = (reading.at, reading.resynced);
-            return Some(match *owners.get(&reading.line)? {
-                Owner::Door(door) => Input::Contact { door, contact, at, resynced },
-                Owner::Zone(zone) => Input::Zone { zone, condition, at, resynced },
-            });
+            return Some(owners.get(&reading.line)?.input(&reading));
         }
         UnitReport::Fault { what, cause, at } => (what, cause, at, Qualifier::New),
         UnitReport::Restore { what, cause, at } => (what, cause, at, Qualifier::Restore),

@@ -13,7 +13,6 @@
 //! - A Wiegand reader has no supervision: that its cable is cut, only a tamper contact tells.
 
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,6 @@ use gatehouse_core::credential::SiteKey;
 use gatehouse_core::id::Id;
 use gatehouse_drivers::wiegand::{Burst, Frame, Key, Receiver, Wire};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use super::gpio_lines::{LineSource, RECHECK};
 use super::reader::{Desk, DownCause, FRESH, ReaderNews, ReaderReport, Unreadable, When};
@@ -98,27 +96,12 @@ pub async fn run<C: LineClock>(
     let mut signals = Vec::new();
     loop {
         let deadline = unit.deadline();
-        tokio::select! {
-            // What has happened comes before what time decides.
-            biased;
-            () = source.read(&mut signals) => {}
-            () = wait(deadline, &unit.clock) => {}
-        }
-        let now_ns = unit.clock.monotonic_ns();
-        if deadline.is_some_and(|deadline| deadline <= now_ns) {
-            source.drain(&mut signals);
-        }
+        let now_ns = source.gather(deadline, &unit.clock, &mut signals).await;
         for signal in signals.drain(..) {
             unit.hear(signal).await?;
         }
         unit.expire(now_ns).await?;
     }
-}
-
-async fn wait<C: LineClock>(deadline_ns: Option<u64>, clock: &C) {
-    let Some(deadline_ns) = deadline_ns else { return pending().await };
-    let wait = Duration::from_nanos(deadline_ns.saturating_sub(clock.monotonic_ns()));
-    sleep_until(Instant::now() + wait).await;
 }
 
 struct Unit<C> {

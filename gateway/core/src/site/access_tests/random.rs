@@ -1,11 +1,12 @@
 //! Random houses, random inputs: what must hold whatever happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::event::Lane;
+use crate::site::zone_tests::random::{begins_and_ends, cases};
 use crate::time::UtcMs;
 
 #[derive(Clone, Debug)]
@@ -199,10 +200,6 @@ fn seen(effect: &Effect) -> bool {
     !effect.is_silent() && !kept
 }
 
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
@@ -275,22 +272,7 @@ proptest! {
         plan in plan(), script in scripts(),
     ) {
         let run = Run::of(&plan.config(), &script, true);
-        let mut open: BTreeSet<(String, String)> = BTreeSet::new();
-        for (_, _, draft) in run.drafts() {
-            prop_assert!(EVENT_TYPES.contains(&&*draft.kind), "{} is not listed", draft.kind);
-            let id = draft.source.id.to_string();
-            match draft.qualifier {
-                Qualifier::New => {
-                    let began = (id, draft.kind.to_string());
-                    prop_assert!(open.insert(began.clone()), "{began:?} began twice");
-                }
-                Qualifier::Restore => {
-                    let ended = (id, draft.closes.unwrap().to_owned());
-                    prop_assert!(open.remove(&ended), "{ended:?} ended without a beginning");
-                }
-                Qualifier::Status => {}
-            }
-        }
+        let open = begins_and_ends(run.drafts().map(|(_, _, draft)| draft))?;
         // A door that is known to be closed stands in no alarm.
         let mut last = run.steps.iter().flat_map(|(_, _, effects)| effects).filter_map(|e| match e {
             Effect::State { of: Thing::Door(0), state, .. } => Some(*state),

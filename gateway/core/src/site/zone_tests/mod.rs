@@ -2,7 +2,9 @@
 
 mod incidents;
 mod ledger;
-mod random;
+pub(super) mod random;
+mod restart;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -384,53 +386,6 @@ fn a_bus_that_is_lost_is_one_fault_and_what_does_not_come_back_is_told_then() {
 }
 
 #[test]
-fn a_walk_test_ticks_off_what_it_sees_and_names_what_it_did_not() {
-    let config = SiteConfig {
-        zones: vec![zone("a", ZoneKind::Instant), zone("b", ZoneKind::Hours24)],
-        partitions: vec![partition("flat")],
-        ..SiteConfig::default()
-    };
-    let mut flat = Box_::of(config.clone()).at(10);
-    let walk = |s| Verb::WalkTest { partition: 0, lasts: Duration::from_secs(s) };
-    assert_eq!(flat.want(walk(600)).1, ["flat walk.begun"]);
-    let at = Mono(10 * S);
-    let input = Input::Zone { zone: 0, condition: Condition::Active, at, resynced: false };
-    let effects = flat.site.apply(input, &now(flat.ms));
-    let told: Vec<_> = effects.iter().filter_map(Effect::record).collect();
-    assert!(told.iter().all(|draft| draft.test), "{told:?}");
-    assert_eq!(told[0].kind, "zone.walked");
-    // Seen once is seen.
-    flat.is(0, Condition::Normal);
-    assert_eq!(flat.is(0, Condition::Active), ["a zone.opened"]);
-    flat.is(0, Condition::Normal);
-    flat.ms = 700_000;
-    let effects = flat.site.apply(Input::Tick, &now(flat.ms));
-    let ended = effects.iter().find_map(Effect::record).unwrap();
-    assert_eq!((&*ended.kind, ended.time.mono_ns), ("walk.ended", Mono(610 * S)));
-    assert_eq!(ended.detail.as_ref().unwrap()["unseen"], serde_json::json!(["b"]));
-    // And what was in the test is live again.
-    assert_eq!(flat.is(1, Condition::Active), ["b zone.24h_alarm"]);
-    flat.is(1, Condition::Normal);
-    flat.want(Verb::Incident { id: id("a1"), act: Act::Close });
-    // A restart ends a test too.
-    flat.want(walk(600));
-    let (mut flat, kinds) = flat.restarted(config, "boot", 800_000);
-    assert_eq!(kinds, ["flat walk.ended"]);
-    assert_eq!(flat.is(1, Condition::Active), ["b zone.24h_alarm"]);
-}
-
-#[test]
-fn a_walk_test_is_for_the_disarmed_and_arming_ends_it() {
-    let mut flat = Box_::new(vec![zone("a", ZoneKind::Instant)]);
-    let walk = Verb::WalkTest { partition: 0, lasts: Duration::from_secs(60) };
-    flat.want(walk.clone());
-    let verb = Verb::Arm { partition: 0, mode: Mode::Away, force: false, at_once: true };
-    assert_eq!(flat.want(verb).1, ["flat walk.ended", "flat partition.armed"]);
-    assert!(matches!(flat.want(walk).0, Answer::Refused { reason: Refusal::Armed, .. }));
-    assert_eq!(flat.is(0, Condition::Active), ["a zone.alarm"]);
-}
-
-#[test]
 fn a_siren_that_ran_its_time_disarms_nothing_and_the_rest_goes_on_protecting() {
     let zones = vec![zone("door", ZoneKind::Instant), zone("window", ZoneKind::Instant)];
     let mut flat = Box_::new(zones);
@@ -486,73 +441,6 @@ fn a_common_area_without_the_mode_of_its_users_is_disarmed_for_them() {
 }
 
 #[test]
-fn a_window_opened_while_the_box_was_dark_is_an_alarm_with_its_flag() {
-    let config = SiteConfig {
-        zones: vec![zone("window", ZoneKind::Instant)],
-        partitions: vec![partition("flat")],
-        ..SiteConfig::default()
-    };
-    let mut flat = Box_::of(config.clone());
-    flat.arm(Mode::Away);
-    let (mut flat, kinds) = flat.restarted(config, "other boot", 5_000);
-    assert!(kinds.is_empty(), "{kinds:?}");
-    assert_eq!(flat.site.partitions[0].mode(), Mode::Away, "it came back disarmed");
-    let at = Mono(flat.ms * 1_000_000);
-    let input = Input::Zone { zone: 0, condition: Condition::Active, at, resynced: false };
-    let effects = flat.site.apply(input, &now(flat.ms));
-    let draft = effects.iter().find_map(Effect::record).unwrap();
-    assert_eq!((&*draft.kind, &draft.flags[..]), ("zone.alarm", &[Flag::WhileDown][..]));
-}
-
-#[test]
-fn a_safe_opened_while_the_box_was_dark_is_an_alarm_with_its_flag_though_it_is_not_recorded() {
-    let config =
-        SiteConfig { zones: vec![zone("safe", ZoneKind::Hours24)], ..SiteConfig::default() };
-    assert!(!config.zones[0].record, "the default of what protects at any time");
-    let mut site = Box_::of(config.clone());
-    site.is(0, Condition::Normal);
-    let (mut site, kinds) = site.restarted(config, "other boot", 5_000);
-    assert!(kinds.is_empty(), "{kinds:?}");
-    let at = Mono(site.ms * 1_000_000);
-    let input = Input::Zone { zone: 0, condition: Condition::Active, at, resynced: false };
-    let effects = site.site.apply(input, &now(site.ms));
-    let draft = effects.iter().find_map(Effect::record).unwrap();
-    assert_eq!((&*draft.kind, &draft.flags[..]), ("zone.24h_alarm", &[Flag::WhileDown][..]));
-}
-
-#[test]
-fn an_entry_delay_that_ran_out_in_the_dark_has_run_out() {
-    let config = SiteConfig {
-        zones: vec![zone("door", ZoneKind::EntryExit)],
-        partitions: vec![partition("flat")],
-        ..SiteConfig::default()
-    };
-    let mut flat = Box_::of(config.clone()).at(10);
-    flat.arm(Mode::Away);
-    flat.is(0, Condition::Active);
-    let (_, kinds) = flat.restarted(config, "other boot", 90_000);
-    assert_eq!(kinds, ["door zone.entry_alarm"]);
-}
-
-#[test]
-fn a_bypass_outlives_a_restart_and_what_cannot_be_read_is_told() {
-    let config = SiteConfig {
-        zones: vec![zone("a", ZoneKind::Instant), zone("b", ZoneKind::Instant)],
-        partitions: vec![partition("flat")],
-        ..SiteConfig::default()
-    };
-    let mut flat = Box_::of(config.clone());
-    flat.want(Verb::Bypass { zone: 0 });
-    flat.want(Verb::Bypass { zone: 1 });
-    flat.kept.insert("zone/b".into(), "{".into());
-    flat.kept.insert("zone/gone".into(), "{}".into());
-    let (flat, kinds) = flat.restarted(config, "boot", 5_000);
-    assert_eq!(kinds, ["g state.unreadable"]);
-    assert!(flat.site.zones[0].bypass().is_some());
-    assert!(!flat.kept.contains_key("zone/gone"), "a zone that is gone is not kept for ever");
-}
-
-#[test]
 fn every_pair_of_alarm_kinds_is_its_own() {
     let mut seen = std::collections::BTreeSet::new();
     for kind in ZoneKind::ALL {
@@ -562,5 +450,4 @@ fn every_pair_of_alarm_kinds_is_its_own() {
     }
     // Instant and follower tell the same thing.
     assert_eq!(seen.len(), ZoneKind::ALL.len() - 1);
-    let _ = Qualifier::New;
 }

@@ -127,7 +127,31 @@ fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
     proptest::collection::vec((0..2_500_u64, op()), 1..40)
 }
 
-fn cases() -> u32 {
+/// Whatever begins ends once or is open, and every type is in the list. Says what is open: source and
+/// type.
+pub(in crate::site) fn begins_and_ends<'a>(
+    drafts: impl IntoIterator<Item = &'a Draft>,
+) -> Result<BTreeSet<(String, String)>, TestCaseError> {
+    let mut open: BTreeSet<(String, String)> = BTreeSet::new();
+    for draft in drafts {
+        prop_assert!(EVENT_TYPES.contains(&&*draft.kind), "{} is not listed", draft.kind);
+        let id = draft.source.id.to_string();
+        match draft.qualifier {
+            Qualifier::New => {
+                let began = (id, draft.kind.to_string());
+                prop_assert!(open.insert(began.clone()), "{began:?} began twice");
+            }
+            Qualifier::Restore => {
+                let ended = (id, draft.closes.unwrap().to_owned());
+                prop_assert!(open.remove(&ended), "{ended:?} ended without a beginning");
+            }
+            Qualifier::Status => {}
+        }
+    }
+    Ok(open)
+}
+
+pub(in crate::site) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000)
 }
 
@@ -145,22 +169,7 @@ proptest! {
     #[test]
     fn whatever_begins_ends_once_or_is_open(config in config(), script in scripts()) {
         let (_, effects) = run(&config, &script, true);
-        let mut open: BTreeSet<(String, String)> = BTreeSet::new();
-        for draft in drafts(&effects) {
-            prop_assert!(EVENT_TYPES.contains(&&*draft.kind), "{} is not listed", draft.kind);
-            let id = draft.source.id.to_string();
-            match draft.qualifier {
-                Qualifier::New => {
-                    let began = (id, draft.kind.to_string());
-                    prop_assert!(open.insert(began.clone()), "{began:?} began twice");
-                }
-                Qualifier::Restore => {
-                    let ended = (id, draft.closes.unwrap().to_owned());
-                    prop_assert!(open.remove(&ended), "{ended:?} ended without a beginning");
-                }
-                Qualifier::Status => {}
-            }
-        }
+        begins_and_ends(&drafts(&effects))?;
     }
 
     #[test]

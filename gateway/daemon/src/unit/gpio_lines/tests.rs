@@ -7,6 +7,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use tokio::time::Instant;
+
 use super::*;
 
 /// Both clocks, as far as tokio's paused time has come; 1 s apart.
