@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{CrossConfig, DoorConfig, SiteConfig};
+use gatehouse_core::site::{AccessConfig, CrossConfig, DoorConfig, SiteConfig};
 use gatehouse_core::topic::Address;
+use jiff::tz::TimeZone;
 
 use crate::door::Door;
 use crate::finding::Warnings;
@@ -19,6 +20,8 @@ use crate::schema;
 pub struct Config {
     /// The gateway's place in the topic tree.
     pub address: Address,
+    /// The site's time zone, with its rules of daylight saving.
+    pub time_zone: TimeZone,
     /// Where the journal lives.
     pub state_dir: PathBuf,
     /// The control socket, for `gatehouse status`.
@@ -71,6 +74,7 @@ impl Config {
             zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()

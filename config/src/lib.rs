@@ -42,6 +42,7 @@ mod schema;
 mod secret;
 mod shown;
 mod spec;
+mod time_zone;
 mod wiring;
 
 pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};

@@ -115,6 +115,7 @@ fn the_commented_file_is_good_and_its_defaults_are_these() {
     let config = good("gateway.toml");
     assert!(config.warnings().is_empty(), "{}", config.warnings());
     assert_eq!(config.address.to_string(), "gatehouse/v1/d-12/s-204/g-7f3a");
+    assert_eq!(config.time_zone, jiff::tz::TimeZone::UTC);
     assert_eq!(config.state_dir, Path::new("/var/lib/gatehouse"));
     assert_eq!(config.socket, Path::new("/run/gatehouse/control.sock"));
     let [door] = &config.doors[..] else { panic!("{:?}", config.doors) };

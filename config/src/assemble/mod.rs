@@ -33,10 +33,11 @@ pub(crate) fn config(
         let id = table.get(&keys::gateway::ID, notes);
         let district = table.get(&keys::gateway::DISTRICT, notes);
         let site = table.get(&keys::gateway::SITE, notes);
+        let time_zone = table.get(&keys::gateway::TIME_ZONE, notes);
         let state_dir = table.get(&keys::gateway::STATE_DIR, notes);
         let socket = table.get(&keys::gateway::SOCKET, notes);
         let address = Address { district: district?.value, site: site?.value, gateway: id?.value };
-        Some((address, state_dir?.value, socket?.value))
+        Some((address, time_zone?.value, state_dir?.value, socket?.value))
     });
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
@@ -49,10 +50,11 @@ pub(crate) fn config(
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
-    let (address, state_dir, socket) = gateway?;
+    let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
     Some(Config {
         address,
+        time_zone,
         state_dir,
         socket,
         doors,
