@@ -91,7 +91,15 @@ pub enum Effect {
         /// What they are told.
         answer: Answer,
     },
-    /// A zone that chimes was entered while nothing is armed, or a door that chimes is held open.
+    /// What comes next of a schedule has changed.
+    Schedule {
+        /// Its place in [`SiteConfig::schedules`](super::SiteConfig::schedules).
+        schedule: usize,
+        /// What comes.
+        coming: super::Coming,
+    },
+    /// A zone that chimes was entered while nothing is armed, a door that chimes is held open, or a
+    /// partition is about to be armed by a schedule.
     Chime {
         /// Which.
         of: Thing,
