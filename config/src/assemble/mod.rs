@@ -1,6 +1,7 @@
 //! Reads every table, and checks what must fit together.
 
 mod brokers;
+mod devices;
 mod doors;
 mod named;
 mod partitions;
@@ -42,8 +43,10 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
+    let devices = devices::devices(file, &mut wires, notes);
     let doors = doors::doors(file, &mut wires, &mut partitions, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
@@ -52,6 +55,7 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (buses, chips) = devices?;
     Some(Config {
         address,
         time_zone,
@@ -59,6 +63,8 @@ pub(crate) fn config(
         socket,
         doors,
         zones,
+        buses,
+        chips,
         partitions: partitions?,
         crosses,
         alarm: alarm?,
