@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use gatehouse_core::event::Class;
 use gatehouse_core::site::{
-    AccessConfig, BusConfig, CrossConfig, DoorConfig, SiteConfig, ZoneConfig,
+    AccessConfig, BusConfig, CrossConfig, DoorConfig, HolidayConfig, ScheduleConfig, SiteConfig,
+    ZoneConfig,
 };
+use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::devices::{Bus, BusChip};
@@ -15,7 +18,7 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
-use crate::protection::{Partition, Zone};
+use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
 
@@ -44,6 +47,12 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// What is armed and disarmed when, at most [`MAX_SCHEDULES`](crate::MAX_SCHEDULES).
+    pub schedules: Vec<ScheduleConfig>,
+    /// The days that schedules take for others, at most [`MAX_HOLIDAYS`](crate::MAX_HOLIDAYS).
+    pub holidays: Vec<HolidayConfig>,
+    /// The key switches, at most [`MAX_KEY_SWITCHES`](crate::MAX_KEY_SWITCHES).
+    pub key_switches: Vec<KeySwitch>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -71,6 +80,18 @@ impl Config {
         &self.warnings
     }
 
+    /// What the clock on the wall of the site shows at an instant, as `Sun 2026-03-29 20:00 CEST`.
+    pub fn local_time(&self, at: UtcMs) -> String {
+        match Timestamp::from_millisecond(at.0) {
+            Ok(then) => {
+                let there = then.to_zoned(self.time_zone.clone());
+                there.strftime("%a %Y-%m-%d %H:%M %Z").to_string()
+            }
+            // Outside the years -9999 to 9999.
+            Err(_) => at.to_string(),
+        }
+    }
+
     /// What the rules need to know: no wires' polarity, no brokers, no names.
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
@@ -85,6 +106,9 @@ impl Config {
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            schedules: self.schedules.clone(),
+            holidays: self.holidays.clone(),
+            key_switches: self.key_switches.iter().map(|switch| switch.rules.clone()).collect(),
             access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),

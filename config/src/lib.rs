@@ -25,6 +25,7 @@
 //! ```
 
 mod assemble;
+mod clock;
 mod config;
 mod devices;
 mod door;
@@ -53,7 +54,7 @@ pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::man_page;
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
-pub use protection::{Partition, Zone};
+pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Line};
 
@@ -74,6 +75,15 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
+
+/// The most schedules: one for each partition, or two for half of them.
+pub const MAX_SCHEDULES: usize = MAX_PARTITIONS;
+
+/// The most holidays: the public and school holidays of some years.
+pub const MAX_HOLIDAYS: usize = 128;
+
+/// The most key switches: a site that has more has readers.
+pub const MAX_KEY_SWITCHES: usize = 16;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

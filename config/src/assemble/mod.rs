@@ -5,6 +5,7 @@ mod devices;
 mod doors;
 mod named;
 mod partitions;
+mod schedules;
 mod wires;
 mod zones;
 
@@ -46,6 +47,8 @@ pub(crate) fn config(
     let devices = devices::devices(file, &mut wires, notes);
     let doors = doors::doors(file, &mut wires, &mut partitions, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
+    let schedules = schedules::schedules(file, &mut partitions, notes);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
@@ -55,6 +58,7 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (schedules, holidays) = schedules?;
     let (buses, chips) = devices?;
     Some(Config {
         address,
@@ -67,6 +71,9 @@ pub(crate) fn config(
         chips,
         partitions: partitions?,
         crosses,
+        schedules,
+        holidays,
+        key_switches: key_switches?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

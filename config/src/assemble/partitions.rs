@@ -31,6 +31,8 @@ struct Facts {
     header: Range<usize>,
     modes: Modes,
     modes_at: Range<usize>,
+    /// Where it says whom it is common to.
+    common_at: Option<Range<usize>>,
     /// A door or a zone belongs to it.
     used: bool,
 }
@@ -119,7 +121,9 @@ impl Partitions {
                     .hint("it is armed at once when the last of its users is; leave `exit-s` out"),
             );
         }
-        self.facts.push(Facts { header: table.span.clone(), modes: has, modes_at, used: false });
+        let common_at = table.has(&keys::COMMON_TO).then(|| table.span_of(&keys::COMMON_TO));
+        let header = table.span.clone();
+        self.facts.push(Facts { header, modes: has, modes_at, common_at, used: false });
         self.all.push(id.map(|id| Partition {
             name: name.map(|name| name.value),
             rules: PartitionConfig { id: id.value, common_to: Vec::new(), modes: delays },
@@ -194,6 +198,24 @@ impl Partitions {
             None => self.unsure = true,
         }
         found
+    }
+
+    /// The partition that something names which does not make it protect anything.
+    pub(super) fn refer<K>(
+        &mut self,
+        key: &crate::spec::Key<K>,
+        table: &Reader<'_, '_>,
+        at: &At<Id>,
+        notes: &mut Notes<'_>,
+    ) -> Option<usize> {
+        let found = self.named.find(key, table, at, notes);
+        self.unsure |= found.is_none();
+        found
+    }
+
+    /// Where a common area says whom it is common to.
+    pub(super) fn common(&self, place: usize) -> Option<Range<usize>> {
+        self.facts.get(place)?.common_at.clone()
     }
 
     /// The ids in words; empty: there are none.

@@ -9,8 +9,10 @@ pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod journal;
+pub(crate) mod key_switch;
 pub(crate) mod log;
 pub(crate) mod partition;
+pub(crate) mod schedule;
 pub(crate) mod sim;
 pub(crate) mod supervised;
 pub(crate) mod uplink;
@@ -35,6 +37,9 @@ pub(crate) static FILE: Table = Table {
         &door::TABLE,
         &zone::TABLE,
         &cross_zone::TABLE,
+        &schedule::TABLE,
+        &schedule::holiday::TABLE,
+        &key_switch::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,

@@ -1,9 +1,10 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
-//! answered with one JSON object, a line `follow` with a line for each commit, holding the newest
+//! answered with one JSON object, a line `schedule` with a list of what schedules do next, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
+mod schedule;
 mod wish;
 
 use std::os::unix::fs::PermissionsExt;
@@ -22,6 +23,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::debug;
 
+pub use schedule::{ScheduleMoment, ScheduleReport};
+pub(crate) use schedule::{of_config, of_view};
 pub use wish::{Outcome, Wish};
 
 use crate::board::Board;
@@ -179,13 +182,19 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some("schedule") => {
+            let reports = of_view(&sources.config, &sources.board.view().schedules);
+            let mut json = serde_json::to_vec(&reports)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
         line => {
             let wish = serde_json::from_str(line.unwrap_or_default());
             let outcome = match wish {
                 Ok(wish) => wish::fulfil(wish, user, &sources.config, &sources.desk).await,
                 Err(error) => Outcome::Error(format!(
-                    "neither status nor follow nor a wish that can be read: {error}"
+                    "neither status nor schedule nor follow nor a wish that can be read: {error}"
                 )),
             };
             let mut json = serde_json::to_vec(&outcome)?;

@@ -117,6 +117,7 @@ impl Rules {
                     What::State { of, state, flags, since }
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
+                Effect::Schedule { schedule, coming } => What::Schedule { schedule, coming },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
                 // Outputs and readers cannot be configured yet: there is nothing to switch or light.
                 Effect::Chime { .. } | Effect::Output { .. } | Effect::Reader { .. } => continue,
@@ -170,6 +171,9 @@ fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
             view.incident = shown.map(|shown| *shown);
             view.seq = seq.unwrap_or(view.seq);
             view.version += 1;
+        }
+        What::Schedule { schedule, coming } => {
+            view.schedules.insert(schedule, coming);
         }
         What::Reply { command, reply } => desk.answer(command, reply),
     }

@@ -84,6 +84,11 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// The contact of a key switch.
+    pub fn key_switch(switch: &gatehouse_config::KeySwitch) -> Self {
+        Self::contact(&switch.input, switch.contact, switch.bias, switch.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

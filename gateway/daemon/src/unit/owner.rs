@@ -10,6 +10,7 @@ use super::gpio_lines::{ContactState, LineConfig, Reading};
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
+    KeySwitch(usize),
 }
 
 impl Owner {
@@ -33,6 +34,14 @@ impl Owner {
                 };
                 Input::Zone { zone, condition, at, resynced }
             }
+            Self::KeySwitch(switch) => {
+                let turned = match reading.state {
+                    ContactState::Unknown => None,
+                    ContactState::Closed => Some(false),
+                    ContactState::Open => Some(true),
+                };
+                Input::KeySwitch { switch, turned, at, resynced }
+            }
         }
     }
 }
@@ -43,5 +52,8 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig,
     let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
     let zones = config.zones.iter().enumerate();
     let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    doors.chain(zones)
+    let switches = config.key_switches.iter().enumerate();
+    let switches =
+        switches.map(|(n, it)| (&it.input, LineConfig::key_switch(it), Owner::KeySwitch(n)));
+    doors.chain(zones).chain(switches)
 }
