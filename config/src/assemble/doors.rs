@@ -1,19 +1,37 @@
 //! The doors, and what must fit together among them.
 
-use super::Seen;
+use gatehouse_core::id::Id;
+use gatehouse_core::site::Passage;
+
+use super::access::needs;
+use super::named::Named;
 use super::partitions::Partitions;
 use super::wires::{self, Wires};
-use crate::door::Door;
+use crate::door::{Door, Rex};
 use crate::finding::Finding;
 use crate::keys;
 use crate::reader::{Notes, Reader};
+
+/// The doors, and their ids for those who name them.
+pub(super) struct Doors {
+    pub(super) named: Named,
+    pub(super) all: Vec<Door>,
+}
+
+impl Doors {
+    /// The partition of a door.
+    pub(super) fn partition(&self, id: &Id) -> Option<Id> {
+        self.all.iter().find(|door| door.id == *id)?.partition.clone()
+    }
+}
 
 pub(super) fn doors(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
     partitions: &mut Partitions,
+    areas: &Named,
     notes: &mut Notes<'_>,
-) -> Vec<Door> {
+) -> Doors {
     let before = notes.errors.len();
     let tables = file.tables(&keys::door::TABLE, notes);
     if tables.is_empty() && !file.has_table(&keys::zone::TABLE) && notes.errors.len() == before {
@@ -23,7 +41,7 @@ pub(super) fn doors(
                 .absent(),
         );
     }
-    let mut ids = Seen::default();
+    let mut ids = Named::new(&keys::door::TABLE);
     let mut doors = Vec::new();
     for table in tables {
         let id = table.get(&keys::door::ID, notes);
@@ -34,8 +52,8 @@ pub(super) fn doors(
         let debounce = table.get(&keys::door::DEBOUNCE, notes);
         let held_open = table.get(&keys::door::HELD_OPEN, notes);
         let partition = table.get(&keys::door::PARTITION, notes);
-        ids.once(id.as_ref(), notes, |id| format!("the door id \"{id}\" is used twice"));
-        wires.connect(input.as_ref(), notes);
+        ids.declare(id.as_ref(), notes);
+        wires.connect(keys::door::INPUT.name, input.as_ref(), notes);
         partitions.find(&keys::door::PARTITION, &table, partition.as_ref(), notes);
         if let (Some(held), Some(debounce)) = (&held_open, &debounce)
             && held.value <= debounce.value
@@ -60,6 +78,27 @@ pub(super) fn doors(
             "most contacts are still within 50 ms",
             notes,
         );
+        let propped = table.get(&keys::door::PROPPED, notes);
+        if let (Some(held), Some(propped)) = (&held_open, &propped)
+            && propped.value <= held.value
+        {
+            let title = format!(
+                "`propped-s` is {}, which is not longer than `held-open-s`, {}",
+                propped.value.as_secs(),
+                held.value.as_secs()
+            );
+            notes.error(
+                Finding::new(title, propped.span.clone())
+                    .label("too short")
+                    .also(held.span.clone(), "the warning")
+                    .hint("held open is the warning, propped the alarm that follows it"),
+            );
+        }
+        let chime = table.get(&keys::door::CHIME, notes);
+        let forced = table.get(&keys::door::FORCED, notes);
+        let grace = table.get(&keys::door::GRACE, notes);
+        let passage = passage(&table, areas, notes);
+        let rex = rex(&table, wires, notes);
         let door = || {
             Some(Door {
                 id: id?.value,
@@ -69,10 +108,55 @@ pub(super) fn doors(
                 debounce: debounce?.value,
                 bias: bias?.value,
                 held_open: held_open.map(|limit| limit.value),
+                propped: propped.map(|limit| limit.value),
+                chime: chime?.value,
                 partition: partition.map(|partition| partition.value),
+                forced: forced?.value,
+                grace: grace?.value,
+                rex,
+                passage,
             })
         };
         doors.extend(door());
     }
-    doors
+    Doors { named: ids, all: doors }
+}
+
+/// The areas that a door joins.
+fn passage(table: &Reader<'_, '_>, areas: &Named, notes: &mut Notes<'_>) -> Option<Passage> {
+    use keys::door::{INSIDE, OUTSIDE};
+    let outside_at = table.get(&OUTSIDE, notes);
+    let inside_at = table.get(&INSIDE, notes);
+    needs(table, &OUTSIDE, table.has(&INSIDE), INSIDE.name, notes);
+    let outside = outside_at.as_ref().and_then(|at| areas.find(&OUTSIDE, table, at, notes));
+    let inside = inside_at.as_ref().and_then(|at| areas.find(&INSIDE, table, at, notes))?;
+    if outside == Some(inside) {
+        let at = inside_at?;
+        notes.error(
+            Finding::new("`outside` and `inside` of a [[door]] are the same area", at.span)
+                .label("leads nowhere")
+                .also(table.span_of(&OUTSIDE), "the same")
+                .hint("leave `outside` out where the street begins"),
+        );
+    }
+    Some(Passage { outside, inside })
+}
+
+/// The request-to-exit input of a door.
+fn rex(table: &Reader<'_, '_>, wires: &mut Wires, notes: &mut Notes<'_>) -> Option<Rex> {
+    use keys::door::{REX, REX_BIAS, REX_CONTACT, REX_HOLD, REX_RELEASES, REX_STUCK};
+    let input = wires::input(table, (&REX, &REX_CONTACT, &REX_BIAS), wires, notes);
+    let hold = table.get(&REX_HOLD, notes);
+    let stuck_after = table.get(&REX_STUCK, notes);
+    let releases = table.get(&REX_RELEASES, notes);
+    let has = table.has(&REX);
+    needs(table, &REX_HOLD, has, REX.name, notes);
+    needs(table, &REX_STUCK, has, REX.name, notes);
+    needs(table, &REX_RELEASES, has, REX.name, notes);
+    Some(Rex {
+        input: input?,
+        hold: hold?.value,
+        stuck_after: stuck_after?.value,
+        releases: releases?.value,
+    })
 }

@@ -1,5 +1,6 @@
 //! Reads every table, and checks what must fit together.
 
+mod access;
 mod brokers;
 mod doors;
 mod named;
@@ -19,6 +20,7 @@ use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
+use access::{Around, Buses};
 use partitions::Partitions;
 use wires::Wires;
 
@@ -42,8 +44,15 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
-    let doors = doors::doors(file, &mut wires, &mut partitions, notes);
+    let (named_areas, areas) = access::areas(file, notes);
+    let doors = doors::doors(file, &mut wires, &mut partitions, &named_areas, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let mut buses = Buses::read(file, notes, files);
+    let around =
+        Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
+    let readers = access::readers(file, around, notes);
+    let rs485 = buses.finish(notes);
+    let access = file.optional(&keys::access::TABLE, notes, access::access);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
@@ -57,7 +66,11 @@ pub(crate) fn config(
         time_zone,
         state_dir,
         socket,
-        doors,
+        doors: doors.all,
+        areas: areas?,
+        rs485: rs485?,
+        readers: readers?,
+        access: access?,
         zones,
         partitions: partitions?,
         crosses,
@@ -73,7 +86,7 @@ pub(crate) fn config(
 }
 
 /// The first 16 hex digits of BLAKE3.
-fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
