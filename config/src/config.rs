@@ -91,8 +91,7 @@ impl Config {
             }),
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
-        let buses =
-            self.rs485.iter().map(|bus| BusConfig { id: bus.id.clone(), hold_off: bus.hold_off });
+        let buses = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         SiteConfig {
             doors: doors.collect(),
             zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),

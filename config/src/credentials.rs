@@ -106,6 +106,11 @@ impl Credentials {
         }
     }
 
+    /// The JSON Schema of the file, for editors.
+    pub fn schema() -> String {
+        crate::schema::credentials()
+    }
+
     /// The first 16 hex digits of the BLAKE3 of the file's bytes: which list this is.
     pub fn hash(&self) -> &str {
         &self.hash

@@ -56,7 +56,7 @@ pub use door::{Door, Rex};
 pub use edit::{EditError, NewCredential, block, enrol, remove};
 pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
-pub use man::man_page;
+pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
 pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
