@@ -11,6 +11,7 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
+use crate::output::Output;
 use crate::protection::{Partition, Zone};
 use crate::schema;
 
@@ -32,6 +33,9 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
+    /// their place here.
+    pub outputs: Vec<Output>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -64,6 +68,8 @@ impl Config {
         let doors = self.doors.iter().map(|door| DoorConfig {
             partition: door.partition.clone(),
             held_open: door.held_open,
+            lock: door.lock.clone(),
+            release_allowed: door.release,
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
         SiteConfig {
@@ -71,6 +77,7 @@ impl Config {
             zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()

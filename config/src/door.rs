@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatehouse_core::id::Id;
+use gatehouse_core::site::{Fail, LockConfig};
 
+use crate::kind::Word;
 use crate::wiring::{Bias, Contact, Line};
 
 /// One door.
@@ -25,4 +27,23 @@ pub struct Door {
     pub held_open: Option<Duration>,
     /// The partition it belongs to.
     pub partition: Option<Id>,
+    /// Its lock, if the gateway drives it.
+    pub lock: Option<LockConfig>,
+    /// Whether the gateway may release it at all.
+    pub release: bool,
+}
+
+impl Word for Fail {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Safe, "safe", "it is open without power: a magnet, for escape routes"),
+        (Self::Secure, "secure", "it stays locked without power: a strike"),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("fail-safe", "safe"),
+        ("open", "safe"),
+        ("unlocked", "safe"),
+        ("fail-secure", "secure"),
+        ("closed", "secure"),
+        ("locked", "secure"),
+    ];
 }

@@ -35,6 +35,7 @@ mod kind;
 mod list;
 mod man;
 mod network;
+mod output;
 mod parse;
 mod protection;
 mod reader;
@@ -50,9 +51,10 @@ pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::man_page;
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use output::Output;
 pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
-pub use wiring::{Bias, Chip, Contact, Line};
+pub use wiring::{Bias, Chip, Contact, Drive, Level, Line};
 
 /// The most doors of one gateway: what one box serves.
 pub const MAX_DOORS: usize = 64;
@@ -65,6 +67,9 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
+
+/// The most outputs: two relay boards of 16.
+pub const MAX_OUTPUTS: usize = 32;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

@@ -105,6 +105,7 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
     assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (3, 2, 1));
+    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
     // The stair is there to show what a common area is; the box that has one adds its own zones.
     let warnings: Vec<_> = config.warnings().lines().collect();
     assert!(matches!(&warnings[..], [only] if only.contains("\"stair\"")), "{warnings:?}");

@@ -1,6 +1,11 @@
 //! The doors, and what must fit together among them.
 
+use std::time::Duration;
+
+use gatehouse_core::site::{LockConfig, Role};
+
 use super::Seen;
+use super::outputs::Outputs;
 use super::partitions::Partitions;
 use super::wires::{self, Wires};
 use crate::door::Door;
@@ -8,10 +13,14 @@ use crate::finding::Finding;
 use crate::keys;
 use crate::reader::{Notes, Reader};
 
+/// The time to hear the lock and pull the door.
+const PULSE: Duration = Duration::from_secs(5);
+
 pub(super) fn doors(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
     partitions: &mut Partitions,
+    outputs: &Outputs,
     notes: &mut Notes<'_>,
 ) -> Vec<Door> {
     let before = notes.errors.len();
@@ -60,6 +69,8 @@ pub(super) fn doors(
             "most contacts are still within 50 ms",
             notes,
         );
+        let lock = lock(&table, outputs, notes);
+        let release = table.get(&keys::door::RELEASE, notes);
         let door = || {
             Some(Door {
                 id: id?.value,
@@ -70,9 +81,64 @@ pub(super) fn doors(
                 bias: bias?.value,
                 held_open: held_open.map(|limit| limit.value),
                 partition: partition.map(|partition| partition.value),
+                lock,
+                release: release?.value,
             })
         };
         doors.extend(door());
     }
     doors
+}
+
+/// The lock of a door, and what must be said with it.
+fn lock(table: &Reader<'_, '_>, outputs: &Outputs, notes: &mut Notes<'_>) -> Option<LockConfig> {
+    use keys::door::{FAIL, LOCK, LOCK_PULSE, RELEASE};
+    let lock = table.get(&LOCK, notes);
+    let pulse = table.get(&LOCK_PULSE, notes);
+    let fail = table.get(&FAIL, notes);
+    let mut alone = |name: &str, span| {
+        notes.error(
+            Finding::new(format!("`{name}` stands without `lock` in [[door]]"), span)
+                .label("of which lock?")
+                .hint("add lock = … with the id of an [[output]] of role \"lock\"")
+                .absent(),
+        );
+    };
+    if !table.has(&LOCK) {
+        for (has, name, span) in [
+            (table.has(&LOCK_PULSE), LOCK_PULSE.name, table.span_of(&LOCK_PULSE)),
+            (table.has(&FAIL), FAIL.name, table.span_of(&FAIL)),
+            (table.has(&RELEASE), RELEASE.name, table.span_of(&RELEASE)),
+        ] {
+            if has {
+                alone(name, span);
+            }
+        }
+        return None;
+    }
+    if !table.has(&FAIL) {
+        notes.error(
+            Finding::new("`fail` is missing from a [[door]] with a lock", table.span_of(&LOCK))
+                .label("what does it do without power?")
+                .hint("add fail = \"safe\" (open without power) or fail = \"secure\" (locked)")
+                .absent(),
+        );
+    }
+    let (output, found) = outputs.find(&LOCK, Role::Lock, table, &lock?, notes)?;
+    if let (Some(pulse), Some(limit)) = (&pulse, found.and_then(|found| found.max_on))
+        && pulse.value > limit
+    {
+        let title = format!(
+            "`lock-pulse-s` is {}, but its output is never on for longer than {} s",
+            pulse.value.as_secs(),
+            limit.as_secs()
+        );
+        notes.error(
+            Finding::new(title, pulse.span.clone())
+                .label("too long")
+                .hint("shorten it, or raise `max-on-s` of the output"),
+        );
+    }
+    let pulse = pulse.map_or(PULSE, |pulse| pulse.value);
+    Some(LockConfig { output, pulse, fail: fail?.value })
 }

@@ -3,6 +3,7 @@
 mod brokers;
 mod doors;
 mod named;
+mod outputs;
 mod partitions;
 mod wires;
 mod zones;
@@ -19,6 +20,7 @@ use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
+use outputs::Outputs;
 use partitions::Partitions;
 use wires::Wires;
 
@@ -41,7 +43,8 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
-    let doors = doors::doors(file, &mut wires, &mut partitions, notes);
+    let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
+    let doors = doors::doors(file, &mut wires, &mut partitions, &outputs, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
@@ -59,6 +62,7 @@ pub(crate) fn config(
         zones,
         partitions: partitions?,
         crosses,
+        outputs: outputs.finish()?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

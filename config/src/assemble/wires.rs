@@ -22,11 +22,21 @@ impl Wires {
         Self { lines: Seen::default(), has_sim }
     }
 
-    /// One more line.
+    /// One more line, that of an input.
     pub(super) fn connect(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
+        self.connect_as("input", input, notes);
+    }
+
+    /// One more line, by its key.
+    pub(super) fn connect_as(
+        &mut self,
+        key: &str,
+        input: Option<&At<Line>>,
+        notes: &mut Notes<'_>,
+    ) {
         self.lines.once(input, notes, |line| format!("the line {line} is used twice"));
         if let Some(input) = input.filter(|input| input.value.chip == Chip::Sim && !self.has_sim) {
-            let title = format!("`input` is {}, but there is no table [sim]", input.value);
+            let title = format!("`{key}` is {}, but there is no table [sim]", input.value);
             notes.error(
                 Finding::new(title, input.span.clone())
                     .label("simulated")

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use gatehouse_core::site::Fail;
+
 use crate::MAX_DOORS;
-use crate::kind::{Choice, Identifier, Number, Text};
+use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 use crate::wiring::{Bias, Contact, LineKind};
@@ -12,7 +14,20 @@ pub(crate) static TABLE: Table = Table {
     name: "door",
     times: Times::Several { min: 0, max: MAX_DOORS },
     doc: "One door and the contact that watches it. Repeat the table for every door.",
-    keys: &[&ID, &NAME, &INPUT, &CONTACT, &BIAS, &DEBOUNCE, &HELD_OPEN, &PARTITION],
+    keys: &[
+        &ID,
+        &NAME,
+        &INPUT,
+        &CONTACT,
+        &BIAS,
+        &DEBOUNCE,
+        &HELD_OPEN,
+        &PARTITION,
+        &LOCK,
+        &LOCK_PULSE,
+        &FAIL,
+        &RELEASE,
+    ],
     tables: &[],
 };
 
@@ -71,4 +86,31 @@ pub(crate) static PARTITION: Key<Identifier> = Key {
     presence: Optional,
     doc: "The id of the `[[partition]]` that the door belongs to: what is armed and disarmed as \
           one.",
+};
+pub(crate) static LOCK: Key<Identifier> = Key {
+    name: "lock",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[output]]` with the role `lock` that lets the door open. With it `fail` \
+          must be stated.",
+};
+pub(crate) static LOCK_PULSE: Key<Number<Duration>> = Key {
+    name: "lock-pulse-s",
+    kind: super::seconds(1, 60),
+    presence: Optional,
+    doc: "How long the lock is released each time. Without this key 5.",
+};
+pub(crate) static FAIL: Key<Choice<Fail>> = Key {
+    name: "fail",
+    kind: Choice::NEW,
+    presence: Optional,
+    doc: "What the lock does without power. It is a matter of the lock, not of the gateway: what \
+          stands here is what people rely on in a fire, so it must be stated.",
+};
+pub(crate) static RELEASE: Key<Switch> = Key {
+    name: "release",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "Whether the gateway may release the lock at all: by a card, a request to exit or a \
+          command. Without this key it never does.",
 };

@@ -8,6 +8,7 @@ pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod journal;
 pub(crate) mod log;
+pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod sim;
 pub(crate) mod uplink;
@@ -30,6 +31,7 @@ pub(crate) static FILE: Table = Table {
         &door::TABLE,
         &zone::TABLE,
         &cross_zone::TABLE,
+        &output::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
