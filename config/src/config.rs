@@ -13,6 +13,7 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
+use crate::output::Output;
 use crate::protection::{Partition, Zone};
 use crate::schema;
 
@@ -45,6 +46,9 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
+    /// their place here.
+    pub outputs: Vec<Output>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -89,6 +93,8 @@ impl Config {
                 releases: rex.releases,
                 stuck_after: rex.stuck_after,
             }),
+            lock: door.lock.clone(),
+            release_allowed: door.release,
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
         let buses = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
@@ -101,6 +107,7 @@ impl Config {
             areas: self.areas.iter().map(|area| area.rules.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),
+            outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use gatehouse_core::id::Id;
-use gatehouse_core::site::Passage;
+use gatehouse_core::site::{Fail, LockConfig, Passage};
 
+use crate::kind::Word;
 use crate::wiring::{Bias, Contact, Line, WiredInput};
 
 /// One door.
@@ -38,6 +39,10 @@ pub struct Door {
     pub rex: Option<Rex>,
     /// The areas it joins, by their places in [`Config::areas`](crate::Config::areas).
     pub passage: Option<Passage>,
+    /// Its lock, if the gateway drives it.
+    pub lock: Option<LockConfig>,
+    /// Whether the gateway may release it at all.
+    pub release: bool,
 }
 
 /// A request-to-exit button, bar or detector.
@@ -51,4 +56,19 @@ pub struct Rex {
     pub stuck_after: Duration,
     /// It also releases the lock.
     pub releases: bool,
+}
+
+impl Word for Fail {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Safe, "safe", "it is open without power: a magnet, for escape routes"),
+        (Self::Secure, "secure", "it stays locked without power: a strike"),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("fail-safe", "safe"),
+        ("open", "safe"),
+        ("unlocked", "safe"),
+        ("fail-secure", "secure"),
+        ("closed", "secure"),
+        ("locked", "secure"),
+    ];
 }

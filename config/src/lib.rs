@@ -38,6 +38,7 @@ mod kind;
 mod list;
 mod man;
 mod network;
+mod output;
 mod parse;
 mod protection;
 mod reader;
@@ -58,9 +59,10 @@ pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use output::Output;
 pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
-pub use wiring::{Bias, Chip, Contact, Line, WiredInput};
+pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
 /// The most doors of one gateway: what one box serves.
 pub const MAX_DOORS: usize = 64;
@@ -88,6 +90,8 @@ pub const MAX_READERS: usize = 16;
 
 /// The most credentials: a large community with visitors' cards.
 pub const MAX_CREDENTIALS: usize = 4096;
+/// The most outputs: two relay boards of 16.
+pub const MAX_OUTPUTS: usize = 32;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

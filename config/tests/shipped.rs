@@ -131,6 +131,7 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
     let list = list.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!((list.list.len(), list.warnings().is_empty()), (1, true));
     assert!(list.list[0].is_limited() && list.list[0].duress_pin.is_some());
+    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
     // The stair is there to show what a common area is; the box that has one adds its own zones.
     let warnings: Vec<_> = config.warnings().lines().collect();
     assert!(matches!(&warnings[..], [only] if only.contains("\"stair\"")), "{warnings:?}");

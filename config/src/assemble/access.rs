@@ -276,8 +276,8 @@ fn reader_wires(
     let d1 = table.get(&keys::D1, notes);
     let bias = table.get(&keys::LINES_BIAS, notes);
     let inverted = table.get(&keys::INVERTED, notes);
-    around.wires.connect(keys::D0.name, d0.as_ref(), notes);
-    around.wires.connect(keys::D1.name, d1.as_ref(), notes);
+    around.wires.connect_as(keys::D0.name, d0.as_ref(), notes);
+    around.wires.connect_as(keys::D1.name, d1.as_ref(), notes);
     let on_bus = table.has(&keys::BUS);
     let on_lines = table.has(&keys::D0) || table.has(&keys::D1);
     let neither_or_both = |title: &str, label: &str| {

@@ -1,10 +1,13 @@
 //! The doors, and what must fit together among them.
 
+use std::time::Duration;
+
 use gatehouse_core::id::Id;
-use gatehouse_core::site::Passage;
+use gatehouse_core::site::{LockConfig, Passage, Role};
 
 use super::access::needs;
 use super::named::Named;
+use super::outputs::Outputs;
 use super::partitions::Partitions;
 use super::wires::{self, Wires};
 use crate::door::{Door, Rex};
@@ -24,12 +27,14 @@ impl Doors {
         self.all.iter().find(|door| door.id == *id)?.partition.clone()
     }
 }
+/// The time to hear the lock and pull the door.
+const PULSE: Duration = Duration::from_secs(5);
 
 pub(super) fn doors(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
     partitions: &mut Partitions,
-    areas: &Named,
+    (areas, outputs): (&Named, &Outputs),
     notes: &mut Notes<'_>,
 ) -> Doors {
     let before = notes.errors.len();
@@ -53,7 +58,7 @@ pub(super) fn doors(
         let held_open = table.get(&keys::door::HELD_OPEN, notes);
         let partition = table.get(&keys::door::PARTITION, notes);
         ids.declare(id.as_ref(), notes);
-        wires.connect(keys::door::INPUT.name, input.as_ref(), notes);
+        wires.connect(input.as_ref(), notes);
         partitions.find(&keys::door::PARTITION, &table, partition.as_ref(), notes);
         if let (Some(held), Some(debounce)) = (&held_open, &debounce)
             && held.value <= debounce.value
@@ -99,6 +104,22 @@ pub(super) fn doors(
         let grace = table.get(&keys::door::GRACE, notes);
         let passage = passage(&table, areas, notes);
         let rex = rex(&table, wires, notes);
+        let lock = lock(&table, outputs, notes);
+        let release = table.get(&keys::door::RELEASE, notes);
+        if let Some(rex) = rex.as_ref().filter(|rex| rex.releases)
+            && !(table.has(&keys::door::LOCK) && release.as_ref().is_some_and(|is| is.value))
+        {
+            let title = format!(
+                "`rex-releases` is true at {}, but the gateway may not release this door",
+                rex.input.line
+            );
+            notes.error(
+                Finding::new(title, table.span_of(&keys::door::REX_RELEASES))
+                    .label("releases nothing")
+                    .hint("add lock = …, fail = … and release = true, or leave it out")
+                    .absent(),
+            );
+        }
         let door = || {
             Some(Door {
                 id: id?.value,
@@ -115,6 +136,8 @@ pub(super) fn doors(
                 grace: grace?.value,
                 rex,
                 passage,
+                lock,
+                release: release?.value,
             })
         };
         doors.extend(door());
@@ -159,4 +182,57 @@ fn rex(table: &Reader<'_, '_>, wires: &mut Wires, notes: &mut Notes<'_>) -> Opti
         stuck_after: stuck_after?.value,
         releases: releases?.value,
     })
+}
+
+/// The lock of a door, and what must be said with it.
+fn lock(table: &Reader<'_, '_>, outputs: &Outputs, notes: &mut Notes<'_>) -> Option<LockConfig> {
+    use keys::door::{FAIL, LOCK, LOCK_PULSE, RELEASE};
+    let lock = table.get(&LOCK, notes);
+    let pulse = table.get(&LOCK_PULSE, notes);
+    let fail = table.get(&FAIL, notes);
+    let mut alone = |name: &str, span| {
+        notes.error(
+            Finding::new(format!("`{name}` stands without `lock` in [[door]]"), span)
+                .label("of which lock?")
+                .hint("add lock = … with the id of an [[output]] of role \"lock\"")
+                .absent(),
+        );
+    };
+    if !table.has(&LOCK) {
+        for (has, name, span) in [
+            (table.has(&LOCK_PULSE), LOCK_PULSE.name, table.span_of(&LOCK_PULSE)),
+            (table.has(&FAIL), FAIL.name, table.span_of(&FAIL)),
+            (table.has(&RELEASE), RELEASE.name, table.span_of(&RELEASE)),
+        ] {
+            if has {
+                alone(name, span);
+            }
+        }
+        return None;
+    }
+    if !table.has(&FAIL) {
+        notes.error(
+            Finding::new("`fail` is missing from a [[door]] with a lock", table.span_of(&LOCK))
+                .label("what does it do without power?")
+                .hint("add fail = \"safe\" (open without power) or fail = \"secure\" (locked)")
+                .absent(),
+        );
+    }
+    let (output, found) = outputs.find(&LOCK, Role::Lock, table, &lock?, notes)?;
+    if let (Some(pulse), Some(limit)) = (&pulse, found.and_then(|found| found.max_on))
+        && pulse.value > limit
+    {
+        let title = format!(
+            "`lock-pulse-s` is {}, but its output is never on for longer than {} s",
+            pulse.value.as_secs(),
+            limit.as_secs()
+        );
+        notes.error(
+            Finding::new(title, pulse.span.clone())
+                .label("too long")
+                .hint("shorten it, or raise `max-on-s` of the output"),
+        );
+    }
+    let pulse = pulse.map_or(PULSE, |pulse| pulse.value);
+    Some(LockConfig { output, pulse, fail: fail?.value })
 }

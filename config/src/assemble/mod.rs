@@ -4,6 +4,7 @@ mod access;
 mod brokers;
 mod doors;
 mod named;
+mod outputs;
 mod partitions;
 mod wires;
 mod zones;
@@ -21,6 +22,7 @@ use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
 use access::{Around, Buses};
+use outputs::Outputs;
 use partitions::Partitions;
 use wires::Wires;
 
@@ -45,7 +47,9 @@ pub(crate) fn config(
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
     let (named_areas, areas) = access::areas(file, notes);
-    let doors = doors::doors(file, &mut wires, &mut partitions, &named_areas, notes);
+    let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
+    let others = (&named_areas, &outputs);
+    let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
     let mut buses = Buses::read(file, notes, files);
     let around =
@@ -74,6 +78,7 @@ pub(crate) fn config(
         zones,
         partitions: partitions?,
         crosses,
+        outputs: outputs.finish()?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

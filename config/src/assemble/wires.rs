@@ -27,8 +27,18 @@ impl Wires {
         Self { lines: Seen::default(), has_sim }
     }
 
-    /// One more line.
-    pub(super) fn connect(&mut self, key: &str, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
+    /// One more line, that of an input.
+    pub(super) fn connect(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
+        self.connect_as("input", input, notes);
+    }
+
+    /// One more line, by its key.
+    pub(super) fn connect_as(
+        &mut self,
+        key: &str,
+        input: Option<&At<Line>>,
+        notes: &mut Notes<'_>,
+    ) {
         self.lines.once(input, notes, |line| format!("the line {line} is used twice"));
         if let Some(input) = input.filter(|input| input.value.chip == Chip::Sim && !self.has_sim) {
             let title = format!("`{key}` is {}, but there is no table [sim]", input.value);
@@ -65,7 +75,7 @@ pub(super) fn input(
     let at = table.get(line, notes);
     let contact_at = table.get(contact, notes);
     let bias_at = table.get(bias, notes);
-    wires.connect(line.name, at.as_ref(), notes);
+    wires.connect_as(line.name, at.as_ref(), notes);
     super::access::needs(table, contact, table.has(line), line.name, notes);
     super::access::needs(table, bias, table.has(line), line.name, notes);
     Some(WiredInput {

@@ -68,7 +68,7 @@ fn zone(
     let name = table.get(&keys::NAME, notes);
     let kind = table.get(&keys::KIND, notes);
     let input = table.get(&keys::INPUT, notes);
-    wires.connect(keys::INPUT.name, input.as_ref(), notes);
+    wires.connect(input.as_ref(), notes);
     let contact = table.get(&keys::CONTACT, notes);
     let bias = table.get(&keys::BIAS, notes);
     let debounce = table.get(&keys::DEBOUNCE, notes);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gatehouse_core::site::Fail;
+
 use crate::MAX_DOORS;
 use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::spec::Presence::{Default, Optional, Required};
@@ -33,6 +35,10 @@ pub(crate) static TABLE: Table = Table {
         &REX_HOLD,
         &REX_STUCK,
         &REX_RELEASES,
+        &LOCK,
+        &LOCK_PULSE,
+        &FAIL,
+        &RELEASE,
     ],
     tables: &[],
 };
@@ -172,4 +178,31 @@ pub(crate) static REX_RELEASES: Key<Switch> = Key {
     presence: Default("false"),
     doc: "The request to exit also releases the lock. Otherwise the lock opens from inside by its \
           own mechanics, which is the rule for escape routes.",
+};
+pub(crate) static LOCK: Key<Identifier> = Key {
+    name: "lock",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[output]]` with the role `lock` that lets the door open. With it `fail` \
+          must be stated.",
+};
+pub(crate) static LOCK_PULSE: Key<Number<Duration>> = Key {
+    name: "lock-pulse-s",
+    kind: super::seconds(1, 60),
+    presence: Optional,
+    doc: "How long the lock is released each time. Without this key 5.",
+};
+pub(crate) static FAIL: Key<Choice<Fail>> = Key {
+    name: "fail",
+    kind: Choice::NEW,
+    presence: Optional,
+    doc: "What the lock does without power. It is a matter of the lock, not of the gateway: what \
+          stands here is what people rely on in a fire, so it must be stated.",
+};
+pub(crate) static RELEASE: Key<Switch> = Key {
+    name: "release",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "Whether the gateway may release the lock at all: by a card, a request to exit or a \
+          command. Without this key it never does.",
 };

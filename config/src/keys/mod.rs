@@ -12,6 +12,7 @@ pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod journal;
 pub(crate) mod log;
+pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod rs485;
 pub(crate) mod sim;
@@ -39,6 +40,7 @@ pub(crate) static FILE: Table = Table {
         &rs485::TABLE,
         &card_reader::TABLE,
         &access::TABLE,
+        &output::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
