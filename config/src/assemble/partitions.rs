@@ -200,7 +200,8 @@ impl Partitions {
         found
     }
 
-    /// The partition that something names which does not make it protect anything.
+    /// The partition that an output, a schedule or a key switch is for. These protect nothing, so
+    /// the partition may be empty all the same.
     pub(super) fn refer<K>(
         &mut self,
         key: &crate::spec::Key<K>,

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::out::{Head, Out, change, found};
-use super::{Contact, DoorConfig, Effect, Thing};
+use super::{Contact, DoorConfig, Effect, Sound, Thing};
 use crate::event::{Class, Draft, Qualifier};
 use crate::time::{Mono, Now};
 pub(super) use watch::{KeptDoor, Opening, Pass};
@@ -181,7 +181,7 @@ impl Door {
                         Some(change(DoorState::Open.as_str(), DoorState::HeldOpen.as_str()));
                 });
                 if self.config.chime {
-                    out.effects.push(Effect::Chime { of: Thing::Door(index) });
+                    out.effects.push(Effect::Chime { of: Thing::Door(index), sound: Sound::Chime });
                 }
                 self.set(index, DoorState::HeldOpen, at, out);
             }

@@ -14,7 +14,7 @@ pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
-pub use output::{OutputConfig, Role, SafeState};
+pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
 pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};

@@ -10,7 +10,7 @@ use super::{
 use crate::event::Qualifier;
 use crate::site::arming::By;
 use crate::site::out::Out;
-use crate::site::{Effect, Mode, Site, Thing, Via};
+use crate::site::{Effect, Mode, Site, Sound, Thing, Via};
 use crate::time::{Mono, UtcMs};
 
 /// One moment that has come.
@@ -76,7 +76,8 @@ impl Site {
         schedule.event(at, "schedule.warning", out, |draft| {
             draft.detail = Some(json!({ "mode": schedule.config.mode, "due": due }));
         });
-        out.effects.push(Effect::Chime { of: Thing::Partition(schedule.config.partition) });
+        let of = Thing::Partition(schedule.config.partition);
+        out.effects.push(Effect::Chime { of, sound: Sound::Chime });
     }
 
     /// Does what has come.

@@ -109,7 +109,7 @@ impl World {
                     self.kept.remove(&key);
                 }
                 Effect::Answer { answer, .. } => self.answer = Some(answer),
-                Effect::Chime { .. } => self.chimes += 1,
+                Effect::Chime { sound: Sound::Chime, .. } => self.chimes += 1,
                 Effect::Schedule { schedule, coming } => {
                     self.coming.insert(schedule, coming);
                 }
