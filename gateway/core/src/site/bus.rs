@@ -5,6 +5,7 @@ use serde_json::json;
 use super::out::{Head, Out};
 use super::{BusConfig, Site};
 use crate::event::{Class, Qualifier};
+use crate::id::Id;
 use crate::time::Mono;
 
 #[derive(Clone, Debug)]
@@ -20,6 +21,16 @@ pub(super) struct Bus {
 impl Bus {
     pub(super) const fn new(config: BusConfig) -> Self {
         Self { config, lost: None, due: None, told: false }
+    }
+
+    pub(super) const fn id(&self) -> &Id {
+        &self.config.id
+    }
+
+    /// Goes on from what the same bus was under another configuration.
+    pub(super) fn take_over(&mut self, old: Self) {
+        let Self { config: _, lost, due, told } = old;
+        (self.lost, self.due, self.told) = (lost, due, told);
     }
 
     pub(super) const fn is_lost(&self) -> bool {
