@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::rules::{self, Desk, Rules};
+use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::{control, unit, uplink};
 
@@ -113,7 +113,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     journal.on_commit(move |commit| {
         told.send_replace(commit.heads);
     });
-    let (inputs, queue) = mpsc::channel(rules::QUEUE);
+    let (inputs, queue) = Inputs::new(&config.site());
     let desk = Desk::new(inputs.clone(), clock.clone());
     let (stop_rules, rules_stop) = watch::channel(false);
     let (stop_uplink, uplink_stop) = watch::channel(false);
@@ -147,7 +147,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
-    unit::start(&mut supervisor, &config, &inputs);
+    let _units = unit::Units::start(&mut supervisor, &config, &inputs);
     let sources = control::Sources {
         path: config.socket.clone(),
         config: config.clone(),
@@ -313,7 +313,7 @@ async fn tell(
     mut notices: mpsc::Receiver<Notice>,
     gateway: gatehouse_core::id::Id,
     board: Board,
-    inputs: mpsc::Sender<Input>,
+    inputs: Inputs,
 ) -> crate::supervise::Outcome {
     while let Some(notice) = notices.recv().await {
         let (unit, reason) = match notice {

@@ -18,11 +18,12 @@ use gatehouse_core::site::{Input as SiteInput, Report};
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Attempt, Down, Input, Outgoing, Paths, Settings, Uplink};
 use gatehouse_journal::{Cursors, Journal, MarkError, Record};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use announce::Control;
 
@@ -37,7 +38,7 @@ pub struct Parts {
     /// What is shown.
     pub board: Board,
     /// Where reports become events.
-    pub rules: mpsc::Sender<SiteInput>,
+    pub rules: Inputs,
     /// The clocks.
     pub clock: Clock,
     /// Counts the daemon's starts.
