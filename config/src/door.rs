@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_core::id::Id;
 
+use crate::devices::Loop;
 use crate::wiring::{Bias, Contact, Line};
 
 /// One door.
@@ -15,6 +16,8 @@ pub struct Door {
     pub name: Option<String>,
     /// The line its contact is wired to.
     pub input: Line,
+    /// How its loop is wired, if its line is an input of a converter.
+    pub supervised: Option<Loop>,
     /// What the contact does while the door is closed.
     pub contact: Contact,
     /// How long the contact must be still before it is believed.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::supervised;
 use crate::MAX_DOORS;
 use crate::kind::{Choice, Identifier, Number, Text};
 use crate::spec::Presence::{Default, Optional, Required};
@@ -12,7 +13,19 @@ pub(crate) static TABLE: Table = Table {
     name: "door",
     times: Times::Several { min: 0, max: MAX_DOORS },
     doc: "One door and the contact that watches it. Repeat the table for every door.",
-    keys: &[&ID, &NAME, &INPUT, &CONTACT, &BIAS, &DEBOUNCE, &HELD_OPEN, &PARTITION],
+    keys: &[
+        &ID,
+        &NAME,
+        &INPUT,
+        &CONTACT,
+        &BIAS,
+        &DEBOUNCE,
+        &supervised::LOOP,
+        &supervised::END,
+        &supervised::ALARM,
+        &HELD_OPEN,
+        &PARTITION,
+    ],
     tables: &[],
 };
 
@@ -35,7 +48,8 @@ pub(crate) static INPUT: Key<LineKind> = Key {
     presence: Required,
     doc: "The line the contact is wired to: a chip by its name or label, and the number of \
           the line, as `gpioinfo` shows them; or `sim:` and a number for the simulated wiring \
-          of `[sim]`. A label stays the same when chips are found in another order.",
+          of `[sim]`; or the id of a `[[chip]]` and the number of its line, as `exp1:3`. A label \
+          stays the same when chips are found in another order.",
 };
 pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
     name: "contact",

@@ -12,6 +12,10 @@ use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
 use tokio::sync::watch;
 
+/// Things that are gone and remembered, at most: more than four configurations without anything in
+/// common. Of more, what the broker has of the first is not taken back.
+const MAX_GONE: usize = 1024;
+
 /// A door, a zone or a partition as shown.
 #[derive(Clone, Debug)]
 pub struct ThingView {
@@ -62,6 +66,8 @@ pub struct UplinkView {
 pub struct View {
     /// Doors, then zones, then partitions, each in the order of the configuration.
     pub things: Vec<ThingView>,
+    /// Counts how often the places of things have changed.
+    pub layout: u64,
     /// Things that the configuration has no more, by kind and id: the broker is told to forget them
     /// on every connection of this session.
     pub gone: BTreeSet<(&'static str, Id)>,
@@ -110,6 +116,15 @@ impl View {
         self.things = shown.collect();
         self.things.sort_by_key(|view| view.thing);
         self.gone.extend(before.into_keys());
+        while self.gone.len() > MAX_GONE {
+            self.gone.pop_first();
+        }
+        self.layout += 1;
+    }
+
+    /// The place here of a thing, by kind and id.
+    pub fn place(&self, kind: &str, id: &Id) -> Option<usize> {
+        self.things.iter().position(|view| view.thing.kind() == kind && view.id == *id)
     }
 
     /// A thing, to be changed.

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod control;
 pub mod health;
 pub mod io;
+pub mod reload;
 pub mod rules;
 pub mod run;
 pub mod secret;

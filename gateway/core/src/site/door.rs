@@ -70,6 +70,10 @@ pub(super) struct Door {
     line: Contact,
     /// Since when it is not known, if it was.
     unknown_since: Option<Mono>,
+    /// Its bus is lost, which is told once for all that hang on it.
+    excused: bool,
+    /// Its bus is back: not known by then, it is lost by itself.
+    awaited: Option<Mono>,
     /// The opening of the present input.
     opening: Option<Opening>,
     watch: Watch,
@@ -82,6 +86,7 @@ enum Duty {
     HeldOpen,
     Propped,
     Stuck,
+    Lost,
 }
 
 impl Door {
@@ -96,6 +101,8 @@ impl Door {
             before_start: true,
             line: Contact::Unknown,
             unknown_since: None,
+            excused: false,
+            awaited: None,
             opening: None,
             watch: Watch::default(),
         }
@@ -155,6 +162,8 @@ impl Door {
             before_start,
             line,
             unknown_since,
+            excused,
+            awaited,
             opening: _,
             watch,
         } = old;
@@ -165,11 +174,14 @@ impl Door {
         if exit(&config) != exit(&self.config) {
             self.release_rex(index, at, out);
         }
-        if config.driver != self.config.driver {
+        if config.driver == self.config.driver {
+            (self.excused, self.awaited) = (excused, awaited);
+        } else {
             // Another wire: what it says is compared with what the old one said.
             self.before_start = false;
             self.line = Contact::Unknown;
             self.forget(index, at, out);
+            self.await_reading(at);
         }
     }
 
@@ -224,6 +236,7 @@ impl Door {
             held.map(|at| (at, Duty::HeldOpen)),
             propped.map(|at| (at, Duty::Propped)),
             stuck.map(|at| (at, Duty::Stuck)),
+            self.awaited.map(|at| (at, Duty::Lost)),
         ];
         all.into_iter().flatten().min()
     }
@@ -259,6 +272,10 @@ impl Door {
                 });
                 self.set(index, self.state, at, out);
             }
+            Duty::Lost => {
+                self.awaited = None;
+                self.lose(index, at, out);
+            }
         }
     }
 
@@ -272,6 +289,9 @@ impl Door {
         out: &mut Out<'_>,
     ) -> Option<Opening> {
         let line = std::mem::replace(&mut self.line, contact);
+        if contact != Contact::Unknown {
+            self.awaited = None;
+        }
         match (contact, self.state) {
             (Contact::Tamper, _) => self.tamper(index, at, out),
             // A loop that was cut where it had been tampered with.

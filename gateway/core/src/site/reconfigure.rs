@@ -225,6 +225,7 @@ impl Site {
         for old in before.into_iter().flatten() {
             forget("reader", &old.config.id, out);
         }
+        self.excuse_all();
         for (credential, area) in places {
             let area = area.map(|area| moves.areas[area]);
             if area == Some(NOWHERE) || !self.credentials.knows(credential) {

@@ -90,19 +90,23 @@ impl Inputs {
         })
     }
 
-    /// Lets the rules go on under another configuration, with `report` behind what follows from it,
-    /// and waits until that is stored. Gives the way for who names its places.
+    /// Lets the rules go on under another configuration, with `report` behind what follows from it.
+    /// Gives the way for who names its places, and word when all that is stored.
     ///
     /// # Errors
     /// [`SendError::Ended`].
-    pub async fn reconfigure(&self, to: SiteConfig, report: Input) -> Result<Self, SendError> {
+    pub async fn reconfigure(
+        &self,
+        to: SiteConfig,
+        report: Input,
+    ) -> Result<(Self, oneshot::Receiver<()>), SendError> {
         let places = Arc::new(to.layout());
         let (stored, told) = oneshot::channel();
         let message =
             Message::Reconfigure { to: Box::new(to), places: Arc::clone(&places), report, stored };
         self.to.send(message).await.map_err(|_| SendError::Ended)?;
-        told.await.map_err(|_| SendError::Ended)?;
-        Ok(Self { to: self.to.clone(), places })
+        let way = Self { to: self.to.clone(), places };
+        Ok((way, told))
     }
 }
 

@@ -15,6 +15,7 @@ use gatehouse_config::Config;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
 use gatehouse_core::site::{Input, Report};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
@@ -48,7 +49,7 @@ struct Reins {
 }
 
 /// What a new configuration makes of the units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Run on and notice nothing.
     pub kept: usize,
@@ -113,15 +114,8 @@ impl Units {
         pending: Pending,
         config: &Config,
         inputs: &Inputs,
-    ) -> Counts {
+    ) {
         let Pending { change, before } = pending;
-        let restarted = change.start.keys().filter(|name| before.contains_key(*name)).count();
-        let counts = Counts {
-            kept: change.keep.len(),
-            started: change.start.len() - restarted,
-            restarted,
-            stopped: before.len() - restarted,
-        };
         self.running.extend(change.keep);
         for (name, spec) in change.start {
             let known = before.get(&name).map(|before| unchanged(before, &spec));
@@ -129,7 +123,6 @@ impl Units {
             let known = known.unwrap_or_default();
             self.start_one(supervisor, (name, spec), known, config, inputs);
         }
-        counts
     }
 
     /// `known`: lines whose state the rules know of the life before.
@@ -170,6 +163,20 @@ impl Units {
 pub struct Pending {
     change: plan::Change,
     before: BTreeMap<String, Spec>,
+}
+
+impl Pending {
+    /// What becomes of the units.
+    pub fn counts(&self) -> Counts {
+        let start = self.change.start.keys();
+        let restarted = { start }.filter(|name| self.before.contains_key(*name)).count();
+        Counts {
+            kept: self.change.keep.len(),
+            started: self.change.start.len() - restarted,
+            restarted,
+            stopped: self.before.len() - restarted,
+        }
+    }
 }
 
 /// The lines of a unit that are as they were.
