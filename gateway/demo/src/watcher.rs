@@ -135,8 +135,9 @@ impl Watcher {
         let known = |things: &BTreeMap<String, ThingView>| {
             things.values().filter(|thing| thing.shown != "unknown").count()
         };
+        // Between two heartbeats of a busy machine a box may be suspect; it is believed all the same.
         self.linked
-            && self.gateway.life == Life::Online
+            && matches!(self.gateway.life, Life::Online | Life::Suspect)
             && known(&self.gateway.doors) == DOORS.len()
             && known(&self.gateway.zones) == SENSORS.len()
             && known(&self.gateway.partitions) == PARTITIONS.len()

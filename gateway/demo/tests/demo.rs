@@ -1,5 +1,6 @@
 //! The demo as somebody starts it: the real binary, with its real child processes.
 
+mod browser;
 mod run;
 
 use std::time::Duration;
@@ -207,6 +208,44 @@ fn a_viewer_arms_breaks_in_and_acknowledges_at_the_control_room() {
     demo.interrupt();
     let (code, _, story) = demo.end();
     assert_eq!(code, Some(0), "{story}");
+}
+
+#[test]
+fn a_browser_draws_the_plan_the_partitions_and_the_incident_in_both_languages() {
+    let demo = Demo::start(&["--port", "0", "--pace", "0.1", "--quiet"]);
+    let http = Http::at(&demo.page());
+    until(PATIENCE, "all is calm", || http.view()["banner"] == "calm");
+    let page = browser::look(&http, "lang=en");
+    for id in ["fence-north", "window", "lobby-motion", "garage-gate", "guard-panic"] {
+        assert_eq!(page.attribute(&format!("zone-{id}"), "data-state"), "normal", "{id}");
+    }
+    assert_eq!(page.attribute("partition-perimeter", "data-state"), "disarmed");
+    assert_eq!(page.attribute("area-garage", "data-state"), "disarmed");
+    assert!(page.says("Nothing is open."));
+
+    assert_eq!(http.post("/api/break-in"), 204);
+    until(PATIENCE, "it is the viewer's turn", || http.view()["story"] == "turn");
+    let page = browser::look(&http, "lang=en");
+    assert_eq!(page.attribute("zone-window", "data-state"), "alarm");
+    assert_eq!(page.attribute("zone-window", "aria-label"), "Window: ALARM. Put it right");
+    assert_eq!(page.attribute("zone-garage-gate", "data-state"), "normal");
+    assert_eq!(page.attribute("area-lobby", "data-state"), "triggered");
+    assert_eq!(page.attribute("banner", "data-code"), "alarm");
+    assert!(page.says("Burglary, perimeter") && page.says("Acknowledge"));
+    let page = browser::look(&http, "lang=zh");
+    assert!(page.says("入侵，周界") && page.says("一层窗户") && !page.says("Burglary"));
+
+    // What nobody hears of is not drawn as it was.
+    assert_eq!(http.post("/api/power/cut"), 204);
+    until(PATIENCE, "nobody knows", || {
+        thing(&http.view(), "zones", "window")["state"] == "unknown"
+    });
+    assert_eq!(http.post("/api/broker/cut"), 204);
+    let page = browser::look(&http, "lang=en");
+    assert_eq!(page.attribute("zone-window", "data-state"), "unknown");
+    assert_eq!(page.attribute("area-lobby", "data-state"), "unknown");
+    demo.interrupt();
+    assert_eq!(demo.end().0, Some(0));
 }
 
 #[test]

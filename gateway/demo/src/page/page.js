@@ -160,23 +160,33 @@ function draw(s, before) {
 
 // ---- the live line ----
 
-const source = new EventSource("/api/live");
-source.addEventListener("snapshot", (message) => {
+function hear(data) {
   linked = true;
   document.body.dataset.link = "up";
   const before = latest;
-  latest = JSON.parse(message.data);
+  latest = JSON.parse(data);
   draw(latest, before);
-});
-source.addEventListener("error", () => {
-  document.body.dataset.link = "down";
-  // After the last snapshot ("done") the demo ends on purpose: its verdict stays on the screen.
-  if (latest && latest.banner === "done") return;
-  linked = false;
-  if (latest) banner("gone", latest);
-});
+}
+
+function listen() {
+  const source = new EventSource("/api/live");
+  source.addEventListener("snapshot", (message) => hear(message.data));
+  source.addEventListener("error", () => {
+    document.body.dataset.link = "down";
+    // After the last snapshot ("done") the demo ends on purpose: its verdict stays on the screen.
+    if (latest && latest.banner === "done") return;
+    linked = false;
+    if (latest) banner("gone", latest);
+  });
+}
 
 // What counts down or grows old moves between snapshots.
 setInterval(() => { if (latest) tick(latest); }, 500);
 
 speak(preferred());
+// `?still` is one moment, for whoever wants a picture: a page that listens is never done loading.
+if (new URLSearchParams(location.search).has("still")) {
+  fetch("/api/snapshot").then((answer) => answer.text()).then(hear);
+} else {
+  listen();
+}

@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** Where each sensor is, and what is drawn in its badge (24 by 24, its middle at 0). */
 const PLACES = {
-  "fence-north": [396, 40], "fence-east": [578, 176], "window": [146, 106],
+  "fence-north": [396, 40], "fence-east": [568, 176], "window": [146, 106],
   "entrance": [170, 330], "lobby-motion": [270, 206],
   "garage-gate": [485, 520], "garage-motion": [430, 344], "garage-water": [544, 424],
   "guard-panic": [108, 500], "guard-silent": [226, 500],
@@ -23,7 +23,7 @@ const ICONS = {
 };
 
 /** Where the burglar is in each scene. */
-const BURGLAR = { fence: [452, 58], window: [196, 84], inside: [214, 246], turn: [214, 246] };
+const BURGLAR = { fence: [452, 58], window: [196, 84], inside: [140, 238], turn: [140, 238] };
 
 function shape(tag, attributes) {
   const node = document.createElementNS(SVG, tag);
