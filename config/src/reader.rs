@@ -79,9 +79,13 @@ pub(crate) struct Reader<'d, 'i> {
 
 impl<'d, 'i> Reader<'d, 'i> {
     /// The file itself.
-    pub(crate) fn file(root: &'d Spanned<DeTable<'i>>, notes: &mut Notes<'_>) -> Self {
+    pub(crate) fn file(
+        root: &'d Spanned<DeTable<'i>>,
+        whole: &'static Table,
+        notes: &mut Notes<'_>,
+    ) -> Self {
         // What is missing from the file as a whole is missing at its beginning.
-        Self::open(&FILE, root.get_ref(), 0..0, String::new(), notes)
+        Self::open(whole, root.get_ref(), 0..0, String::new(), notes)
     }
 
     /// Opens a table, and reports every key in it that nobody knows.
@@ -250,6 +254,11 @@ impl<'d, 'i> Reader<'d, 'i> {
     /// Whether a key is there, good or bad.
     pub(crate) fn has<K>(&self, key: &Key<K>) -> bool {
         self.entries.contains_key(key.name)
+    }
+
+    /// Where the value of a key of this name stands, if it is there.
+    pub(crate) fn place_of(&self, name: &str) -> Option<Range<usize>> {
+        self.entries.get(name).map(Spanned::span)
     }
 
     /// Where a key's value stands; the table's header if it is not there.

@@ -1,6 +1,7 @@
 //! Lines, and how contacts are wired to them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -34,7 +35,8 @@ impl fmt::Display for Line {
 /// Where lines are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Chip {
-    /// A GPIO chip of the kernel, by its name (`gpiochip0`) or its label (`pinctrl-bcm2711`).
+    /// A GPIO chip of the kernel, by its name (`gpiochip0`) or its label (`pinctrl-bcm2711`); or a
+    /// `[[chip]]` by its id, see [`Config::chip`](crate::Config::chip).
     Gpio(String),
     /// The simulated wiring of `[sim]`.
     Sim,
@@ -103,6 +105,56 @@ impl Word for Bias {
     ];
 }
 
+/// An input beside a door or a reader: a request-to-exit button, a tamper contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiredInput {
+    /// Its line. Nothing else has it.
+    pub line: Line,
+    /// What its circuit does while all is quiet.
+    pub contact: Contact,
+    /// The resistor at the input.
+    pub bias: Bias,
+    /// How long it must be still before it is believed.
+    pub debounce: Duration,
+}
+
+/// A level of a line, electrically.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are the field's own")]
+pub enum Level {
+    Low,
+    High,
+}
+
+impl Word for Level {
+    const WORDS: &'static [(Self, &'static str, &'static str)] =
+        &[(Self::High, "high", "at the supply"), (Self::Low, "low", "at ground")];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("1", "high"), ("active-high", "high"), ("0", "low"), ("active-low", "low")];
+}
+
+/// How a line is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// To either level.
+    PushPull,
+    /// To ground, or not at all.
+    OpenDrain,
+}
+
+impl Word for Drive {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::PushPull, "push-pull", "to the supply or to ground"),
+        (
+            Self::OpenDrain,
+            "open-drain",
+            "to ground, or not at all: the load or a resistor pulls up",
+        ),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("totem-pole", "push-pull"), ("open-collector", "open-drain"), ("od", "open-drain")];
+}
+
 /// A [`Line`] as it stands in the file.
 pub(crate) struct LineKind;
 
@@ -110,7 +162,7 @@ impl Kind for LineKind {
     type Out = Line;
 
     fn allowed(&self) -> String {
-        "a chip and a line of it, as \"gpiochip0:17\" or \"sim:3\"".into()
+        "a chip and a line of it, as \"gpiochip0:17\", \"exp1:3\" or \"sim:3\"".into()
     }
 
     fn schema(&self) -> Value {
