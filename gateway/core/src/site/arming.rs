@@ -253,7 +253,7 @@ impl Site {
     }
 
     /// A common area is armed exactly while all its users are, in the mildest of their modes.
-    fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
         let by = By { via: Via::Rules, actor: None };
         for place in 0..self.partitions.len() {
             let users = &self.partitions[place].config.common_to;

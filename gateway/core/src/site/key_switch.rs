@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::arming::By;
 use super::out::{Head, Out};
+use super::reconfigure::GONE;
 use super::{Id, KeyMotion, KeySwitchConfig, Mode, Site, Via};
 use crate::event::{Class, Draft, Qualifier};
 use crate::time::Mono;
@@ -39,6 +40,31 @@ impl KeySwitch {
 
     pub(super) fn is(&self, id: &str) -> bool {
         self.config.id.as_str() == id
+    }
+
+    pub(super) const fn id(&self) -> &Id {
+        &self.config.id
+    }
+
+    /// Goes on as what it was in another configuration. One that is wired elsewhere is not known.
+    pub(super) fn take_over(&mut self, old: Self) {
+        let Self { config, partition: _, turned, stuck_at, stuck, changed } = old;
+        (self.stuck, self.changed) = (stuck, changed);
+        if config.driver == self.config.driver && config.motion == self.config.motion {
+            (self.turned, self.stuck_at) = (turned, stuck_at);
+        }
+    }
+
+    /// It is taken out of the configuration.
+    pub(super) fn finish(&mut self, at: Mono, out: &mut Out<'_>) {
+        if std::mem::take(&mut self.stuck) {
+            self.event(at, "key_switch.stuck_restored", out, |draft| {
+                draft.class = Class::Fault;
+                draft.qualifier = Qualifier::Restore;
+                draft.closes = Some("key_switch.stuck");
+                draft.cause = Some(GONE.to_owned());
+            });
+        }
     }
 
     pub(super) const fn restore(&mut self) {

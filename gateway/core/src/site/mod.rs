@@ -28,6 +28,8 @@
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `reconfigure` | another configuration for a site that goes on |
+//! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
 
 mod access;
@@ -46,11 +48,15 @@ mod incident;
 mod input;
 mod key_switch;
 mod kinds;
+mod layout;
 mod ledger;
 mod out;
 mod partition;
 mod reader;
 mod recall;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod release;
 mod restore;
 mod schedule;
@@ -77,6 +83,7 @@ pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use layout::Layout;
 pub use recall::recalled;
 pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;

@@ -1,11 +1,36 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
 use gatehouse_config::{Config, Line};
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input};
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
-/// What a line belongs to, by its place in the configuration.
+/// What a line belongs to, by its id: a place moves when another thing is added or taken out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Door(Id),
+    Zone(Id),
+    KeySwitch(Id),
+}
+
+impl Thing {
+    /// Its place in a configuration.
+    pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        match self {
+            Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
+            Self::Zone(id) => {
+                config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
+            }
+            Self::KeySwitch(id) => {
+                let place = config.key_switches.iter().position(|it| it.rules.id == *id);
+                place.map(Owner::KeySwitch)
+            }
+        }
+    }
+}
+
+/// What a line belongs to, by its place in the configuration that its unit was started with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Door(usize),
@@ -47,13 +72,17 @@ impl Owner {
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Owner)> {
-    let doors = config.doors.iter().enumerate();
-    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
-    let zones = config.zones.iter().enumerate();
-    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    let switches = config.key_switches.iter().enumerate();
-    let switches =
-        switches.map(|(n, it)| (&it.input, LineConfig::key_switch(it), Owner::KeySwitch(n)));
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
+    let doors = config.doors.iter();
+    let doors =
+        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones =
+        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
+    let switches = config.key_switches.iter();
+    let switches = switches.map(|switch| {
+        let thing = Thing::KeySwitch(switch.rules.id.clone());
+        (&switch.input, LineConfig::key_switch(switch), thing)
+    });
     doors.chain(zones).chain(switches)
 }

@@ -293,7 +293,7 @@ impl Schedule {
         });
     }
 
-    fn late_to_close(&mut self, late: bool, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn late_to_close(&mut self, late: bool, at: Mono, out: &mut Out<'_>) {
         if std::mem::replace(&mut self.overdue, late) == late {
             return;
         }

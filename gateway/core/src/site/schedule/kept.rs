@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::Attempt;
 use super::{Schedule, Schedules};
+use crate::id::Id;
 use crate::site::out::Out;
 use crate::site::timer::KeptTimer;
 use crate::site::zone::FIRST_READING;
-use crate::time::{Now, UtcMs};
+use crate::time::{Mono, Now, UtcMs};
 
 /// Where it is kept that the clock is not good enough.
 pub(in crate::site) const HELD_KEY: &str = "schedules/held";
@@ -91,7 +92,75 @@ impl Schedules {
     }
 }
 
+impl Schedules {
+    /// Goes on as what it was in another configuration. Says what is gone.
+    pub(in crate::site) fn take_over(&mut self, old: Self, now: &Now) -> Vec<Id> {
+        let Self { all, calendar, look_at, next, wake, bad_since, held } = old;
+        (self.bad_since, self.held, self.look_at) = (bad_since, held, look_at);
+        (self.next, self.wake) = (next, wake);
+        // What an hour or a day is called may have changed.
+        let same_calendar =
+            calendar.zone == self.calendar.zone && calendar.holidays == self.calendar.holidays;
+        let mut changed = !same_calendar || all.len() != self.all.len();
+        let mut gone = Vec::new();
+        for (place, old) in all.into_iter().enumerate() {
+            let id = old.config.id.clone();
+            let Some(at) = self.all.iter().position(|known| known.config.id == id) else {
+                gone.push(id);
+                continue;
+            };
+            changed |= at != place || self.all[at].config != old.config;
+            self.all[at].take_over(old, same_calendar, at == place);
+        }
+        if changed && !self.all.is_empty() {
+            self.look_at = Some(now.mono);
+        }
+        gone
+    }
+
+    /// Ends what stands open of schedules that the new site does not have.
+    pub(in crate::site) fn finish(&mut self, new: &Self, at: Mono, out: &mut Out<'_>) {
+        for schedule in &mut self.all {
+            if !new.all.iter().any(|known| known.config.id == schedule.config.id) {
+                schedule.late_to_close(false, at, out);
+            }
+        }
+    }
+}
+
 impl Schedule {
+    fn take_over(&mut self, old: Self, same_calendar: bool, same_place: bool) {
+        let same_times = old.times() == self.times();
+        let Self {
+            config: _,
+            partition: _,
+            marks,
+            next,
+            ran,
+            ran_at,
+            warned,
+            postponed,
+            attempt,
+            overdue,
+            by_hand,
+            hand_armed,
+            shown,
+            changed,
+        } = old;
+        (self.overdue, self.by_hand, self.hand_armed) = (overdue, by_hand, hand_armed);
+        self.changed = changed || !same_times;
+        if same_place {
+            self.shown = shown;
+        }
+        if same_times {
+            (self.marks, self.ran, self.ran_at) = (marks, ran, ran_at);
+            (self.warned, self.postponed, self.attempt) = (warned, postponed, attempt);
+        }
+        if same_times && same_calendar {
+            self.next = next;
+        }
+    }
+
     /// Its days and times in short.
     fn times(&self) -> String {
         let it = &self.config;

@@ -370,3 +370,35 @@ fn what_comes_next_is_shown_with_what_was_put_off() {
     let shown = flat.coming[&0];
     assert_eq!((shown.at[1], shown.postponed), (at("2026-03-10T21:30:00Z"), by));
 }
+
+#[test]
+fn another_configuration_goes_on_with_what_ran_and_begins_what_is_new() {
+    let mut flat = World::new(config(vec![nightly()]), "2026-03-10T20:00:00Z");
+    flat.until("2026-03-10T21:30:00Z");
+    flat.disarm();
+    flat.told();
+    // With an equal one nothing happens.
+    let now = flat.now();
+    assert_eq!(flat.site.reconfigure(flat.config.clone(), &now), []);
+    let early = ScheduleConfig { id: id("early"), arm: Some(20 * 60), disarm: None, ..nightly() };
+    let shop = ScheduleConfig {
+        id: id("shop"),
+        arm: None,
+        disarm: None,
+        armed_by: Some(1380),
+        ..nightly()
+    };
+    let effects = flat.site.reconfigure(config(vec![early, nightly(), shop]), &now);
+    flat.take(effects);
+    flat.pass(MIN);
+    assert!(flat.told().is_empty(), "20:00 was before it was so, and 22:00 ran");
+    flat.until("2026-03-10T22:00:00Z");
+    assert_eq!(flat.told(), ["schedule.late_to_close"]);
+    let now = flat.now();
+    let effects = flat.site.reconfigure(config(vec![nightly()]), &now);
+    flat.take(effects);
+    assert_eq!(flat.told(), ["schedule.late_to_close_restored"]);
+    assert_eq!(flat.kept.keys().filter(|key| key.starts_with("schedule/")).count(), 1);
+    flat.until("2026-03-11T21:00:00Z");
+    assert_eq!(flat.told(), ["schedule.ran", "schedule.ran", "partition.armed"]);
+}
