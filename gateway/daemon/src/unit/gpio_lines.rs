@@ -84,6 +84,13 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// The interrupt pin of a chip: low while it is pulled, and never bounces. Its own resistor is
+    /// not needed where the board has one, and does no harm.
+    pub fn interrupt(line: &gatehouse_config::Line) -> Self {
+        let closed = gatehouse_config::Contact::NormallyOpen;
+        Self::contact(line, closed, Bias::PullUp, Duration::ZERO)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

@@ -1,8 +1,9 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
-use gatehouse_config::{Config, Line};
+use gatehouse_config::{Config, Line, Loop};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input};
+use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
@@ -11,9 +12,20 @@ use super::gpio_lines::{ContactState, LineConfig, Reading};
 pub(super) enum Thing {
     Door(Id),
     Zone(Id),
+    /// The interrupt pins of chips on a bus: it wakes that bus, and is nothing to the rules.
+    Interrupt(Id),
 }
 
 impl Thing {
+    /// As source of events: a kind of thing and its id.
+    pub(super) fn source(&self) -> (&'static str, Id) {
+        match self {
+            Self::Door(id) => ("door", id.clone()),
+            Self::Zone(id) => ("zone", id.clone()),
+            Self::Interrupt(id) => ("bus", id.clone()),
+        }
+    }
+
     /// Its place in a configuration.
     pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
         match self {
@@ -21,12 +33,13 @@ impl Thing {
             Self::Zone(id) => {
                 config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
             }
+            Self::Interrupt(_) => None,
         }
     }
 }
 
 /// What a line belongs to, by its place in the configuration that its unit was started with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
@@ -57,13 +70,50 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// What a condition of its line is to the rules, where that is more than a contact tells: a
+    /// supervised loop, a sensor.
+    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Input {
+        let door = match self {
+            Self::Zone(zone) => return Input::Zone { zone, condition, at, resynced },
+            Self::Door(door) => door,
+        };
+        let contact = match condition {
+            Condition::Normal => Contact::Closed,
+            Condition::Active => Contact::Open,
+            Condition::Tamper => Contact::Tamper,
+            // What a detector says of itself is nothing that a door's contact has.
+            Condition::Unknown | Condition::Fault | Condition::Masked => Contact::Unknown,
+        };
+        Input::Contact { door, contact, at, resynced }
+    }
+}
+
+/// One wired line.
+pub(super) struct Wire<'c> {
+    pub(super) line: &'c Line,
+    pub(super) config: LineConfig,
+    pub(super) contact: gatehouse_config::Contact,
+    /// How its loop is wired, if it is one.
+    pub(super) supervised: Option<Loop>,
+    pub(super) thing: Thing,
+}
+
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
-    let doors = config.doors.iter();
-    let doors =
-        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
-    let zones = config.zones.iter();
-    let zones =
-        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
+    let doors = config.doors.iter().map(|door| Wire {
+        line: &door.input,
+        config: LineConfig::door(door),
+        contact: door.contact,
+        supervised: door.supervised,
+        thing: Thing::Door(door.id.clone()),
+    });
+    let zones = config.zones.iter().map(|zone| Wire {
+        line: &zone.input,
+        config: LineConfig::zone(zone),
+        contact: zone.contact,
+        supervised: zone.supervised,
+        thing: Thing::Zone(zone.rules.id.clone()),
+    });
     doors.chain(zones)
 }
