@@ -42,6 +42,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 pub(super) use self::bell::Bell;
+pub(super) use self::limit::{Limit, Place};
 pub(super) use self::plan::{ChipBus, Places, plans};
 use self::seat::{Failed, News, Seat, Served};
 use super::owner::Owner;

@@ -1,5 +1,6 @@
 //! The kinds of task that touch the world outside, a file each.
 
+pub(crate) mod box_health;
 mod chip_bus;
 pub mod gpio_lines;
 mod owner;

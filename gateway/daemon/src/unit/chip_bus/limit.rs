@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Decides whether a value is beyond its limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     hold_ns: u64,
     beyond: bool,
     /// Since when the value says something else.
@@ -13,7 +13,7 @@ pub(super) struct Limit {
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Within the limit, by its margin.
     Within,
     /// Within, and nearer than the margin: as it was.
@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Where `value` is to a limit that it must not fall below.
-    pub(super) const fn above(value: i32, limit: i32, margin: i32) -> Self {
+    pub(crate) const fn above(value: i32, limit: i32, margin: i32) -> Self {
         if value < limit {
             Self::Beyond
         } else if value < limit.saturating_add(margin) {
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// Where `value` is to a limit that it must not rise above.
-    pub(super) const fn below(value: i32, limit: i32, margin: i32) -> Self {
+    pub(crate) const fn below(value: i32, limit: i32, margin: i32) -> Self {
         if value > limit {
             Self::Beyond
         } else if value > limit.saturating_sub(margin) {
@@ -47,13 +47,13 @@ impl Place {
 }
 
 impl Limit {
-    pub(super) fn new(hold: Duration) -> Self {
+    pub(crate) fn new(hold: Duration) -> Self {
         let hold_ns = u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         Self { hold_ns, beyond: false, against_ns: None }
     }
 
     /// Takes a value. A change that counts: whether it is beyond now, and since when.
-    pub(super) fn feed(&mut self, place: Place, now_ns: u64) -> Option<(bool, u64)> {
+    pub(crate) fn feed(&mut self, place: Place, now_ns: u64) -> Option<(bool, u64)> {
         let against = match place {
             Place::Beyond => !self.beyond,
             Place::Within => self.beyond,
@@ -73,7 +73,7 @@ impl Limit {
     }
 
     /// Nothing was measured: what has begun does not go on.
-    pub(super) const fn gap(&mut self) {
+    pub(crate) const fn gap(&mut self) {
         self.against_ns = None;
     }
 }
