@@ -47,9 +47,12 @@ async fn another_resistor_in_the_loop_is_tamper_until_the_old_one_is_back() -> a
         [chip("adc1", "i2c-1", "ads1015", ""), zone("safe", "adc1:0", "loop = \"3k3-6k8\"")];
     let (world, gateway) = start(&format!("{BUS}{}", tables.concat())).await?;
     known(&gateway).await?;
-    // A minute at rest is what the loop learns its resistor in. It is the passing of time that is
-    // tried here; nothing tells when it is over.
-    tokio::time::sleep(std::time::Duration::from_secs(64)).await;
+    // A minute at rest is what the loop learns its resistor in; more, where its samples are late.
+    let learnt = |log: &[String]| log.iter().any(|line| line.contains("learnt its resistor"));
+    let minutes = std::time::Duration::from_secs(240);
+    let wait =
+        gateway.log().wait_for("the learnt resistor", minutes, |log| learnt(log).then_some(()));
+    wait.await?;
     // Well within the normal band.
     world.ohms("adc1", 0, Some(3_600));
     tells(&gateway, "safe", &["zone.resistor", "zone.tamper"]).await?;

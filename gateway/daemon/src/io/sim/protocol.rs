@@ -11,6 +11,7 @@
 //! | world | `chip <chip> <gone\|back\|dip>` | it is pulled out, plugged in, or its supply dips |
 //! | world | `held <bus> <clocks>` | a chip holds the data line for so many clocks |
 //! | box | `get <line>` | asks for a level |
+//! | box | `drive <line> <0\|1>` | makes an output this level |
 //!
 //! Level 1 is electrically high; `mono_ns` is `CLOCK_MONOTONIC`; `line_seqno` counts from 1 for each
 //! line and connection, and a gap in it is a loss of edges. A world loses edges by leaving out
@@ -19,6 +20,10 @@
 //! Chips are those of a bus with `device = "sim"`, by their ids. Each such bus has a connection of its
 //! own, on which it looks at these lines and at `ready` alone; the connection of the lines looks at
 //! the others. What the world says of chips before `ready` is how it finds them.
+//!
+//! A box has a connection for its inputs and one for each output, and each is told all of this. A
+//! world keeps what was driven when the connection ends, as a latch does; what a real line does then
+//! is its chip's matter ([`crate::io::drive`]).
 
 use embedded_hal::digital::PinState;
 

@@ -13,6 +13,7 @@ use gatehouse_drivers::adc::{
 use gatehouse_drivers::eol::{Loop, LoopReading, LoopState, Notice, Ohms};
 use linux_embedded_hal::Delay;
 use serde_json::json;
+use tracing::info;
 
 use super::plan::{Active, ChipPlan, LoopPlan, Places, Wiring};
 use super::seat::{Device, News, Trouble, next};
@@ -203,7 +204,10 @@ impl Input {
             self.tell(reading, news);
         }
         match report.notice {
-            None | Some(Notice::Learned { .. }) => {}
+            None => {}
+            Some(Notice::Learned { installed }) => {
+                info!(input = self.name, %installed, "the loop has learnt its resistor");
+            }
             Some(Notice::Drifted { side, installed, now }) => {
                 let detail = json!({
                     "input": self.name,
