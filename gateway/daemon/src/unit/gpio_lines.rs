@@ -91,6 +91,11 @@ impl LineConfig {
         Self::contact(line, closed, Bias::PullUp, Duration::ZERO)
     }
 
+    /// The contact of a key switch.
+    pub fn key_switch(switch: &gatehouse_config::KeySwitch) -> Self {
+        Self::contact(&switch.input, switch.contact, switch.bias, switch.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

@@ -14,6 +14,7 @@ pub(super) enum Thing {
     Zone(Id),
     /// The interrupt pins of chips on a bus: it wakes that bus, and is nothing to the rules.
     Interrupt(Id),
+    KeySwitch(Id),
 }
 
 impl Thing {
@@ -23,6 +24,7 @@ impl Thing {
             Self::Door(id) => ("door", id.clone()),
             Self::Zone(id) => ("zone", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
+            Self::KeySwitch(id) => ("key-switch", id.clone()),
         }
     }
 
@@ -34,6 +36,10 @@ impl Thing {
                 config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
             }
             Self::Interrupt(_) => None,
+            Self::KeySwitch(id) => {
+                let place = config.key_switches.iter().position(|it| it.rules.id == *id);
+                place.map(Owner::KeySwitch)
+            }
         }
     }
 }
@@ -43,6 +49,7 @@ impl Thing {
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
+    KeySwitch(usize),
 }
 
 impl Owner {
@@ -66,6 +73,14 @@ impl Owner {
                 };
                 Input::Zone { zone, condition, at, resynced }
             }
+            Self::KeySwitch(switch) => {
+                let turned = match reading.state {
+                    ContactState::Unknown => None,
+                    ContactState::Closed => Some(false),
+                    ContactState::Open => Some(true),
+                };
+                Input::KeySwitch { switch, turned, at, resynced }
+            }
         }
     }
 }
@@ -77,6 +92,14 @@ impl Owner {
         let door = match self {
             Self::Zone(zone) => return Input::Zone { zone, condition, at, resynced },
             Self::Door(door) => door,
+            Self::KeySwitch(switch) => {
+                let turned = match condition {
+                    Condition::Normal => Some(false),
+                    Condition::Active => Some(true),
+                    _ => None,
+                };
+                return Input::KeySwitch { switch, turned, at, resynced };
+            }
         };
         let contact = match condition {
             Condition::Normal => Contact::Closed,
@@ -115,5 +138,12 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
         supervised: zone.supervised,
         thing: Thing::Zone(zone.rules.id.clone()),
     });
-    doors.chain(zones)
+    let switches = config.key_switches.iter().map(|switch| Wire {
+        line: &switch.input,
+        config: LineConfig::key_switch(switch),
+        contact: switch.contact,
+        supervised: None,
+        thing: Thing::KeySwitch(switch.rules.id.clone()),
+    });
+    doors.chain(zones).chain(switches)
 }
