@@ -15,6 +15,7 @@
 //! | `release` | doors in their site: what opens them, who went through |
 //! | `reader` | one reader, and its lockout |
 //! | `access` | cards and codes: granted or denied |
+//! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
@@ -39,6 +40,7 @@ mod config;
 mod dark;
 mod door;
 mod effect;
+mod enrol;
 mod guard;
 mod incident;
 mod input;
@@ -68,6 +70,7 @@ pub use config::{
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
+pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
@@ -88,7 +91,7 @@ use incident::Incidents;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
-use reader::Reader;
+use reader::{Reader, Said};
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -162,7 +165,7 @@ impl Site {
             readers,
             access: config.access,
             areas: config.areas,
-            credentials: Credentials::new(config.credentials),
+            credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
             zones: zones.collect(),
             partitions: whole.collect(),
@@ -195,13 +198,18 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
+            Input::RexLost { door, at } => {
+                if let Some(door) = self.doors.get_mut(door) {
+                    door.rex_lost(at);
+                }
+            }
             Input::Card(card) => {
                 self.card(&card, &mut out);
             }
-            Input::ReaderStatus { reader, part, good, at } => {
+            Input::ReaderStatus { reader, part, good, cause, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
                     let excused = bus::is_lost(&self.buses, known.config.bus);
-                    known.says(reader, part, (good, excused), at, &mut out);
+                    known.says(reader, part, Said { good, excused, cause }, at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
@@ -212,8 +220,9 @@ impl Site {
                 }
             }
             Input::Command(command) => {
-                let answer = self.command(&command, &mut out);
-                out.effects.push(Effect::Answer { command: command.id, answer });
+                if let Some(answer) = self.command(&command, &mut out) {
+                    out.effects.push(Effect::Answer { command: command.id, answer });
+                }
             }
             Input::Recall { door, state } => {
                 if let Some(door) = self.doors.get_mut(door) {

@@ -41,6 +41,8 @@ pub struct SiteConfig {
     pub readers: Vec<ReaderConfig>,
     /// Who may pass. Of several with the same hash the first counts.
     pub credentials: Vec<Credential>,
+    /// Which list of credentials that is; compared when another is loaded.
+    pub credentials_hash: String,
     /// What holds for all readers.
     pub access: AccessConfig,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
