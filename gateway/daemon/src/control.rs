@@ -22,12 +22,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::debug;
 
-pub use wish::{Outcome, Wish};
+pub use wish::{Digits, Outcome, Wish};
 
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::rules::Desk;
 use crate::supervise;
+use crate::unit::readers::Enrolling;
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
@@ -71,7 +72,7 @@ pub struct Report {
     pub uplink_since: UtcMs,
     /// What the control room says of itself.
     pub host_online: Option<bool>,
-    /// Doors, then zones, then partitions.
+    /// Doors, then zones, then partitions, then readers.
     pub things: Vec<ThingReport>,
     /// Incidents that are open, as far as they may be seen here.
     pub incidents: Vec<Incident>,
@@ -87,10 +88,10 @@ pub struct Report {
     pub journal_written: u64,
 }
 
-/// One door, zone or partition in a [`Report`].
+/// One door, zone, partition or reader in a [`Report`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ThingReport {
-    /// `door`, `zone` or `partition`.
+    /// `door`, `zone`, `partition` or `reader`.
     pub kind: String,
     /// Its id.
     pub id: Id,
@@ -116,6 +117,8 @@ pub struct Sources {
     pub board: Board,
     /// Where wishes are handed in.
     pub desk: Desk,
+    /// Readers at which the next card is wanted.
+    pub enrolling: Enrolling,
     /// The journal.
     pub journal: Journal,
     /// The newest event of each lane.
@@ -183,7 +186,7 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
         line => {
             let wish = serde_json::from_str(line.unwrap_or_default());
             let outcome = match wish {
-                Ok(wish) => wish::fulfil(wish, user, &sources.config, &sources.desk).await,
+                Ok(wish) => wish::fulfil(wish, user, &sources).await,
                 Err(error) => Outcome::Error(format!(
                     "neither status nor follow nor a wish that can be read: {error}"
                 )),
@@ -218,7 +221,7 @@ fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
         Thing::Door(place) => config.doors.get(place)?.name.clone(),
         Thing::Zone(place) => config.zones.get(place)?.name.clone(),
         Thing::Partition(place) => config.partitions.get(place)?.name.clone(),
-        Thing::Reader(_) => None,
+        Thing::Reader(place) => config.readers.get(place)?.name.clone(),
     }
 }
 

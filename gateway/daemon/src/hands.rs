@@ -12,13 +12,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, ReaderWires};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Drive, Role, Show, Sound, Thing};
 use gatehouse_core::time::Mono;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::unit::reader::Indication;
+use crate::unit::rs485_bus::Panel;
 
 /// What an output is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,9 @@ struct Inner {
     /// The partition of each door and of each zone.
     doors: Vec<Option<usize>>,
     zones: Vec<Option<usize>>,
+    /// What is shown on each RS-485 bus, and the bus and id of each reader that hangs on one.
+    panels: Vec<Panel>,
+    readers: Vec<Option<(usize, Id)>>,
 }
 
 /// A door chimes once, so long: heard, and over before the next.
@@ -79,6 +84,14 @@ impl Hands {
         let partition = |id: &Id| config.partitions.iter().position(|known| known.rules.id == *id);
         let outputs = config.outputs.iter().enumerate();
         let chimes = outputs.filter(|(_, output)| output.rules.role == Role::Chime);
+        let readers = config.readers.iter().map(|reader| match reader.wires {
+            ReaderWires::Bus { bus, .. } => Some((bus, reader.rules.id.clone())),
+            ReaderWires::Wiegand { .. } => None,
+        });
+        let panel = |bus| {
+            let on_it = readers.clone().flatten().filter(|(of, _)| *of == bus);
+            Panel::of(on_it.map(|(_, id)| id))
+        };
         Self(Arc::new(Inner {
             clock,
             outputs: config.outputs.iter().map(|_| watch::Sender::new(None)).collect(),
@@ -89,6 +102,8 @@ impl Hands {
                 .map(|it| it.partition.as_ref().and_then(partition))
                 .collect(),
             zones: config.zones.iter().map(|zone| zone.rules.partition).collect(),
+            panels: (0..config.rs485.len()).map(panel).collect(),
+            readers: readers.collect(),
         }))
     }
 
@@ -125,9 +140,22 @@ impl Hands {
         }
     }
 
-    /// Shows something at a reader.
-    #[expect(clippy::unused_self, reason = "readers cannot be configured yet")]
-    pub const fn reader(&self, _place: usize, _show: Show) {}
+    /// Shows something at a reader. One that has no lamp of its own, a Wiegand reader, shows nothing.
+    pub fn reader(&self, place: usize, show: Show) {
+        let Some(Some((bus, id))) = self.0.readers.get(place) else { return };
+        let indication = match show {
+            Show::Granted => Indication::Granted,
+            Show::Denied => Indication::Denied,
+        };
+        if let Some(panel) = self.0.panels.get(*bus) {
+            panel.show(id, indication);
+        }
+    }
+
+    /// Where the unit of an RS-485 bus takes what its readers show; `None`: there is no such bus.
+    pub fn panel(&self, bus: usize) -> Option<Panel> {
+        self.0.panels.get(bus).cloned()
+    }
 
     fn act(&self, place: usize, act: Act) {
         if let Some(output) = self.0.outputs.get(place) {

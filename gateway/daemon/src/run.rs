@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, Credentials};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::site::{self, Input, Report, Site};
 use gatehouse_journal::{ClockSource, Journal, OpenError, Opened, Options};
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::hands::Hands;
 use crate::rules::{self, Desk, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
+use crate::unit::readers::Enrolling;
 use crate::{control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
@@ -52,7 +53,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]. A second signal returns at once.
-pub fn run(config: Config) -> Result<(), RunError> {
+pub fn run(config: Config, credentials: Credentials) -> Result<(), RunError> {
     // One thread for all tasks: the work is small, and the journal's writer has its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,7 +62,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(RunError::Start)?;
         let mut again = Signals::new().map_err(RunError::Start)?;
-        let life = live(config, async move { signals.next().await });
+        let life = live(config, credentials, async move { signals.next().await });
         tokio::pin!(life);
         // The first signal stops in order, the second at once: `again` sees both.
         let second = async {
@@ -102,7 +103,11 @@ impl Signals {
 ///
 /// # Errors
 /// See [`RunError`].
-pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn live(
+    config: Config,
+    credentials: Credentials,
+    asked: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let clock = Clock::system();
     let started = clock.mono();
     let (journal, opened) = Journal::open(options(&config, &clock))?;
@@ -121,13 +126,14 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     let (notices, noticed) = mpsc::channel(64);
     let mut supervisor = Supervisor::new(clock.clone(), notices);
 
-    let mut site = recall(&config, &journal, &clock);
+    let list = credentials.hash().to_owned();
+    let mut site = recall(&config, credentials, &journal, &clock);
     let things = site.states().map(|(thing, id, _)| (thing, id.clone()));
     let board = Board::new(things, clock.now().utc);
     let kept = opened.kept.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
-    record_start(&config, &journal, &opened, dark, &clock).await?;
+    record_start(&config, &list, &journal, &opened, dark, &clock).await?;
     let hands = Hands::new(&config, clock.clone());
     let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
@@ -149,12 +155,14 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
-    unit::start(&mut supervisor, &config, &hands, &inputs);
+    let enrolling = Enrolling::default();
+    unit::start(&mut supervisor, &config, &hands, &enrolling, &inputs);
     let sources = control::Sources {
         path: config.socket.clone(),
         config: config.clone(),
         board: board.clone(),
         desk: desk.clone(),
+        enrolling,
         journal: journal.clone(),
         heads: heads.subscribe(),
         clock: clock.clone(),
@@ -210,8 +218,11 @@ fn options(config: &Config, clock: &Clock) -> Options {
 }
 
 /// The site, with what the journal knows of each door from before.
-fn recall(config: &Config, journal: &Journal, clock: &Clock) -> Site {
-    let mut site = Site::new(config.site(), clock.boot());
+fn recall(config: &Config, credentials: Credentials, journal: &Journal, clock: &Clock) -> Site {
+    let mut known = config.site();
+    credentials.hash().clone_into(&mut known.credentials_hash);
+    known.credentials = credentials.list;
+    let mut site = Site::new(known, clock.boot());
     for (door, known) in config.doors.iter().enumerate() {
         match journal.last_of_source("door", &known.id, RECALLED) {
             Ok(events) => {
@@ -228,6 +239,7 @@ fn recall(config: &Config, journal: &Journal, clock: &Clock) -> Site {
 /// Records the start. When this is on flash, we are ready: recording works.
 async fn record_start(
     config: &Config,
+    credentials: &str,
     journal: &Journal,
     opened: &Opened,
     dark: Option<serde_json::Value>,
@@ -237,6 +249,7 @@ async fn record_start(
         "dark": dark,
         "version": env!("CARGO_PKG_VERSION"),
         "config": config.hash(),
+        "credentials": credentials,
         "doors": config.doors.len(),
     });
     if let Some(quarantine) = &opened.quarantined {

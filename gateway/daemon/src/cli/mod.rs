@@ -4,6 +4,7 @@
 //! device or file may not be opened, 78 configuration.
 
 mod check;
+mod credential;
 mod events;
 mod output;
 mod status;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use gatehouse_config::{Config, LogFormat};
+use gatehouse_config::{Config, Credentials, LogFormat};
 
 /// The gateway of a residential community: doors in, events out, nothing lost.
 #[derive(Debug, Parser)]
@@ -26,8 +27,9 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse events --class door --since 2h what the doors did
   gatehouse arm lobby --mode night         protect a partition
   gatehouse incident ack a17               take an incident
+  gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
-Manual: gatehouse(8), gateway.toml(5)")]
+Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,6 +57,8 @@ enum Command {
     Walktest(wish::WalkArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
+    /// List, enrol, block and remove cards and codes.
+    Credential(credential::CredentialArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -137,6 +141,7 @@ fn act(command: Command) -> ExitCode {
         Command::Unbypass(args) => wish::unbypass(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Incident(args) => wish::incident(args),
+        Command::Credential(args) => credential::credential(args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS
@@ -158,6 +163,20 @@ fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
     })
 }
 
+/// Loads the list of credentials, or says everything that is wrong with it. A gateway without readers
+/// needs none.
+fn load_credentials(config: &Config, colour: Colour) -> Result<Credentials, ExitCode> {
+    let list = if config.readers.is_empty() {
+        Credentials::parse("", "credentials.toml", config)
+    } else {
+        Credentials::load(config)
+    };
+    list.map_err(|errors| {
+        output::eprint(&errors.render(output::coloured(colour, &std::io::stderr())));
+        ExitCode::from(EX_CONFIG)
+    })
+}
+
 fn run(args: &ConfigArg) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
@@ -167,7 +186,14 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config) {
+    let credentials = match load_credentials(&config, args.color) {
+        Ok(credentials) => credentials,
+        Err(code) => return code,
+    };
+    for warning in credentials.warnings().lines() {
+        tracing::warn!("{warning}");
+    }
+    match crate::run::run(config, credentials) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -55,8 +55,17 @@ pub(super) fn unreachable(socket: &Path, error: &std::io::Error) {
 
 /// Asks the running gateway one line, and reads one.
 pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<String> {
+    ask_within(socket, request, PATIENCE)
+}
+
+/// The same, of what a person takes longer for.
+pub(super) fn ask_within(
+    socket: &Path,
+    request: &str,
+    patience: Duration,
+) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("{request}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
@@ -138,7 +147,9 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    for (kind, title) in [("partition", "partitions"), ("door", "doors"), ("zone", "zones")] {
+    for (kind, title) in
+        [("partition", "partitions"), ("door", "doors"), ("zone", "zones"), ("reader", "readers")]
+    {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
         if things.peek().is_some() {
             let _ = writeln!(text, "{}", paint.bold(title));
@@ -146,7 +157,7 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" => paint.good(&state),
+                "closed" | "normal" | "disarmed" | "online" => paint.good(&state),
                 "open" | "active" | "arming" | "pending" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),

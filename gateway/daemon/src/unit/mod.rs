@@ -3,6 +3,7 @@
 pub mod gpio_lines;
 mod owner;
 pub mod reader;
+pub mod readers;
 pub mod rs485_bus;
 pub mod wiegand;
 
@@ -20,6 +21,7 @@ use crate::io::sim::Origin;
 use crate::supervise::{Outcome, Supervisor};
 use gpio_lines::{GpioLines, LineConfig, LineSource, UnitReport};
 use owner::{Owner, wired};
+use readers::Enrolling;
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
@@ -35,7 +37,8 @@ struct Wired {
 pub fn start(
     supervisor: &mut Supervisor,
     config: &Config,
-    _hands: &Hands,
+    hands: &Hands,
+    enrolling: &Enrolling,
     inputs: &mpsc::Sender<Input>,
 ) {
     let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
@@ -45,13 +48,7 @@ pub fn start(
         wired.owners.insert(input.to_string(), owner);
     }
     for (chip, wired) in chips {
-        let source = match (chip, &config.sim) {
-            (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
-            (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
-            (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
-            // The configuration refuses a sim line without [sim].
-            (Chip::Sim, None) => continue,
-        };
+        let Some(source) = source(chip, &config.sim) else { continue };
         let name = match chip {
             Chip::Gpio(name) => format!("gpio_lines({name})"),
             Chip::Sim => "gpio_lines(sim)".to_owned(),
@@ -61,6 +58,18 @@ pub fn start(
         let inputs = inputs.clone();
         supervisor.unit(name, move || watch(lines.clone(), owners.clone(), inputs.clone()));
     }
+    readers::start(supervisor, config, hands, enrolling, inputs);
+}
+
+/// Where the lines of a chip are. `None`: a line of the simulated wiring where there is none, which
+/// the configuration refuses.
+fn source(chip: &Chip, sim: &Option<Sim>) -> Option<LineSource> {
+    Some(match (chip, sim) {
+        (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
+        (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
+        (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
+        (Chip::Sim, None) => return None,
+    })
 }
 
 /// One life of a unit, and the way of its reports to the rules.
@@ -90,7 +99,7 @@ async fn watch(
 fn input(report: UnitReport, owners: &BTreeMap<String, Owner>) -> Option<Input> {
     let (what, cause, at, qualifier) = match report {
         UnitReport::Reading(reading) => {
-            return Some(owners.get(&reading.line)?.input(&reading));
+            return owners.get(&reading.line)?.input(&reading);
         }
         UnitReport::Fault { what, cause, at } => (what, cause, at, Qualifier::New),
         UnitReport::Restore { what, cause, at } => (what, cause, at, Qualifier::Restore),
