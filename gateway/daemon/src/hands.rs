@@ -146,6 +146,7 @@ impl Hands {
         let indication = match show {
             Show::Granted => Indication::Granted,
             Show::Denied => Indication::Denied,
+            Show::Wait => Indication::Wait,
         };
         if let Some(panel) = self.0.panels.get(*bus) {
             panel.show(id, indication);

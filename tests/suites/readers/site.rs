@@ -165,7 +165,8 @@ door = "main"
     /// Waits until a thing is shown in a state, and says its flags.
     async fn is(&self, id: &str, state: &str) -> anyhow::Result<Value> {
         until(&format!("{id} to be {state}"), SOON, async || {
-            let status = self.status().await?;
+            // Its socket is there a moment after it is ready to record.
+            let Ok(status) = self.status().await else { return Ok(None) };
             let things = status["things"].as_array().context("no things")?;
             let thing = things.iter().find(|thing| thing["id"] == id).context("not shown")?;
             Ok((thing["state"] == state).then(|| thing["flags"].clone()))
@@ -175,13 +176,17 @@ door = "main"
 
     /// Waits until the box has so many events of this type, and says the last.
     async fn told(&self, kind: &str, count: usize) -> anyhow::Result<Event> {
-        until(&format!("{count} of {kind}"), SOON, async || {
+        let found = until(&format!("{count} of {kind}"), SOON, async || {
             let events = self.gateway.events().await?;
             let found = events.into_iter().filter(|event| event.draft.kind == *kind);
             let found: Vec<_> = found.collect();
             Ok((found.len() >= count).then(|| found[count - 1].clone()))
         })
-        .await
+        .await;
+        let Err(error) = found else { return found };
+        let events = self.gateway.events().await?;
+        let told = events.iter().map(|event| format!("{} {}", event.draft.kind, cause(event)));
+        Err(error.context(told.collect::<Vec<_>>().join(", ")))
     }
 
     async fn count(&self, kind: &str) -> anyhow::Result<usize> {

@@ -40,10 +40,11 @@ impl Site {
     pub(super) fn enrol(
         &mut self,
         command: &Command,
-        reader: usize,
+        index: usize,
         lasts: Duration,
+        out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
-        let reader = self.readers.get_mut(reader).ok_or(Refusal::Unknown)?;
+        let reader = self.readers.get_mut(index).ok_or(Refusal::Unknown)?;
         if reader.wanted.is_some() {
             return Err(Refusal::Busy);
         }
@@ -52,6 +53,7 @@ impl Site {
             actor: command.actor.clone(),
             until: command.at.plus(lasts.min(LONGEST_ENROL)),
         });
+        out.effects.push(Effect::Reader { reader: index, show: Show::Wait });
         Ok(())
     }
 

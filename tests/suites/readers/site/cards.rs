@@ -11,7 +11,7 @@ use super::super::reader::Told;
 use super::*;
 
 /// The next lamp that the reader is told to light.
-fn lamp(site: &Site) -> OsdpLedColor {
+pub(super) fn lamp(site: &Site) -> OsdpLedColor {
     loop {
         let (_, told) = site.far().told.recv_timeout(PATIENCE).expect("nothing is shown");
         if let Told::Led { color, .. } = told {
@@ -56,8 +56,9 @@ async fn a_door_that_nothing_explains_is_forced_and_one_with_an_exit_is_not() ->
 async fn five_wrong_cards_lock_the_reader_and_then_not_even_a_good_one_passes() -> anyhow::Result<()>
 {
     let site = Site::ready().await?;
-    for number in 11..=15 {
-        site.show(number);
+    for wrong in 1..=5 {
+        site.show(10 + u64::try_from(wrong)?);
+        site.told("access.denied", wrong).await?;
     }
     let lockout = site.told("access.lockout", 1).await?;
     ensure!(lockout.draft.class == Class::Tamper);

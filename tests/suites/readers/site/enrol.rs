@@ -3,14 +3,16 @@
 use std::process::Stdio;
 
 use gatehouse_tests::gateway::program;
+use libosdp::OsdpLedColor;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::cards::lamp;
 use super::*;
 
-/// Runs `gatehouse credential enrol` with these words and this input, and presents a card until it is
-/// taken, as a person does.
+/// Runs `gatehouse credential enrol` with these words and this input, and presents a card when the
+/// reader asks for it.
 async fn enrol(site: &Site, number: u64, words: &[&str], typed: &str) -> anyhow::Result<String> {
     let mut command = Command::new(program()?);
     command.args(["credential", "enrol", "--reader", "front"]).args(words);
@@ -20,12 +22,9 @@ async fn enrol(site: &Site, number: u64, words: &[&str], typed: &str) -> anyhow:
     let mut stdin = child.stdin.take().context("no stdin")?;
     stdin.write_all(typed.as_bytes()).await?;
     drop(stdin);
-    let before = site.count("credential.captured").await?;
-    until("the card to be taken", SOON, async || {
-        site.show(number);
-        Ok((site.count("credential.captured").await? > before).then_some(()))
-    })
-    .await?;
+    // The reader asks for it.
+    while lamp(site) != OsdpLedColor::Amber {}
+    site.show(number);
     let output = tokio::time::timeout(SOON, child.wait_with_output()).await??;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{told}");
