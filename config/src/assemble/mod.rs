@@ -2,6 +2,7 @@
 
 mod access;
 mod brokers;
+mod devices;
 mod doors;
 mod named;
 mod outputs;
@@ -46,6 +47,7 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
+    let devices = devices::devices(file, &mut wires, notes);
     let (named_areas, areas) = access::areas(file, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
     let others = (&named_areas, &outputs);
@@ -57,6 +59,7 @@ pub(crate) fn config(
     let readers = access::readers(file, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
+    wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
@@ -65,6 +68,7 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (buses, chips) = devices?;
     Some(Config {
         address,
         time_zone,
@@ -76,6 +80,8 @@ pub(crate) fn config(
         readers: readers?,
         access: access?,
         zones,
+        buses,
+        chips,
         partitions: partitions?,
         crosses,
         outputs: outputs.finish()?,

@@ -5,7 +5,9 @@ pub(crate) mod access;
 pub(crate) mod alarm;
 pub(crate) mod area;
 pub(crate) mod broker;
+pub(crate) mod bus;
 pub(crate) mod card_reader;
+pub(crate) mod chip;
 pub(crate) mod credential;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
@@ -16,6 +18,7 @@ pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod rs485;
 pub(crate) mod sim;
+pub(crate) mod supervised;
 pub(crate) mod uplink;
 pub(crate) mod zone;
 
@@ -33,6 +36,8 @@ pub(crate) static FILE: Table = Table {
     tables: &[
         &gateway::TABLE,
         &partition::TABLE,
+        &bus::TABLE,
+        &chip::TABLE,
         &area::TABLE,
         &door::TABLE,
         &zone::TABLE,
