@@ -9,10 +9,11 @@
 //! what the output is to do from now on. An order bears its time, so one that is taken late, by a unit
 //! that was just built again, does no more than what is left of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gatehouse_config::{Config, ReaderWires};
+use gatehouse_config::Config;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Drive, Role, Show, Sound, Thing};
 use gatehouse_core::time::Mono;
@@ -63,9 +64,8 @@ struct Inner {
     /// The partition of each door and of each zone.
     doors: Vec<Option<usize>>,
     zones: Vec<Option<usize>>,
-    /// What is shown on each RS-485 bus, and the bus and id of each reader that hangs on one.
-    panels: Vec<Panel>,
-    readers: Vec<Option<(usize, Id)>>,
+    /// Where each reader that hangs on a bus shows things.
+    panels: Mutex<BTreeMap<Id, Panel>>,
 }
 
 /// A door chimes once, so long: heard, and over before the next.
@@ -84,14 +84,6 @@ impl Hands {
         let partition = |id: &Id| config.partitions.iter().position(|known| known.rules.id == *id);
         let outputs = config.outputs.iter().enumerate();
         let chimes = outputs.filter(|(_, output)| output.rules.role == Role::Chime);
-        let readers = config.readers.iter().map(|reader| match reader.wires {
-            ReaderWires::Bus { bus, .. } => Some((bus, reader.rules.id.clone())),
-            ReaderWires::Wiegand { .. } => None,
-        });
-        let panel = |bus| {
-            let on_it = readers.clone().flatten().filter(|(of, _)| *of == bus);
-            Panel::of(on_it.map(|(_, id)| id))
-        };
         Self(Arc::new(Inner {
             clock,
             outputs: config.outputs.iter().map(|_| watch::Sender::new(None)).collect(),
@@ -102,8 +94,7 @@ impl Hands {
                 .map(|it| it.partition.as_ref().and_then(partition))
                 .collect(),
             zones: config.zones.iter().map(|zone| zone.rules.partition).collect(),
-            panels: (0..config.rs485.len()).map(panel).collect(),
-            readers: readers.collect(),
+            panels: Mutex::default(),
         }))
     }
 
@@ -140,22 +131,26 @@ impl Hands {
         }
     }
 
-    /// Shows something at a reader. One that has no lamp of its own, a Wiegand reader, shows nothing.
-    pub fn reader(&self, place: usize, show: Show) {
-        let Some(Some((bus, id))) = self.0.readers.get(place) else { return };
+    /// Shows something at a reader. One without a lamp of its own, a Wiegand reader, shows nothing.
+    pub fn reader(&self, reader: &Id, show: Show) {
         let indication = match show {
             Show::Granted => Indication::Granted,
             Show::Denied => Indication::Denied,
             Show::Wait => Indication::Wait,
         };
-        if let Some(panel) = self.0.panels.get(*bus) {
-            panel.show(id, indication);
+        if let Some(panel) = self.panels().get(reader) {
+            panel.show(reader, indication);
         }
     }
 
-    /// Where the unit of an RS-485 bus takes what its readers show; `None`: there is no such bus.
-    pub fn panel(&self, bus: usize) -> Option<Panel> {
-        self.0.panels.get(bus).cloned()
+    /// From now on these readers show things on this panel: their bus's unit was built.
+    pub fn seat(&self, readers: &[Id], panel: &Panel) {
+        self.panels().extend(readers.iter().map(|reader| (reader.clone(), panel.clone())));
+    }
+
+    fn panels(&self) -> MutexGuard<'_, BTreeMap<Id, Panel>> {
+        // A panic while it is held leaves a map that is still a map.
+        self.0.panels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn act(&self, place: usize, act: Act) {

@@ -27,6 +27,8 @@
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `reconfigure` | another configuration for a site that goes on |
+//! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
 
 mod access;
@@ -45,11 +47,15 @@ mod guard;
 mod incident;
 mod input;
 mod kinds;
+mod layout;
 mod ledger;
 mod out;
 mod partition;
 mod reader;
 mod recall;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod release;
 mod restore;
 #[cfg(test)]
@@ -74,6 +80,7 @@ pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use layout::Layout;
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 
@@ -325,6 +332,11 @@ impl Site {
     /// The doors as configured.
     pub fn door(&self, index: usize) -> Option<&DoorConfig> {
         self.doors.get(index).map(Door::config)
+    }
+
+    /// The readers as configured.
+    pub fn reader(&self, index: usize) -> Option<&ReaderConfig> {
+        self.readers.get(index).map(|reader| &reader.config)
     }
 
     /// The present state of everything that has one, as [`Effect::State`] would tell it.

@@ -340,7 +340,7 @@ fn hidden(prompt: &str) -> io::Result<Digits> {
 
 fn ask(config: &Config, wish: &Wish, patience: Duration) -> Result<Outcome, ExitCode> {
     let mut line = serde_json::to_string(wish).expect("a wish has only string keys");
-    let answer = status::ask_within(&config.socket, &line, patience);
+    let answer = status::ask_for(&config.socket, &line, patience);
     // It may hold a PIN.
     zeroize::Zeroize::zeroize(&mut line);
     let answer = answer.map_err(|error| {

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `status`, `events`, and wishes such as `arm`.
+//! The command line: `run`, `check`, `reload`, `status`, `events`, and wishes such as `arm`.
 //!
 //! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
@@ -7,6 +7,7 @@ mod check;
 mod credential;
 mod events;
 mod output;
+mod reload;
 mod status;
 mod wish;
 
@@ -25,6 +26,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse status                         what is happening now
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
+  gatehouse reload                         use the edited configuration
   gatehouse arm lobby --mode night         protect a partition
   gatehouse incident ack a17               take an incident
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
@@ -41,6 +43,8 @@ enum Command {
     Run(ConfigArg),
     /// Check the configuration: all mistakes at once, with line, key and what is allowed.
     Check(CheckArgs),
+    /// Let the running gateway read its configuration anew: what did not change is not touched.
+    Reload(ConfigArg),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -133,6 +137,7 @@ fn act(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Status(args) => status::status(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),
@@ -163,15 +168,9 @@ fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
     })
 }
 
-/// Loads the list of credentials, or says everything that is wrong with it. A gateway without readers
-/// needs none.
+/// Loads the list of credentials, or says everything that is wrong with it.
 fn load_credentials(config: &Config, colour: Colour) -> Result<Credentials, ExitCode> {
-    let list = if config.readers.is_empty() {
-        Credentials::parse("", "credentials.toml", config)
-    } else {
-        Credentials::load(config)
-    };
-    list.map_err(|errors| {
+    Credentials::of(config).map_err(|errors| {
         output::eprint(&errors.render(output::coloured(colour, &std::io::stderr())));
         ExitCode::from(EX_CONFIG)
     })
@@ -193,7 +192,7 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in credentials.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config, credentials) {
+    match crate::run::run(config, credentials, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

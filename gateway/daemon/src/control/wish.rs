@@ -127,12 +127,13 @@ pub enum Outcome {
 
 /// Hands a wish in, and waits for what came of it.
 pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> Outcome {
-    let Sources { config, desk, .. } = sources;
+    let running = sources.running.borrow().clone();
+    let (config, desk) = (&*running.config, &running.desk);
     if let Wish::HashPin { card, digits } = wish {
         return hash_pin(card, &digits, config).unwrap_or_else(Outcome::Error);
     }
     let enrolled = match &wish {
-        Wish::Enrol { reader } => config.readers.iter().position(|it| it.rules.id == *reader),
+        Wish::Enrol { reader } => Some(reader.clone()),
         _ => None,
     };
     let verb = match verb(wish, config) {
@@ -185,7 +186,7 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
             Verb::Enrol { reader, lasts: LONGEST_ENROL }
         }
         Wish::Credentials {} => {
-            let list = Credentials::load(config).map_err(|errors| errors.render(false))?;
+            let list = Credentials::of(config).map_err(|errors| errors.render(false))?;
             let hash = list.hash().to_owned();
             Verb::Credentials { list: list.list, hash }
         }

@@ -1,11 +1,39 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
 use gatehouse_config::{Config, Line};
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input, ReaderPart};
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
-/// What a line belongs to, by its place in the configuration.
+/// What a line belongs to, by its id: a place moves when another thing is added or taken out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Door(Id),
+    Zone(Id),
+    /// The request-to-exit input of a door.
+    Rex(Id),
+    /// The tamper contact of a reader.
+    Case(Id),
+}
+
+impl Thing {
+    /// Its place in a configuration.
+    pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        match self {
+            Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
+            Self::Zone(id) => {
+                config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
+            }
+            Self::Rex(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Rex),
+            Self::Case(id) => {
+                config.readers.iter().position(|one| one.rules.id == *id).map(Owner::Case)
+            }
+        }
+    }
+}
+
+/// What a line belongs to, by its place in the configuration that its unit was started with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Door(usize),
@@ -56,18 +84,20 @@ impl Owner {
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Owner)> {
-    let doors = config.doors.iter().enumerate();
-    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
-    let zones = config.zones.iter().enumerate();
-    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    let rex = config.doors.iter().enumerate().filter_map(|(n, door)| {
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
+    let doors = config.doors.iter();
+    let doors =
+        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones =
+        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
+    let rex = config.doors.iter().filter_map(|door| {
         let input = &door.rex.as_ref()?.input;
-        Some((&input.line, LineConfig::input(input), Owner::Rex(n)))
+        Some((&input.line, LineConfig::input(input), Thing::Rex(door.id.clone())))
     });
-    let cases = config.readers.iter().enumerate().filter_map(|(n, reader)| {
+    let cases = config.readers.iter().filter_map(|reader| {
         let input = reader.tamper.as_ref()?;
-        Some((&input.line, LineConfig::input(input), Owner::Case(n)))
+        Some((&input.line, LineConfig::input(input), Thing::Case(reader.rules.id.clone())))
     });
     doors.chain(zones).chain(rex).chain(cases)
 }

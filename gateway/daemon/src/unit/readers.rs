@@ -17,25 +17,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use embedded_hal::digital::PinState;
-use gatehouse_config::{Bias, CardReader, Config, Direction, Line, PasswordSource, ReaderWires};
+use gatehouse_config::{Bias, CardReader, Config, Direction, PasswordSource, ReaderWires};
 use gatehouse_core::credential::{CredentialHash, SiteKey};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Card, Input, ReaderPart, Report};
 use gatehouse_core::time::Mono;
 use gatehouse_drivers::osdp::{Key, Security};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
+use super::REPORTS;
+use super::gpio_lines::LineSource;
+use super::plan::source;
 use super::reader::{
     CARD_THEN_PIN, Credential, Down, DownCause, Indication, ReaderNews, ReaderReport,
 };
 use super::rs485_bus::{self, BusReader, BusReport, Panel, Rs485Bus};
 use super::wiegand::{self, WiegandReader};
-use super::{REPORTS, source};
 use crate::hands::Hands;
 use crate::io::serial::{self, SerialConfig};
 use crate::io::{KernelClock, LineClock};
+use crate::rules::Inputs;
 use crate::supervise::{Outcome, Supervisor};
 
 /// How often something that is no card is told of one reader.
@@ -47,27 +50,27 @@ const LONGEST_CAUSE: usize = 200;
 /// Readers at which the next unknown card is wanted: there a card does not wait for its PIN. A clone is
 /// the same set.
 #[derive(Clone, Debug, Default)]
-pub struct Enrolling(Arc<Mutex<BTreeSet<usize>>>);
+pub struct Enrolling(Arc<Mutex<BTreeSet<Id>>>);
 
 /// While it is held, the next card at its reader is wanted.
 #[derive(Debug)]
 pub struct Wanted {
     enrolling: Enrolling,
-    reader: usize,
+    reader: Id,
 }
 
 impl Enrolling {
     /// The next card at this reader is wanted, as long as the answer is held.
-    pub fn want(&self, reader: usize) -> Wanted {
-        self.set(|all| all.insert(reader));
+    pub fn want(&self, reader: Id) -> Wanted {
+        self.set(|all| all.insert(reader.clone()));
         Wanted { enrolling: self.clone(), reader }
     }
 
-    fn is_wanted(&self, reader: usize) -> bool {
-        self.set(|all| all.contains(&reader))
+    fn is_wanted(&self, reader: &Id) -> bool {
+        self.set(|all| all.contains(reader))
     }
 
-    fn set<T>(&self, act: impl FnOnce(&mut BTreeSet<usize>) -> T) -> T {
+    fn set<T>(&self, act: impl FnOnce(&mut BTreeSet<Id>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -83,71 +86,144 @@ pub fn site_key_file(config: &Config) -> PathBuf {
     config.state_dir.join("site.key")
 }
 
-/// Starts a unit for each bus with readers, and one for each Wiegand reader.
+/// What a unit of readers is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// One reader on two lines.
+    Lines(OnLines),
+    /// The readers of a bus.
+    Bus(OnBus),
+}
+
+/// What is known of every reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Planned {
+    id: Id,
+    /// Where its PINs are typed.
+    pin_place: Id,
+    /// It asks for a PIN.
+    pin: bool,
+}
+
+/// A reader on two lines, before the site's key is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OnLines {
+    reader: Planned,
+    chip: LineSource,
+    d0: u32,
+    d1: u32,
+    bias: Bias,
+    inverted: bool,
+    site_key: PathBuf,
+}
+
+/// A bus, before its keys are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OnBus {
+    id: Id,
+    port: SerialConfig,
+    /// Each with its address, and whether it is secure.
+    readers: Vec<(Planned, u8, bool)>,
+    site_key: PathBuf,
+    bus_key: Option<PathBuf>,
+    install: bool,
+}
+
+/// The units that a configuration needs: one for each bus with readers, one for each Wiegand reader.
+pub(super) fn plan(config: &Config) -> impl Iterator<Item = (String, Plan)> {
+    let planned = |reader: &CardReader| Planned {
+        id: reader.rules.id.clone(),
+        pin_place: reader.pin_place.clone(),
+        pin: reader.rules.pin,
+    };
+    let lines = config.readers.iter().filter_map(move |reader| {
+        let ReaderWires::Wiegand { d0, d1, bias, inverted } = &reader.wires else { return None };
+        let plan = OnLines {
+            reader: planned(reader),
+            chip: source(&d0.chip, config.sim.as_ref())?,
+            d0: d0.offset,
+            d1: d1.offset,
+            bias: *bias,
+            inverted: *inverted,
+            site_key: site_key_file(config),
+        };
+        Some((format!("wiegand({})", reader.rules.id), Plan::Lines(plan)))
+    });
+    let buses = config.rs485.iter().enumerate().filter_map(move |(place, bus)| {
+        let on_it = config.readers.iter().filter_map(|reader| match reader.wires {
+            ReaderWires::Bus { bus, address, secure } if bus == place => {
+                Some((planned(reader), address, secure))
+            }
+            _ => None,
+        });
+        let readers: Vec<_> = on_it.collect();
+        let direction = match bus.direction {
+            Direction::Adapter => serial::Direction::Adapter,
+            Direction::Rts => serial::Direction::Rts,
+        };
+        let plan = OnBus {
+            id: bus.id.clone(),
+            port: SerialConfig { path: bus.device.clone(), baud: bus.baud, direction },
+            site_key: site_key_file(config),
+            bus_key: bus.key_file.clone(),
+            install: bus.install_key,
+            readers,
+        };
+        let name = format!("rs485_bus({})", serial::name(&bus.device));
+        (!plan.readers.is_empty()).then_some((name, Plan::Bus(plan)))
+    });
+    lines.chain(buses)
+}
+
+/// Where a unit's reports go, and what it shares with others.
+pub(super) struct Ways {
+    pub(super) inputs: Inputs,
+    pub(super) own: (Hands, Enrolling),
+    /// Says that it is to end.
+    pub(super) end: watch::Sender<bool>,
+}
+
+/// Starts one unit; its places are those of `config`.
 pub(super) fn start(
     supervisor: &mut Supervisor,
+    name: String,
+    plan: Plan,
     config: &Config,
-    hands: &Hands,
-    enrolling: &Enrolling,
-    inputs: &mpsc::Sender<Input>,
+    ways: Ways,
 ) {
-    let all = || config.readers.iter().enumerate();
-    let site_key = site_key_file(config);
-    for (place, reader) in all() {
-        let ReaderWires::Wiegand { d0, d1, bias, inverted } = &reader.wires else { continue };
-        let Some(chip) = source(&d0.chip, &config.sim) else { continue };
-        let lines = (d0.clone(), d1.clone(), *bias, *inverted);
-        let (id, pin_place) = (reader.rules.id.clone(), reader.pin_place.clone());
-        let site_key = site_key.clone();
-        let way = Way::new([(place, reader)], None, enrolling, inputs);
-        supervisor.unit(format!("wiegand({id})"), move || {
-            let (id, pin_place, chip) = (id.clone(), pin_place.clone(), chip.clone());
-            let (lines, site_key, way) = (lines.clone(), site_key.clone(), way.clone());
-            async move {
-                let make = |key| wired(id, pin_place, chip, &lines, key);
-                serve_wiegand(keyed(&site_key).map(make), way).await
-            }
-        });
+    let Ways { inputs, own: (hands, enrolling), end } = ways;
+    match plan {
+        Plan::Lines(plan) => {
+            let way = Way::new([&plan.reader], None, config, enrolling, inputs);
+            supervisor.unit(name, move || {
+                let serve = serve_wiegand(plan.clone().keyed(), way.clone());
+                until_ended(serve, end.subscribe())
+            });
+        }
+        Plan::Bus(plan) => {
+            let ids: Vec<_> = plan.readers.iter().map(|(one, ..)| one.id.clone()).collect();
+            let panel = Panel::of(ids.iter().cloned());
+            hands.seat(&ids, &panel);
+            let bus = config.rs485.iter().position(|bus| bus.id == plan.id);
+            let bus = bus.map(|bus| (bus, panel.clone()));
+            let readers = plan.readers.iter().map(|(reader, ..)| reader);
+            let way = Way::new(readers, bus, config, enrolling, inputs);
+            supervisor.unit(name, move || {
+                let serve = serve_bus(plan.clone().keyed(), panel.clone(), way.clone());
+                until_ended(serve, end.subscribe())
+            });
+        }
     }
-    for (bus, config_of_bus) in config.rs485.iter().enumerate() {
-        let on_it = |reader: &CardReader| match reader.wires {
-            ReaderWires::Bus { bus: of, address, secure } if of == bus => Some((address, secure)),
-            _ => None,
-        };
-        let seats: Vec<_> =
-            all().filter_map(|(place, reader)| Some((place, reader, on_it(reader)?))).collect();
-        let Some(panel) = hands.panel(bus).filter(|_| !seats.is_empty()) else { continue };
-        let port = SerialConfig {
-            path: config_of_bus.device.clone(),
-            baud: config_of_bus.baud,
-            direction: match config_of_bus.direction {
-                Direction::Adapter => serial::Direction::Adapter,
-                Direction::Rts => serial::Direction::Rts,
-            },
-        };
-        let readers: Vec<_> = { seats.iter() }
-            .map(|(_, reader, (address, secure))| {
-                (reader.rules.id.clone(), *address, *secure, reader.pin_place.clone())
-            })
-            .collect();
-        let plan = Plan {
-            port,
-            readers,
-            site_key: site_key.clone(),
-            bus_key: config_of_bus.key_file.clone(),
-            install: config_of_bus.install_key,
-        };
-        let way = Way::new(
-            seats.iter().map(|(place, reader, _)| (*place, *reader)),
-            Some((bus, panel.clone())),
-            enrolling,
-            inputs,
-        );
-        let name = serial::name(&config_of_bus.device);
-        supervisor.unit(format!("rs485_bus({name})"), move || {
-            let (plan, panel, way) = (plan.clone(), panel.clone(), way.clone());
-            async move { serve_bus(plan.keyed(), panel, way).await }
-        });
+}
+
+/// A unit, until it is to end. What it has read so far is before the rules.
+async fn until_ended(
+    unit: impl Future<Output = Outcome>,
+    mut end: watch::Receiver<bool>,
+) -> Outcome {
+    tokio::select! {
+        ended = unit => ended,
+        _ = end.wait_for(|end| *end) => Ok(()),
     }
 }
 
@@ -155,30 +231,25 @@ fn keyed(site_key: &std::path::Path) -> Result<Arc<SiteKey>, String> {
     crate::secret::site_key(site_key).map(Arc::new).map_err(|error| error.to_string())
 }
 
-fn wired(
-    id: Id,
-    pin_place: Id,
-    chip: super::gpio_lines::LineSource,
-    (d0, d1, bias, inverted): &(Line, Line, Bias, bool),
-    key: Arc<SiteKey>,
-) -> WiegandReader {
-    let pulse = if *inverted { PinState::High } else { PinState::Low };
-    let (d0, d1) = (d0.offset, d1.offset);
-    WiegandReader { id, chip, d0, d1, bias: *bias, pulse, pin_place, key }
+impl OnLines {
+    fn keyed(self) -> Result<WiegandReader, String> {
+        let key = keyed(&self.site_key)?;
+        let pulse = if self.inverted { PinState::High } else { PinState::Low };
+        let Self { reader, chip, d0, d1, bias, .. } = self;
+        Ok(WiegandReader {
+            id: reader.id,
+            chip,
+            d0,
+            d1,
+            bias,
+            pulse,
+            pin_place: reader.pin_place,
+            key,
+        })
+    }
 }
 
-/// A bus before its keys are read.
-#[derive(Clone)]
-struct Plan {
-    port: SerialConfig,
-    /// Each with its address, whether it is secure, and where its PINs are typed.
-    readers: Vec<(Id, u8, bool, Id)>,
-    site_key: PathBuf,
-    bus_key: Option<PathBuf>,
-    install: bool,
-}
-
-impl Plan {
+impl OnBus {
     fn keyed(self) -> Result<Rs485Bus, String> {
         let key = keyed(&self.site_key)?;
         let security = match self.bus_key {
@@ -186,9 +257,9 @@ impl Plan {
             Some(path) => Security::Required(bus_key(path)?),
             None => Security::Clear,
         };
-        let readers = self.readers.into_iter().map(|(id, address, secure, pin_place)| {
+        let readers = self.readers.into_iter().map(|(reader, address, secure)| {
             let security = if secure { security.clone() } else { Security::Clear };
-            BusReader { id, address, security, pin_place }
+            BusReader { id: reader.id, address, security, pin_place: reader.pin_place }
         });
         Ok(Rs485Bus { port: self.port, readers: readers.collect(), key })
     }
@@ -282,7 +353,7 @@ struct Way {
     /// The bus, by its place, and where its readers show things.
     bus: Option<(usize, Panel)>,
     enrolling: Enrolling,
-    inputs: mpsc::Sender<Input>,
+    inputs: Inputs,
 }
 
 #[derive(Clone)]
@@ -297,26 +368,23 @@ struct Seat {
 }
 
 impl Way {
-    fn new<'c>(
-        readers: impl IntoIterator<Item = (usize, &'c CardReader)>,
+    fn new<'p>(
+        readers: impl IntoIterator<Item = &'p Planned>,
         bus: Option<(usize, Panel)>,
-        enrolling: &Enrolling,
-        inputs: &mpsc::Sender<Input>,
+        config: &Config,
+        enrolling: Enrolling,
+        inputs: Inputs,
     ) -> Self {
-        let seat = |(place, reader): (usize, &CardReader)| {
-            let seat = Seat { place, pin: reader.rules.pin, waits: None, unreadable: None };
-            (reader.rules.id.clone(), seat)
+        let seat = |reader: &Planned| {
+            let place = config.readers.iter().position(|one| one.rules.id == reader.id)?;
+            let seat = Seat { place, pin: reader.pin, waits: None, unreadable: None };
+            Some((reader.id.clone(), seat))
         };
-        Self {
-            seats: readers.into_iter().map(seat).collect(),
-            bus,
-            enrolling: enrolling.clone(),
-            inputs: inputs.clone(),
-        }
+        Self { seats: readers.into_iter().filter_map(seat).collect(), bus, enrolling, inputs }
     }
 
     async fn send(&self, input: Input) -> Outcome {
-        self.inputs.send(input).await.map_err(|_| "the rules have ended".to_owned())
+        self.inputs.send(input).await.map_err(|error| error.to_string())
     }
 
     /// What a unit tells next, or that a card has waited for long enough. `None`: the unit has ended.
@@ -436,7 +504,7 @@ impl Way {
         let plain = |credential| Card { reader, credential, pin: None, at, late: false };
         let waited = seat.waits.take().map(|(card, _)| card);
         match credential {
-            Credential::Card { card, .. } if seat.pin && !self.enrolling.is_wanted(reader) => {
+            Credential::Card { card, .. } if seat.pin && !self.enrolling.is_wanted(id) => {
                 seat.waits = Some((card, at.plus(CARD_THEN_PIN)));
                 if let Some((_, panel)) = &self.bus {
                     panel.show(id, Indication::Wait);
