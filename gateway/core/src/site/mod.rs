@@ -26,6 +26,8 @@
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `reconfigure` | another configuration for a site that goes on |
+//! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
 
 mod access;
@@ -43,11 +45,15 @@ mod guard;
 mod incident;
 mod input;
 mod kinds;
+mod layout;
 mod ledger;
 mod out;
 mod partition;
 mod reader;
 mod recall;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod release;
 mod restore;
 #[cfg(test)]
@@ -71,6 +77,7 @@ pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use layout::Layout;
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 

@@ -1,11 +1,31 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
 use gatehouse_config::{Config, Line};
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input};
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
-/// What a line belongs to, by its place in the configuration.
+/// What a line belongs to, by its id: a place moves when another thing is added or taken out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Door(Id),
+    Zone(Id),
+}
+
+impl Thing {
+    /// Its place in a configuration.
+    pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        match self {
+            Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
+            Self::Zone(id) => {
+                config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
+            }
+        }
+    }
+}
+
+/// What a line belongs to, by its place in the configuration that its unit was started with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Door(usize),
@@ -38,10 +58,12 @@ impl Owner {
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Owner)> {
-    let doors = config.doors.iter().enumerate();
-    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
-    let zones = config.zones.iter().enumerate();
-    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
+    let doors = config.doors.iter();
+    let doors =
+        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones =
+        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
     doors.chain(zones)
 }
