@@ -45,6 +45,8 @@ impl Site {
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
             &Verb::Release { door } => self.release(door, by, at, out),
+            &Verb::Reset { zone } => self.reset(zone, by, at, out),
+            &Verb::Ask(question) => self.asked(question, out.now),
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),

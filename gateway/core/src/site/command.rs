@@ -101,6 +101,11 @@ pub enum Verb {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
         door: usize,
     },
+    /// End an alarm that stays until it is reset.
+    Reset {
+        /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+    },
     /// Something about an incident.
     Incident {
         /// Its id.
@@ -108,6 +113,17 @@ pub enum Verb {
         /// What.
         act: Act,
     },
+    /// Tell something; nothing changes.
+    Ask(Question),
+}
+
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The protection ledger of the running day.
+    Ledger,
+    /// The patrol rounds: what is due, under way and next.
+    Rounds,
 }
 
 /// What somebody is told.
@@ -125,6 +141,11 @@ pub enum Answer {
         /// What stands in the way.
         blockers: Vec<Blocker>,
     },
+    /// What was asked for.
+    Told {
+        /// The facts.
+        facts: serde_json::Value,
+    },
 }
 
 /// Why a wish is not fulfilled.
@@ -141,6 +162,8 @@ pub enum Refusal {
     NotAllowed,
     /// It came too late to be obeyed.
     Late,
+    /// It is still active, or not known.
+    Active,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.

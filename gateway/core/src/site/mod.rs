@@ -17,7 +17,10 @@
 //! | `access` | cards and codes: granted or denied |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
+//! | `lines` | what the lines of one detector say together |
 //! | `guard` | which activation is an alarm |
+//! | `help` | help points: who is called, and the reset of what latches |
+//! | `round` | patrol rounds: what is due, begun, done, late, missed |
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
@@ -40,16 +43,19 @@ mod dark;
 mod door;
 mod effect;
 mod guard;
+mod help;
 mod incident;
 mod input;
 mod kinds;
 mod ledger;
+mod lines;
 mod out;
 mod partition;
 mod reader;
 mod recall;
 mod release;
 mod restore;
+mod round;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -59,18 +65,19 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
-pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
+pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Days, DoorConfig, Doors, Fail,
-    LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
-    ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
-    ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Days,
+    DoorConfig, Doors, Fail, HelpConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes,
+    Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role,
+    RoundConfig, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
 
@@ -89,6 +96,7 @@ use ledger::Ledger;
 use out::Out;
 use partition::Partition;
 use reader::Reader;
+use round::Rounds;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -112,6 +120,7 @@ pub struct Site {
     readers: Vec<Reader>,
     credentials: Credentials,
     places: Places,
+    rounds: Rounds,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -129,6 +138,7 @@ enum Due {
     Bus(usize),
     Reader(usize),
     Incident,
+    Rounds,
     Alive,
     Ledger,
 }
@@ -142,7 +152,7 @@ impl Site {
         let readers = build::readers(&mut config, &doors);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let (buses, count) = (config.buses.len(), config.zones.len());
+        let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
@@ -160,6 +170,7 @@ impl Site {
             grade: config.grade,
             doors,
             readers,
+            rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
             areas: config.areas,
             credentials: Credentials::new(config.credentials),
@@ -213,6 +224,14 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::ZoneLine { zone, line, active, at, resynced } => {
+                if let Some(z) = self.zones.get_mut(zone) {
+                    let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
+                    let excused = bus.is_some_and(Bus::is_lost);
+                    let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
+                    self.zone_edge(zone, edge, at, &mut out);
+                }
+            }
             Input::Command(command) => {
                 let answer = self.command(&command, &mut out);
                 out.effects.push(Effect::Answer { command: command.id, answer });
@@ -225,12 +244,38 @@ impl Site {
             Input::Bus { bus, lost, at } => {
                 self.bus(bus, lost, at, &mut out);
             }
+            Input::Checkpoint { checkpoint, pressed, at } => {
+                self.checkpoint(checkpoint, pressed, at, &mut out);
+            }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
+    }
+
+    /// The box stops in order: until now it was watched, and what only a power cut may lose is kept.
+    pub fn stop(&mut self, now: &Now) -> Vec<Effect> {
+        let boot = Arc::clone(&self.boot);
+        let mut out = Out::new(&boot, now);
+        // Without a start there is nothing to keep.
+        if self.gateway.is_some() {
+            self.account(now.mono);
+            self.dark.note(&mut out);
+            self.ledger_keep(now.mono, &mut out);
+        }
+        out.effects
+    }
+
+    /// What somebody asked for.
+    fn asked(&mut self, question: Question, now: &Now) -> Answer {
+        let facts = match question {
+            Question::Ledger => self.unprotected(now.mono),
+            Question::Rounds => self.rounds_told(now),
+        };
+        Answer::Told { facts }
     }
 
     /// What follows from every input.
@@ -259,6 +304,7 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::Rounds => self.rounds_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -285,7 +331,8 @@ impl Site {
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
-        things.chain(incident).chain(alive).chain(ledger).min()
+        let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
+        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -302,6 +349,7 @@ impl Site {
         for reader in &mut self.readers {
             reader.keep(out);
         }
+        self.rounds.keep(out);
         self.incidents.keep(out);
     }
 

@@ -57,8 +57,10 @@ impl Site {
             reader.await_link(now.mono);
             reader.show(index, now.mono, &mut out);
         }
+        self.rounds.begin(now.mono);
         self.walks_cut_off(&mut out);
         self.ledger_begin(now);
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
@@ -85,6 +87,10 @@ impl Site {
                 Some(bus) => bus.restore(),
                 None => return Ok(false),
             },
+            "round" | "checkpoint" => {
+                return self.rounds.restore(kind, id, value, &self.boot, now);
+            }
+            _ if key == super::round::CLOCK_KEY => self.rounds.restore_clock(value)?,
             _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
             _ if key == super::ledger::KEY => self.ledger_restore(value)?,
             "door" => {

@@ -4,6 +4,7 @@ mod access;
 mod door;
 mod output;
 mod partition;
+mod round;
 mod weekly;
 mod zone;
 
@@ -15,8 +16,9 @@ pub use access::{
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use weekly::{Days, Weekly};
-pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
+pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
 
@@ -43,6 +45,10 @@ pub struct SiteConfig {
     pub credentials: Vec<Credential>,
     /// What holds for all readers.
     pub access: AccessConfig,
+    /// Where patrol rounds pass.
+    pub checkpoints: Vec<CheckpointConfig>,
+    /// Patrol rounds, each with its own id.
+    pub rounds: Vec<RoundConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.

@@ -1,9 +1,13 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
+mod help;
 mod incidents;
 mod ledger;
+mod lines;
 pub(super) mod random;
 mod restart;
+mod rounds;
+mod rounds_random;
 mod walk;
 
 use std::collections::BTreeMap;
