@@ -2,7 +2,7 @@
 //!
 //! A Unix socket on which the box's `io/sim` connects. On connect it is told the level of every
 //! line and `ready`, then each edge with its time on `CLOCK_MONOTONIC` and its number on that line
-//! and connection. It may ask (`get 3`) and drive outputs (`set 3 1`).
+//! and connection. It may ask (`get 3`) and drive outputs (`drive 3 1`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,8 +54,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Wires {
     levels: BTreeMap<u32, Level>,
-    /// The way to the box, and how many edges each line had on this connection.
-    connection: Option<Connection>,
+    /// The ways to the box, by their numbers: one for its inputs, one for each output.
+    open: BTreeMap<u64, Connection>,
     connections: u64,
 }
 
@@ -68,6 +68,7 @@ struct Level {
 #[derive(Debug)]
 struct Connection {
     lines: mpsc::Sender<String>,
+    /// How many edges each line had on this connection.
     edges: BTreeMap<u32, u32>,
 }
 
@@ -124,9 +125,16 @@ impl World {
         self.shared.wires().levels.get(&line).map(|level| level.high)
     }
 
-    /// Cuts the connection to the box; it may come back.
+    /// Cuts the connections to the box; it may come back.
     pub fn disconnect(&self) {
-        self.shared.wires().connection = None;
+        self.shared.wires().open.clear();
+    }
+
+    /// Waits until the box drives a line to this level.
+    pub async fn driven(&self, line: u32, high: bool) -> anyhow::Result<()> {
+        let what = format!("line {line} driven to {}", u8::from(high));
+        let is = |_: &[Step]| (self.level(line) == Some(high)).then_some(());
+        self.steps().wait_for(&what, SOON, is).await
     }
 }
 
@@ -135,8 +143,7 @@ impl Shared {
         self.wires.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over from an earlier connection; the greeting and later edges are in one queue, so no
-    /// edge falls between them.
+    /// The greeting and later edges are in one queue, so no edge falls between them.
     fn connect(&self) -> (u64, mpsc::Receiver<String>) {
         let mut wires = self.wires();
         let (lines, outbox) = mpsc::channel(BUFFER + wires.levels.len() + 1);
@@ -145,28 +152,29 @@ impl Shared {
             let _ = lines.try_send(wires.tell(line));
         }
         let _ = lines.try_send("ready\n".into());
-        wires.connection = Some(Connection { lines, edges: BTreeMap::new() });
         wires.connections += 1;
-        (wires.connections, outbox)
+        let number = wires.connections;
+        wires.open.insert(number, Connection { lines, edges: BTreeMap::new() });
+        (number, outbox)
     }
 
-    /// Obeys one line of the box.
-    fn obey(&self, text: &str) {
+    /// Obeys one line of the box, on this connection.
+    fn obey(&self, number: u64, text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
-        let number = |word: &str| word.parse::<u32>().ok();
+        let line_of = |word: &str| word.parse::<u32>().ok();
         let mut wires = self.wires();
         let step = match words.as_slice() {
-            ["get", line] => match number(line).filter(|line| wires.levels.contains_key(line)) {
+            ["get", line] => match line_of(line).filter(|line| wires.levels.contains_key(line)) {
                 Some(line) => {
                     let answer = wires.tell(line);
-                    if let Some(connection) = &wires.connection {
+                    if let Some(connection) = wires.open.get(&number) {
                         let _ = connection.lines.try_send(answer);
                     }
                     Step::Asked(line)
                 }
                 None => Step::Nonsense(text.into()),
             },
-            ["set", line, level @ ("0" | "1")] => match number(line) {
+            ["drive", line, level @ ("0" | "1")] => match line_of(line) {
                 Some(line) => {
                     let high = *level == "1";
                     let since_ns = monotonic_ns();
@@ -195,7 +203,7 @@ impl Wires {
             return level.since_ns;
         }
         *level = Level { high, since_ns };
-        if let Some(connection) = &mut self.connection {
+        for connection in self.open.values_mut() {
             let number = connection.edges.entry(line).or_default();
             *number += 1;
             if seen {
@@ -218,7 +226,8 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 shared.steps.push(Step::Connected(number));
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
-                    serve(stream, outbox, &shared).await;
+                    serve(number, stream, outbox, &shared).await;
+                    shared.wires().open.remove(&number);
                     shared.steps.push(Step::Gone(number));
                 });
             }
@@ -227,8 +236,13 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-/// Ends when the box goes, when another connection takes over, or when the test disconnects.
-async fn serve(mut stream: UnixStream, mut outbox: mpsc::Receiver<String>, shared: &Shared) {
+/// Ends when the box goes, or when the test disconnects.
+async fn serve(
+    number: u64,
+    mut stream: UnixStream,
+    mut outbox: mpsc::Receiver<String>,
+    shared: &Shared,
+) {
     let (read, mut write) = stream.split();
     let mut lines = BufReader::new(read).lines();
     loop {
@@ -240,7 +254,7 @@ async fn serve(mut stream: UnixStream, mut outbox: mpsc::Receiver<String>, share
                 }
             }
             line = lines.next_line() => match line {
-                Ok(Some(line)) => shared.obey(&line),
+                Ok(Some(line)) => shared.obey(number, &line),
                 _ => return,
             },
         }
@@ -274,7 +288,7 @@ mod tests {
         assert_eq!(read(&mut lines).await, format!("edge 3 1 {at} 1"));
         assert_eq!(read(&mut lines).await, format!("edge 3 1 {last} 3"));
 
-        to.write_all(b"get 4\nset 9 1\nget 77\n").await.unwrap();
+        to.write_all(b"get 4\ndrive 9 1\nget 77\n").await.unwrap();
         assert!(read(&mut lines).await.starts_with("level 4 1 "));
         let steps = [
             Step::Connected(1),

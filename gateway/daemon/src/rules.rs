@@ -19,6 +19,7 @@ use tracing::warn;
 
 use crate::board::{Board, IncidentView, View};
 use crate::clock::Clock;
+use crate::hands::Hands;
 use crate::supervise::Outcome;
 pub use desk::{AskError, Desk};
 use pipe::{Change, Pipe, Settled, What};
@@ -36,6 +37,7 @@ pub struct Rules {
     pipe: Pipe,
     board: Board,
     desk: Desk,
+    hands: Hands,
     clock: Clock,
     inputs: mpsc::Receiver<Input>,
     stop: watch::Receiver<bool>,
@@ -46,12 +48,12 @@ impl Rules {
     pub fn new(
         site: Site,
         journal: &Journal,
-        (board, desk): (Board, Desk),
+        (board, desk, hands): (Board, Desk, Hands),
         clock: Clock,
         inputs: mpsc::Receiver<Input>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { site, pipe: Pipe::new(journal), board, desk, clock, inputs, stop }
+        Self { site, pipe: Pipe::new(journal), board, desk, hands, clock, inputs, stop }
     }
 
     /// Runs until `stop` turns true and everything that was sent before is stored.
@@ -88,8 +90,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Applies inputs and sends what they bring to the journal. An effect that must not wait for
-    /// the disk is to be carried out here.
+    /// Applies inputs and sends what they bring to the journal.
     fn apply(&mut self, inputs: impl Iterator<Item = Input>) {
         let mut effects = Vec::new();
         for input in inputs {
@@ -118,8 +119,19 @@ impl Rules {
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
-                // Outputs and readers cannot be configured yet: there is nothing to switch or light.
-                Effect::Chime { .. } | Effect::Output { .. } | Effect::Reader { .. } => continue,
+                // At once: a siren does not wait for the disk.
+                Effect::Output { output, drive } => {
+                    self.hands.output(output, drive);
+                    continue;
+                }
+                Effect::Chime { of, sound } => {
+                    self.hands.chime(of, sound);
+                    continue;
+                }
+                Effect::Reader { reader, show } => {
+                    self.hands.reader(reader, show);
+                    continue;
+                }
             };
             changes.push(Change { what, draft: drafts.len().checked_sub(1) });
         }

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::hands::Hands;
 use crate::rules::{self, Desk, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::{control, unit, uplink};
@@ -127,7 +128,8 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
     record_start(&config, &journal, &opened, dark, &clock).await?;
-    let wires = (board.clone(), desk.clone());
+    let hands = Hands::new(&config, clock.clone());
+    let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
     // What ran out while the box was dark, behind the event of the start.
     rules.carry_out(past);
@@ -147,7 +149,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
-    unit::start(&mut supervisor, &config, &inputs);
+    unit::start(&mut supervisor, &config, &hands, &inputs);
     let sources = control::Sources {
         path: config.socket.clone(),
         config: config.clone(),

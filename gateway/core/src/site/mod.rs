@@ -67,13 +67,13 @@ mod zone_tests;
 pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Days,
+    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Dangers, Days,
     DoorConfig, Doors, Fail, HelpConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes,
     Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role,
     RoundConfig, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
-pub use effect::{Drive, Effect, Show, Thing};
+pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
@@ -211,15 +211,13 @@ impl Site {
             }
             Input::ReaderStatus { reader, part, good, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
-                    let bus = known.config.bus.and_then(|bus| self.buses.get(bus));
-                    let excused = bus.is_some_and(Bus::is_lost);
+                    let excused = bus::is_lost(&self.buses, known.config.bus);
                     known.says(reader, part, (good, excused), at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
                 if let Some(z) = self.zones.get_mut(zone) {
-                    let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
-                    let excused = bus.is_some_and(Bus::is_lost);
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
                     let edge = z.reading(zone, (condition, excused), at, resynced, &mut out);
                     self.zone_edge(zone, edge, at, &mut out);
                 }

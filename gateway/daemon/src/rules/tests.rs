@@ -16,6 +16,12 @@ fn journal(folder: &Path) -> Journal {
     Journal::open(options).unwrap().0
 }
 
+fn config() -> gatehouse_config::Config {
+    let text = "[gateway]\nid = \"g-1\"\ndistrict = \"d\"\nsite = \"s\"\n\
+                [[broker]]\nid = \"b\"\nhost = \"localhost\"\n";
+    gatehouse_config::Config::parse(text, "test").unwrap()
+}
+
 fn site() -> Site {
     let door = |n: usize| DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"));
     Site::new(SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }, "boot")
@@ -100,7 +106,8 @@ async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_befor
     let (inputs, queue) = mpsc::channel(QUEUE);
     let (stop, stopped) = watch::channel(false);
     let desk = Desk::new(inputs.clone(), Clock::system());
-    let wires = (board.clone(), desk);
+    let hands = Hands::new(&config(), Clock::system());
+    let wires = (board.clone(), desk, hands);
     let rules = Rules::new(site(), &journal, wires, Clock::system(), queue, stopped);
     let held = hold(folder.path());
     let changed = board.watch();

@@ -14,6 +14,7 @@ use gatehouse_core::id::{Id, MAX_ID_LEN};
 use gatehouse_core::site::{Input, Report};
 use tokio::sync::mpsc;
 
+use crate::hands::Hands;
 use crate::io::KernelClock;
 use crate::io::sim::Origin;
 use crate::supervise::{Outcome, Supervisor};
@@ -31,7 +32,12 @@ struct Wired {
 }
 
 /// Starts a unit for each chip that something is wired to.
-pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &mpsc::Sender<Input>) {
+pub fn start(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    _hands: &Hands,
+    inputs: &mpsc::Sender<Input>,
+) {
     let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
     for (input, line, owner) in wired(config) {
         let wired = chips.entry(&input.chip).or_default();

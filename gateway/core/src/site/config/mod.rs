@@ -14,7 +14,7 @@ pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
-pub use output::{OutputConfig, Role, SafeState};
+pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
 pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use weekly::{Days, Weekly};
@@ -62,4 +62,14 @@ pub struct BusConfig {
     pub id: Id,
     /// Its loss must last so long to be told.
     pub hold_off: Duration,
+    /// What it hangs on itself, by its place in [`SiteConfig::buses`]: a chip on its bus. While that
+    /// is lost, its own loss is not told. One level deep: a bus that hangs on another carries none.
+    pub on: Option<usize>,
+}
+
+impl BusConfig {
+    /// One that hangs on nothing else.
+    pub const fn new(id: Id, hold_off: Duration) -> Self {
+        Self { id, hold_off, on: None }
+    }
 }
