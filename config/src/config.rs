@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{BusConfig, CrossConfig, DoorConfig, RexConfig, SiteConfig};
+use gatehouse_core::site::{BusConfig, CrossConfig, DoorConfig, RexConfig, SiteConfig, ZoneConfig};
 use gatehouse_core::topic::Address;
 use jiff::tz::TimeZone;
 
@@ -14,6 +14,7 @@ use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
 use crate::output::Output;
+use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{Partition, Zone};
 use crate::schema;
 
@@ -41,6 +42,13 @@ pub struct Config {
     pub access: Access,
     /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
     pub zones: Vec<Zone>,
+    /// The help points, at most [`MAX_HELP_POINTS`](crate::MAX_HELP_POINTS). To the rules they are
+    /// the zones behind all others, in this order.
+    pub help_points: Vec<HelpPoint>,
+    /// The checkpoints, at most [`MAX_CHECKPOINTS`](crate::MAX_CHECKPOINTS).
+    pub checkpoints: Vec<Checkpoint>,
+    /// The patrol rounds, at most [`MAX_ROUNDS`](crate::MAX_ROUNDS).
+    pub rounds: Vec<Round>,
     /// The partitions, at most [`MAX_PARTITIONS`](crate::MAX_PARTITIONS). Zones, common areas and
     /// the rules name them by their place here.
     pub partitions: Vec<Partition>,
@@ -100,7 +108,9 @@ impl Config {
         let buses = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         SiteConfig {
             doors: doors.collect(),
-            zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),
+            zones: self.zone_rules().cloned().collect(),
+            checkpoints: self.checkpoints.iter().map(|one| one.rules.clone()).collect(),
+            rounds: self.rounds.iter().map(|round| round.rules.clone()).collect(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
             buses: buses.collect(),
@@ -112,6 +122,12 @@ impl Config {
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()
         }
+    }
+
+    /// All that is a zone to the rules, in their order: zones, then help points.
+    pub fn zone_rules(&self) -> impl Iterator<Item = &ZoneConfig> + Clone {
+        let points = self.help_points.iter().map(|point| &point.rules);
+        self.zones.iter().map(|zone| &zone.rules).chain(points)
     }
 
     /// The JSON Schema of the file, for editors.

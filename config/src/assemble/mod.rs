@@ -6,6 +6,7 @@ mod doors;
 mod named;
 mod outputs;
 mod partitions;
+mod patrol;
 mod wires;
 mod zones;
 
@@ -55,6 +56,13 @@ pub(crate) fn config(
     let around =
         Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
     let readers = access::readers(file, around, notes);
+    let around = patrol::Around {
+        wires: &mut wires,
+        partitions: &mut partitions,
+        readers: &readers,
+        zones: zones.as_ref().map_or(&[], |(zones, _)| zones),
+    };
+    let patrol = patrol::patrol(file, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     let partitions = partitions.finish(notes);
@@ -65,6 +73,7 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let patrol = patrol?;
     Some(Config {
         address,
         time_zone,
@@ -73,9 +82,12 @@ pub(crate) fn config(
         doors: doors.all,
         areas: areas?,
         rs485: rs485?,
-        readers: readers?,
+        readers: readers.all?,
         access: access?,
         zones,
+        help_points: patrol.help_points,
+        checkpoints: patrol.checkpoints,
+        rounds: patrol.rounds,
         partitions: partitions?,
         crosses,
         outputs: outputs.finish()?,

@@ -224,8 +224,7 @@ impl Site {
             }
             Input::ZoneLine { zone, line, active, at, resynced } => {
                 if let Some(z) = self.zones.get_mut(zone) {
-                    let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
-                    let excused = bus.is_some_and(Bus::is_lost);
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
                     let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
                     self.zone_edge(zone, edge, at, &mut out);
                 }

@@ -183,6 +183,13 @@ impl Zone {
 
     /// The start: what is not known by then is lost.
     pub(super) fn begin(&mut self, now: &Now) {
+        if self.config.help.as_ref().is_some_and(|help| help.only_card) {
+            // There is nothing to wait for: its reader tells of itself.
+            self.lines.main(Condition::Normal, now.mono);
+            self.condition = Condition::Normal;
+            self.before_start = false;
+            self.active = Some(false);
+        }
         self.await_reading(now.mono);
     }
 

@@ -204,6 +204,8 @@ pub struct HelpConfig {
     /// A known card that is shown at this reader calls too: by its place in
     /// [`SiteConfig::readers`](super::SiteConfig::readers).
     pub reader: Option<usize>,
+    /// It has no button: nothing is ever heard of a line of its own.
+    pub only_card: bool,
     /// Who comes when: the first whose window is open.
     pub responders: Vec<Responders>,
     /// Who comes at any other time, and when the time is not known.

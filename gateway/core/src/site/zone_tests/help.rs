@@ -13,6 +13,7 @@ fn config(kind: ZoneKind) -> SiteConfig {
     let help = HelpConfig {
         place: Some(id("gate-east")),
         reader: None,
+        only_card: false,
         responders: vec![
             Responders { list: id("concierge"), weekly: vec![day] },
             Responders { list: id("patrol"), weekly: vec![night] },
