@@ -216,7 +216,10 @@ async fn follow(
 fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
     match thing {
         Thing::Door(place) => config.doors.get(place)?.name.clone(),
-        Thing::Zone(place) => config.zones.get(place)?.name.clone(),
+        Thing::Zone(place) => match place.checked_sub(config.zones.len()) {
+            None => config.zones.get(place)?.name.clone(),
+            Some(place) => config.help_points.get(place)?.name.clone(),
+        },
         Thing::Partition(place) => config.partitions.get(place)?.name.clone(),
         Thing::Reader(_) => None,
     }

@@ -83,6 +83,11 @@ impl Rules {
                 taken = self.inputs.recv_many(&mut batch, BATCH), if takes => {
                     ended = taken == 0;
                     self.apply(batch.drain(..));
+                    if ended {
+                        // Until now it was watched: the dark interval begins here.
+                        let effects = self.site.stop(&clock.now());
+                        self.carry_out(effects);
+                    }
                 }
                 () = until(deadline, now) => self.apply(std::iter::once(Input::Tick)),
             }

@@ -20,7 +20,15 @@ pub(super) struct By<'a> {
 }
 
 impl Site {
-    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+    /// Does what is wanted. `None`: the answer comes later.
+    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
+        if let Verb::Enrol { reader, lasts } = command.verb {
+            return self.enrol(command, reader, lasts).err().map(refused);
+        }
+        Some(self.do_now(command, out))
+    }
+
+    fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
@@ -44,6 +52,9 @@ impl Site {
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Reset { zone } => self.reset(zone, by, at, out),
             &Verb::Ask(question) => self.asked(question, out.now),
@@ -347,6 +358,6 @@ impl Site {
     }
 }
 
-const fn refused(reason: Refusal) -> Answer {
+pub(super) const fn refused(reason: Refusal) -> Answer {
     Answer::Refused { reason, blockers: Vec::new() }
 }

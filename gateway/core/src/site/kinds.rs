@@ -19,6 +19,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "checkpoint.lost",
     "checkpoint.lost_restored",
     "checkpoint.seen",
+    "credential.captured",
+    "credentials.changed",
     "door.closed",
     "door.forced",
     "door.forced_restored",

@@ -144,18 +144,19 @@ impl Site {
                 *reasons.entry("dark".to_owned()).or_default() += millis;
             }
         }
-        self.ledger.ends = Some(now.mono.plus(Self::rest_of_day(now)));
+        self.ledger.ends = Some(now.mono.plus(self.rest_of_day(now)));
         self.ledger.keep_at = Some(now.mono.plus(KEEP_EVERY));
         self.account(now.mono);
     }
 
-    fn rest_of_day(now: &Now) -> Duration {
+    /// Until midnight by the clock on the site's wall.
+    fn rest_of_day(&self, now: &Now) -> Duration {
         if now.clock == ClockState::Never {
             return DAY;
         }
-        let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
-        let gone = now.utc.0.rem_euclid(day);
-        Duration::from_millis(u64::try_from(day - gone).unwrap_or(0).max(1))
+        let midnight = now.utc.midnight(1, &self.access.time_zone);
+        let left = midnight.and_then(|midnight| u64::try_from(midnight.0 - now.utc.0).ok());
+        left.map_or(DAY, |left| Duration::from_millis(left.max(1)))
     }
 
     pub(super) fn ledger_restore(&mut self, value: &str) -> serde_json::Result<()> {
@@ -178,7 +179,7 @@ impl Site {
             self.ledger_day(gateway, at, out);
             self.ledger.millis.clear();
             self.ledger.from = out.now.utc_at(at);
-            self.ledger.ends = Some(at.plus(Self::rest_of_day(&out.now.at(at))));
+            self.ledger.ends = Some(at.plus(self.rest_of_day(&out.now.at(at))));
         }
         self.ledger_keep(at, out);
     }

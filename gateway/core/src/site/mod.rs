@@ -15,6 +15,7 @@
 //! | `release` | doors in their site: what opens them, who went through |
 //! | `reader` | one reader, and its lockout |
 //! | `access` | cards and codes: granted or denied |
+//! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `lines` | what the lines of one detector say together |
@@ -42,6 +43,7 @@ mod config;
 mod dark;
 mod door;
 mod effect;
+mod enrol;
 mod guard;
 mod help;
 mod incident;
@@ -74,6 +76,7 @@ pub use config::{
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
+pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
@@ -95,7 +98,7 @@ use incident::Incidents;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
-use reader::Reader;
+use reader::{Reader, Said};
 use round::Rounds;
 use zone::Zone;
 
@@ -173,7 +176,7 @@ impl Site {
             rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
             areas: config.areas,
-            credentials: Credentials::new(config.credentials),
+            credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
             zones: zones.collect(),
             partitions: whole.collect(),
@@ -206,13 +209,18 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
+            Input::RexLost { door, at } => {
+                if let Some(door) = self.doors.get_mut(door) {
+                    door.rex_lost(at);
+                }
+            }
             Input::Card(card) => {
                 self.card(&card, &mut out);
             }
-            Input::ReaderStatus { reader, part, good, at } => {
+            Input::ReaderStatus { reader, part, good, cause, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
                     let excused = bus::is_lost(&self.buses, known.config.bus);
-                    known.says(reader, part, (good, excused), at, &mut out);
+                    known.says(reader, part, Said { good, excused, cause }, at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
@@ -230,8 +238,9 @@ impl Site {
                 }
             }
             Input::Command(command) => {
-                let answer = self.command(&command, &mut out);
-                out.effects.push(Effect::Answer { command: command.id, answer });
+                if let Some(answer) = self.command(&command, &mut out) {
+                    out.effects.push(Effect::Answer { command: command.id, answer });
+                }
             }
             Input::Recall { door, state } => {
                 if let Some(door) = self.doors.get_mut(door) {

@@ -5,7 +5,9 @@
 
 mod check;
 mod events;
+mod ledger;
 mod output;
+mod rounds;
 mod status;
 mod wish;
 
@@ -26,6 +28,8 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse events --class door --since 2h what the doors did
   gatehouse arm lobby --mode night         protect a partition
   gatehouse incident ack a17               take an incident
+  gatehouse ledger --since 7d              what did not protect, and why
+  gatehouse rounds                         today's patrol rounds
 
 Manual: gatehouse(8), gateway.toml(5)")]
 struct Cli {
@@ -53,6 +57,12 @@ enum Command {
     Unbypass(wish::IdArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
+    /// End an alarm that stays until somebody resets it.
+    Reset(wish::IdArgs),
+    /// How long each zone and reader did not protect, day by day, why and by whose wish.
+    Ledger(ledger::LedgerArgs),
+    /// Today's patrol rounds: done, late, missed, under way and next.
+    Rounds(rounds::RoundsArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
@@ -136,6 +146,9 @@ fn act(command: Command) -> ExitCode {
         Command::Bypass(args) => wish::bypass(args),
         Command::Unbypass(args) => wish::unbypass(args),
         Command::Walktest(args) => wish::walk_test(args),
+        Command::Reset(args) => wish::reset(args),
+        Command::Ledger(args) => ledger::ledger(&args),
+        Command::Rounds(args) => rounds::rounds(&args),
         Command::Incident(args) => wish::incident(args),
         Command::Schema => {
             output::print(&Config::schema());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gatehouse_config::Config;
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Act, Answer, LONGEST_WALK, Mode, Verb, Via};
+use gatehouse_core::site::{Act, Answer, LONGEST_WALK, Mode, Question, Verb, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Desk;
@@ -71,6 +71,15 @@ pub enum Wish {
         /// Its id.
         incident: Id,
     },
+    /// End an alarm that stays until it is reset.
+    Reset {
+        /// The zone's or the help point's id.
+        zone: Id,
+    },
+    /// Tell the protection ledger of the running day.
+    Ledger,
+    /// Tell the patrol rounds.
+    Rounds,
 }
 
 /// What came of a wish.
@@ -101,7 +110,7 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
     let partition = |id: &Id| {
         place("partition", id, config.partitions.iter().map(|partition| &partition.rules.id))
     };
-    let zone = |id: &Id| place("zone", id, config.zones.iter().map(|zone| &zone.rules.id));
+    let zone = |id: &Id| place("zone", id, config.zone_rules().map(|zone| &zone.id));
     Ok(match wish {
         Wish::Arm { partition: id, mode, force, at_once } => {
             Verb::Arm { partition: partition(&id)?, mode, force, at_once }
@@ -121,6 +130,9 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },
         Wish::Escalate { incident } => Verb::Incident { id: incident, act: Act::Escalate },
+        Wish::Reset { zone: id } => Verb::Reset { zone: zone(&id)? },
+        Wish::Ledger => Verb::Ask(Question::Ledger),
+        Wish::Rounds => Verb::Ask(Question::Rounds),
     })
 }
 

@@ -84,6 +84,11 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// An input beside them.
+    pub fn input(input: &gatehouse_config::WiredInput) -> Self {
+        Self::contact(&input.line, input.contact, input.bias, input.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,
@@ -113,6 +118,17 @@ pub struct Reading {
     /// Edges were lost or the line was gone before this: the state may have begun earlier, and more
     /// may have happened in between.
     pub resynced: bool,
+}
+
+impl Reading {
+    /// Whether its circuit is other than at rest; `None`: it is not known.
+    pub(super) fn active(&self) -> Option<bool> {
+        match self.state {
+            ContactState::Unknown => None,
+            ContactState::Closed => Some(false),
+            ContactState::Open => Some(true),
+        }
+    }
 }
 
 /// What the unit tells.

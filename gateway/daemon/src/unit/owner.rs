@@ -1,7 +1,7 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
 use gatehouse_config::{Config, Line};
-use gatehouse_core::site::{Condition, Contact, Input};
+use gatehouse_core::site::{Condition, Contact, Input, ZoneLine};
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
@@ -10,6 +10,10 @@ use super::gpio_lines::{ContactState, LineConfig, Reading};
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
+    /// A further line of a zone's detector.
+    ZoneLine(usize, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(usize),
 }
 
 impl Owner {
@@ -33,6 +37,12 @@ impl Owner {
                 };
                 Input::Zone { zone, condition, at, resynced }
             }
+            Self::ZoneLine(zone, line) => {
+                Input::ZoneLine { zone, line, active: reading.active(), at, resynced }
+            }
+            Self::Checkpoint(checkpoint) => {
+                Input::Checkpoint { checkpoint, pressed: reading.active(), at }
+            }
         }
     }
 }
@@ -43,5 +53,22 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig,
     let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
     let zones = config.zones.iter().enumerate();
     let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    doors.chain(zones)
+    let further = config.zones.iter().enumerate().flat_map(|(n, zone)| {
+        let lines = zone.further.iter();
+        lines.map(move |(line, input)| (input, Owner::ZoneLine(n, *line)))
+    });
+    // To the rules a help point is a zone behind all others.
+    let first = config.zones.len();
+    let points = config.help_points.iter().enumerate().flat_map(move |(n, point)| {
+        let place = first + n;
+        let one = point.input.iter().map(move |input| (input, Owner::Zone(place)));
+        let second = Owner::ZoneLine(place, ZoneLine::Second);
+        one.chain(point.second.iter().map(move |input| (input, second)))
+    });
+    let checkpoints = config.checkpoints.iter().enumerate();
+    let checkpoints =
+        checkpoints.filter_map(|(n, one)| Some((one.input.as_ref()?, Owner::Checkpoint(n))));
+    let inputs = further.chain(points).chain(checkpoints);
+    let inputs = inputs.map(|(input, owner)| (&input.line, LineConfig::input(input), owner));
+    doors.chain(zones).chain(inputs)
 }

@@ -30,16 +30,25 @@ const TOLD_WHILE_LOCKED: u32 = 16;
 
 /// The credentials, found by their hash.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Credentials(BTreeMap<CredentialHash, Credential>);
+pub(super) struct Credentials {
+    all: BTreeMap<CredentialHash, Credential>,
+    /// Which list this is.
+    pub(super) hash: String,
+}
 
 impl Credentials {
-    pub(super) fn new(all: Vec<Credential>) -> Self {
+    pub(super) fn new(all: Vec<Credential>, hash: String) -> Self {
         // Of several with the same hash the first counts.
-        Self(all.into_iter().rev().map(|credential| (credential.hash, credential)).collect())
+        let all = all.into_iter().rev().map(|credential| (credential.hash, credential)).collect();
+        Self { all, hash }
     }
 
     pub(super) fn knows(&self, hash: CredentialHash) -> bool {
-        self.0.contains_key(&hash)
+        self.all.contains_key(&hash)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 }
 
@@ -49,7 +58,7 @@ pub(super) type Places = BTreeMap<CredentialHash, Option<usize>>;
 impl Site {
     /// Whether it is somebody's, with its PIN where one is asked for: whatever they may do, and when.
     pub(super) fn is_somebodys(&self, card: &Card) -> bool {
-        let known = self.credentials.0.get(&card.credential).zip(self.readers.get(card.reader));
+        let known = self.credentials.all.get(&card.credential).zip(self.readers.get(card.reader));
         known.is_some_and(|(known, reader)| {
             !known.blocked && pin(known, &reader.config, card.pin) != Pin::Wrong
         })
@@ -59,7 +68,7 @@ impl Site {
     pub(super) fn card(&mut self, card: &Card, out: &mut Out<'_>) {
         let (index, at) = (card.reader, card.at);
         let Some(reader) = self.readers.get(index) else { return };
-        let known = self.credentials.0.get(&card.credential);
+        let known = self.credentials.all.get(&card.credential);
         let given = known.map(|known| pin(known, &reader.config, card.pin));
         let under_duress = known.is_some_and(|known| {
             let said = given == Some(Pin::Duress) || (known.duress && given == Some(Pin::Right));
@@ -81,7 +90,7 @@ impl Site {
             return;
         }
         let reader = &self.readers[index];
-        let known = self.credentials.0.get(&card.credential);
+        let known = self.credentials.all.get(&card.credential);
         let door = reader.config.door.and_then(|door| self.doors.get(door));
         let verdict = match known.zip(given) {
             _ if reader.is_locked() => Err(Denial::LockedOut),
@@ -94,13 +103,16 @@ impl Site {
         };
         match verdict {
             Ok(()) => self.granted(card, out),
+            Err(Denial::Unknown) if self.readers[index].wanted.is_some() => {
+                self.captured(card, out)
+            }
             Err(denial) => self.denied(card, denial, out),
         }
     }
 
     fn granted(&mut self, card: &Card, out: &mut Out<'_>) {
         let (index, at) = (card.reader, card.at);
-        let Some(known) = self.credentials.0.get(&card.credential) else { return };
+        let Some(known) = self.credentials.all.get(&card.credential) else { return };
         let config = &self.readers[index].config;
         let partition = config.partition;
         let disarms = partition.filter(|place| config.disarms && known.disarms.contains(place));
@@ -131,7 +143,9 @@ impl Site {
 
     fn by_card(&mut self, card: &Card, verb: Verb, out: &mut Out<'_>) -> Answer {
         let actor = Some(card.credential.to_string());
-        self.command(&Command { id: 0, via: Via::Reader, actor, verb, at: card.at }, out)
+        let command = Command { id: 0, via: Via::Reader, actor, verb, at: card.at };
+        // What a card wants is answered at once.
+        self.command(&command, out).unwrap_or(Answer::Already)
     }
 
     fn denied(&mut self, card: &Card, denial: Denial, out: &mut Out<'_>) {
@@ -182,7 +196,7 @@ impl Site {
         out.keep(format!("place/{}", pass.credential), &area);
     }
 
-    fn access_event(
+    pub(super) fn access_event(
         &self,
         card: &Card,
         kind: &'static str,

@@ -43,6 +43,8 @@ pub struct SiteConfig {
     pub readers: Vec<ReaderConfig>,
     /// Who may pass. Of several with the same hash the first counts.
     pub credentials: Vec<Credential>,
+    /// Which list of credentials that is; compared when another is loaded.
+    pub credentials_hash: String,
     /// What holds for all readers.
     pub access: AccessConfig,
     /// Where patrol rounds pass.

@@ -90,4 +90,13 @@ impl Door {
         self.watch.explain(at, at.plus(hold));
         pressed && !first
     }
+
+    /// Nobody can say any more whether it is pressed: from here on it explains nothing.
+    pub(in crate::site) fn rex_lost(&mut self, at: Mono) {
+        self.watch.rex_known = false;
+        if self.watch.pressed.take().is_some() && !self.watch.stands.stuck {
+            // Until here it was.
+            self.watch.explain(at, at);
+        }
+    }
 }

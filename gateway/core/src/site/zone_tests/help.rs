@@ -146,7 +146,13 @@ fn a_known_card_calls_at_any_hour_and_its_call_waits_for_a_reset() {
     config.zones[0].help.as_mut().unwrap().reader = Some(0);
     let mut this = Box_::of(config);
     let at = |this: &Box_| Mono(this.ms * 1_000_000);
-    this.put(Input::ReaderStatus { reader: 0, part: ReaderPart::Link, good: true, at: at(&this) });
+    this.put(Input::ReaderStatus {
+        reader: 0,
+        part: ReaderPart::Link,
+        good: true,
+        cause: None,
+        at: at(&this),
+    });
     let show = |this: &mut Box_, n: u8, late: bool| {
         let (credential, at) = (hash(n), at(this));
         this.put(Input::Card(Card { reader: 0, credential, pin: None, at, late }))

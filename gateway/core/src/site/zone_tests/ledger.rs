@@ -99,7 +99,7 @@ fn a_reader_that_is_lost_or_locked_out_has_its_hours_too() {
     let start = flat.ms;
     let says = |flat: &mut Box_, part, good| {
         let at = now(flat.ms).mono;
-        flat.put(Input::ReaderStatus { reader: 0, part, good, at });
+        flat.put(Input::ReaderStatus { reader: 0, part, good, cause: None, at });
     };
     flat.ms = start + 5_000;
     says(&mut flat, ReaderPart::Link, true);

@@ -165,17 +165,19 @@ impl Run {
     }
 }
 
-/// Every window that opens in a time, found minute by minute: slow, and by nobody's cleverness.
+/// Every window that opens in a time, counted minute by minute: slow, and by nobody's cleverness. Of a
+/// zone in September, in which no clock changes.
 fn windows(config: &RoundConfig, from: UtcMs, to: UtcMs, zone: &jiff::tz::TimeZone) -> usize {
-    let minute = |n: i64| UtcMs(n * 60_000);
+    let at = jiff::Timestamp::from_millisecond(from.0).unwrap();
+    let ahead = i64::from(zone.to_offset(at).seconds()) / 60;
     let minutes = from.0.div_euclid(60_000) + 1..=to.0.div_euclid(60_000);
-    let opens = |n: &i64| {
-        let local =
-            |utc: UtcMs| zone.to_datetime(jiff::Timestamp::from_millisecond(utc.0).unwrap());
-        let civil = local(minute(*n));
-        let of_day =
-            u16::from(civil.hour().unsigned_abs()) * 60 + u16::from(civil.minute().unsigned_abs());
-        config.starts.iter().any(|w| w.days.contains(civil.weekday()) && w.from == of_day)
+    let opens = |minute: &i64| {
+        let (day, minute) =
+            ((minute + ahead).div_euclid(1_440), (minute + ahead).rem_euclid(1_440));
+        // The first day of 1970 was a Thursday.
+        let day = i8::try_from((day + 3).rem_euclid(7)).unwrap();
+        let day = jiff::civil::Weekday::from_monday_zero_offset(day).unwrap();
+        config.starts.iter().any(|w| i64::from(w.from) == minute && w.days.contains(day))
     };
     minutes.filter(opens).count()
 }
