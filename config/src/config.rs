@@ -9,6 +9,7 @@ use gatehouse_core::topic::Address;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
+use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
@@ -17,6 +18,7 @@ use crate::output::Output;
 use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{Partition, Zone};
 use crate::schema;
+use crate::wiring::{Chip, Line};
 
 /// Everything a gateway is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,11 @@ pub struct Config {
     pub checkpoints: Vec<Checkpoint>,
     /// The patrol rounds, at most [`MAX_ROUNDS`](crate::MAX_ROUNDS).
     pub rounds: Vec<Round>,
+    /// The buses, at most [`MAX_BUSES`](crate::MAX_BUSES).
+    pub buses: Vec<Bus>,
+    /// The chips on them, at most [`MAX_CHIPS`](crate::MAX_CHIPS). The rules know each as a bus of
+    /// its own: see [`Config::bus_place`] and [`Config::chip_place`].
+    pub chips: Vec<BusChip>,
     /// The partitions, at most [`MAX_PARTITIONS`](crate::MAX_PARTITIONS). Zones, common areas and
     /// the rules name them by their place here.
     pub partitions: Vec<Partition>,
@@ -88,6 +95,7 @@ impl Config {
     /// a file of their own, see [`Credentials`](crate::Credentials).
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
+            bus: self.chip(&door.input).map(|chip| self.chip_place(chip)),
             partition: door.partition.clone(),
             held_open: door.held_open,
             propped: door.propped,
@@ -105,15 +113,14 @@ impl Config {
             release_allowed: door.release,
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
-        let buses = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         SiteConfig {
             doors: doors.collect(),
-            zones: self.zone_rules().cloned().collect(),
+            zones: self.zones().collect(),
             checkpoints: self.checkpoints.iter().map(|one| one.rules.clone()).collect(),
             rounds: self.rounds.iter().map(|round| round.rules.clone()).collect(),
+            buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
-            buses: buses.collect(),
             areas: self.areas.iter().map(|area| area.rules.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),
@@ -128,6 +135,46 @@ impl Config {
     pub fn zone_rules(&self) -> impl Iterator<Item = &ZoneConfig> + Clone {
         let points = self.help_points.iter().map(|point| &point.rules);
         self.zones.iter().map(|zone| &zone.rules).chain(points)
+    }
+
+    /// The chip of `[[chip]]` that a line is on, by its place in [`Config::chips`]. `None`: the
+    /// line is one of the kernel's, or simulated.
+    pub fn chip(&self, line: &Line) -> Option<usize> {
+        let Chip::Gpio(name) = &line.chip else { return None };
+        self.chips.iter().position(|chip| chip.id.as_str() == name)
+    }
+
+    /// The place of a bus in the rules' `SiteConfig::buses`: RS-485 buses come first, chips last.
+    pub const fn bus_place(&self, bus: usize) -> usize {
+        self.rs485.len() + bus
+    }
+
+    /// The place of a chip in the rules' `SiteConfig::buses`.
+    pub const fn chip_place(&self, chip: usize) -> usize {
+        self.bus_place(self.buses.len()) + chip
+    }
+
+    fn rules_buses(&self) -> Vec<BusConfig> {
+        let rs485 = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
+        let buses = self.buses.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
+        let chips = self.chips.iter().map(|chip| {
+            let hold_off = self.buses.get(chip.bus).map(|bus| bus.hold_off).unwrap_or_default();
+            let on = Some(self.bus_place(chip.bus));
+            BusConfig { on, ..BusConfig::new(chip.id.clone(), hold_off) }
+        });
+        rs485.chain(buses).chain(chips).collect()
+    }
+
+    /// Zones, then help points, each with the chip that it hangs on.
+    fn zones(&self) -> impl Iterator<Item = ZoneConfig> {
+        let zones = self.zones.iter().map(|zone| (&zone.rules, Some(&zone.input)));
+        let points = self.help_points.iter();
+        let points =
+            points.map(|point| (&point.rules, point.input.as_ref().map(|input| &input.line)));
+        zones.chain(points).map(|(rules, line)| {
+            let chip = line.and_then(|line| self.chip(line));
+            ZoneConfig { bus: chip.map(|chip| self.chip_place(chip)), ..rules.clone() }
+        })
     }
 
     /// The JSON Schema of the file, for editors.

@@ -130,6 +130,7 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         (config.help_points.len(), config.checkpoints.len(), config.rounds.len()),
         (1, 2, 1)
     );
+    assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
     assert_eq!((config.readers.len(), config.rs485.len(), config.areas.len()), (2, 1, 2));
     let list = Credentials::parse(&uncommented("credentials.toml"), "list", &config);
     let list = list.unwrap_or_else(|errors| panic!("{errors}"));

@@ -15,6 +15,9 @@ use crate::finding::Finding;
 use crate::keys;
 use crate::reader::{Notes, Reader};
 
+/// What only a plain contact has, not a loop.
+const PLAIN: [&str; 2] = ["bias", "debounce-ms"];
+
 /// The doors, and their ids for those who name them.
 pub(super) struct Doors {
     pub(super) named: Named,
@@ -27,6 +30,7 @@ impl Doors {
         self.all.iter().find(|door| door.id == *id)?.partition.clone()
     }
 }
+
 /// The time to hear the lock and pull the door.
 const PULSE: Duration = Duration::from_secs(5);
 
@@ -59,10 +63,12 @@ pub(super) fn doors(
         let contact = table.get(&keys::door::CONTACT, notes);
         let bias = table.get(&keys::door::BIAS, notes);
         let debounce = table.get(&keys::door::DEBOUNCE, notes);
+        wires.connect(input.as_ref(), notes);
+        wires.bias(input.as_ref(), bias.as_ref(), notes);
+        let supervised = wires.supervised(&table, input.as_ref(), &PLAIN, notes);
         let held_open = table.get(&keys::door::HELD_OPEN, notes);
         let partition = table.get(&keys::door::PARTITION, notes);
         ids.declare(id.as_ref(), notes);
-        wires.connect(input.as_ref(), notes);
         partitions.find(&keys::door::PARTITION, &table, partition.as_ref(), notes);
         if let (Some(held), Some(debounce)) = (&held_open, &debounce)
             && held.value <= debounce.value
@@ -129,6 +135,7 @@ pub(super) fn doors(
                 id: id?.value,
                 name: name.map(|name| name.value),
                 input: input?.value,
+                supervised: supervised.ok()?,
                 contact: contact?.value,
                 debounce: debounce?.value,
                 bias: bias?.value,

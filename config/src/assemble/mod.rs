@@ -2,6 +2,7 @@
 
 mod access;
 mod brokers;
+mod devices;
 mod doors;
 mod named;
 mod outputs;
@@ -47,6 +48,7 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
+    let devices = devices::devices(file, &mut wires, notes);
     let (named_areas, areas) = access::areas(file, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
     let others = (&named_areas, &outputs);
@@ -65,6 +67,7 @@ pub(crate) fn config(
     let patrol = patrol::patrol(file, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
+    wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
@@ -74,6 +77,7 @@ pub(crate) fn config(
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
     let patrol = patrol?;
+    let (buses, chips) = devices?;
     Some(Config {
         address,
         time_zone,
@@ -88,6 +92,8 @@ pub(crate) fn config(
         help_points: patrol.help_points,
         checkpoints: patrol.checkpoints,
         rounds: patrol.rounds,
+        buses,
+        chips,
         partitions: partitions?,
         crosses,
         outputs: outputs.finish()?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::supervised;
 use gatehouse_core::site::Fail;
 
 use crate::MAX_DOORS;
@@ -21,6 +22,9 @@ pub(crate) static TABLE: Table = Table {
         &CONTACT,
         &BIAS,
         &DEBOUNCE,
+        &supervised::LOOP,
+        &supervised::END,
+        &supervised::ALARM,
         &HELD_OPEN,
         &PROPPED,
         &CHIME,
@@ -62,7 +66,8 @@ pub(crate) static INPUT: Key<LineKind> = Key {
     presence: Required,
     doc: "The line the contact is wired to: a chip by its name or label, and the number of \
           the line, as `gpioinfo` shows them; or `sim:` and a number for the simulated wiring \
-          of `[sim]`. A label stays the same when chips are found in another order.",
+          of `[sim]`; or the id of a `[[chip]]` and the number of its line, as `exp1:3`. A label \
+          stays the same when chips are found in another order.",
 };
 pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
     name: "contact",

@@ -5,8 +5,10 @@ pub(crate) mod access;
 pub(crate) mod alarm;
 pub(crate) mod area;
 pub(crate) mod broker;
+pub(crate) mod bus;
 pub(crate) mod card_reader;
 pub(crate) mod checkpoint;
+pub(crate) mod chip;
 pub(crate) mod credential;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
@@ -20,6 +22,7 @@ pub(crate) mod responders;
 pub(crate) mod round;
 pub(crate) mod rs485;
 pub(crate) mod sim;
+pub(crate) mod supervised;
 pub(crate) mod uplink;
 pub(crate) mod zone;
 
@@ -37,6 +40,8 @@ pub(crate) static FILE: Table = Table {
     tables: &[
         &gateway::TABLE,
         &partition::TABLE,
+        &bus::TABLE,
+        &chip::TABLE,
         &area::TABLE,
         &door::TABLE,
         &zone::TABLE,
