@@ -125,7 +125,7 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         .unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
-    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (4, 2, 1));
+    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (5, 2, 1));
     assert_eq!(
         (config.help_points.len(), config.checkpoints.len(), config.rounds.len()),
         (1, 2, 1)

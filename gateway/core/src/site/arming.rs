@@ -33,6 +33,12 @@ impl Site {
         let at = command.at;
         match &command.verb {
             Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            Verb::IncidentOnce { nonce, id, act } => {
+                if self.incidents.is_done(nonce) {
+                    return Answer::Already;
+                }
+                self.incidents.act(id, act, (by.via, by.actor), at, out)
+            }
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);

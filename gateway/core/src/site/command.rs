@@ -128,6 +128,15 @@ pub enum Verb {
         /// What.
         act: Act,
     },
+    /// The same, at most once: an act that came before, also before a restart, is done already.
+    IncidentOnce {
+        /// What this act is known by.
+        nonce: String,
+        /// The incident's id.
+        id: Id,
+        /// What.
+        act: Act,
+    },
     /// Tell something; nothing changes.
     Ask(Question),
 }
