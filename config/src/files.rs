@@ -65,6 +65,19 @@ impl Config {
     }
 }
 
+/// The control socket that a file names, as far as it can be read: the gateway that runs is asked
+/// there, however wrong the file is.
+pub fn socket_of(path: impl AsRef<Path>) -> PathBuf {
+    let bytes = read(path.as_ref()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let (root, _) = toml::de::DeTable::parse_recoverable(&text);
+    let table = root.get_ref().get(crate::keys::gateway::TABLE.name);
+    let table = table.and_then(|table| table.get_ref().as_table());
+    let socket = table.and_then(|table| table.get(crate::keys::gateway::SOCKET.name));
+    let socket = socket.and_then(|socket| socket.get_ref().as_str());
+    PathBuf::from(socket.unwrap_or(crate::keys::gateway::DEFAULT_SOCKET))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
     read_up_to(path, MAX_BYTES)
 }

@@ -58,7 +58,7 @@ pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};
 pub use edit::{EditError, NewCredential, block, enrol, remove};
-pub use files::MAX_BYTES;
+pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};

@@ -204,7 +204,13 @@ impl Site {
         });
     }
 
-    fn disarm(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) -> Answer {
+    pub(super) fn disarm(
+        &mut self,
+        place: usize,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) -> Answer {
         let partition = &mut self.partitions[place];
         if partition.mode() == Mode::Disarmed && !partition.had_alarm() {
             return Answer::Already;
@@ -246,7 +252,7 @@ impl Site {
     }
 
     /// A common area is armed exactly while all its users are, in the mildest of their modes.
-    fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
         let by = By { via: Via::Rules, actor: None };
         for place in 0..self.partitions.len() {
             let users = &self.partitions[place].config.common_to;

@@ -218,6 +218,13 @@ impl Incidents {
         }
     }
 
+    /// Goes on with what is open under another configuration.
+    pub(super) fn take_over(&mut self, old: Self) {
+        let Self { open, next, next_kept, ack_within: _, gone, acts, acts_changed } = old;
+        (self.open, self.next, self.next_kept, self.gone) = (open, next, next_kept, gone);
+        (self.acts, self.acts_changed) = (acts, acts_changed);
+    }
+
     /// All open ones, the oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Incident> {
         self.open.iter().map(|open| &open.incident)

@@ -63,6 +63,16 @@ impl Lines {
         }
     }
 
+    /// The same lines under another configuration.
+    pub(super) const fn under(self, config: LinesConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// What the detector's own line says.
+    pub(super) const fn heard(&self) -> Condition {
+        self.main
+    }
+
     /// A call of before this start may go on.
     pub(super) const fn resume(&mut self, active: bool) {
         self.together = active;

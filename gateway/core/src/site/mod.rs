@@ -30,6 +30,8 @@
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `reconfigure` | another configuration for a site that goes on |
+//! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
 
 mod access;
@@ -49,12 +51,16 @@ mod help;
 mod incident;
 mod input;
 mod kinds;
+mod layout;
 mod ledger;
 mod lines;
 mod out;
 mod partition;
 mod reader;
 mod recall;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod release;
 mod restore;
 mod round;
@@ -80,6 +86,7 @@ pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use layout::Layout;
 pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `status`, `events`, and wishes such as `arm`.
+//! The command line: `run`, `check`, `reload`, `status`, `events`, and wishes such as `arm`.
 //!
 //! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
@@ -7,6 +7,7 @@ mod check;
 mod events;
 mod ledger;
 mod output;
+mod reload;
 mod rounds;
 mod status;
 mod wish;
@@ -26,6 +27,7 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse status                         what is happening now
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
+  gatehouse reload                         use the edited configuration
   gatehouse arm lobby --mode night         protect a partition
   gatehouse incident ack a17               take an incident
   gatehouse ledger --since 7d              what did not protect, and why
@@ -43,6 +45,8 @@ enum Command {
     Run(ConfigArg),
     /// Check the configuration: all mistakes at once, with line, key and what is allowed.
     Check(CheckArgs),
+    /// Let the running gateway read its configuration anew: what did not change is not touched.
+    Reload(ConfigArg),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -139,6 +143,7 @@ fn act(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Status(args) => status::status(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),
@@ -180,7 +185,7 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config) {
+    match crate::run::run(config, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -66,8 +66,13 @@ pub(super) fn unreachable(socket: &Path, error: &std::io::Error) {
 
 /// Asks the running gateway one line, and reads one.
 pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<String> {
+    ask_for(socket, request, PATIENCE)
+}
+
+/// The same with another patience.
+pub(super) fn ask_for(socket: &Path, request: &str, patience: Duration) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("{request}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;

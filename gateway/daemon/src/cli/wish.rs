@@ -174,6 +174,8 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
+        Refusal::TimeOut => "nobody came in time",
+        Refusal::Busy => "somebody else is at it",
         Refusal::Late => "it came too late",
     };
     let mut text = format!("refused: {why}\n");

@@ -1,11 +1,39 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
 use gatehouse_config::{Config, Line};
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input, ZoneLine};
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
-/// What a line belongs to, by its place in the configuration.
+/// What a line belongs to, by its id: a place moves when another thing is added or taken out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Door(Id),
+    Zone(Id),
+    /// A further line of a zone's detector.
+    ZoneLine(Id, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(Id),
+}
+
+impl Thing {
+    /// Its place in a configuration.
+    pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        let zone = |id: &Id| config.zone_rules().position(|zone| zone.id == *id);
+        match self {
+            Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
+            Self::Zone(id) => zone(id).map(Owner::Zone),
+            Self::ZoneLine(id, line) => zone(id).map(|zone| Owner::ZoneLine(zone, *line)),
+            Self::Checkpoint(id) => {
+                let place = config.checkpoints.iter().position(|one| one.rules.id == *id);
+                place.map(Owner::Checkpoint)
+            }
+        }
+    }
+}
+
+/// What a line belongs to, by its place in the configuration that its unit was started with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Door(usize),
@@ -48,27 +76,28 @@ impl Owner {
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Owner)> {
-    let doors = config.doors.iter().enumerate();
-    let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
-    let zones = config.zones.iter().enumerate();
-    let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    let further = config.zones.iter().enumerate().flat_map(|(n, zone)| {
-        let lines = zone.further.iter();
-        lines.map(move |(line, input)| (input, Owner::ZoneLine(n, *line)))
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
+    let doors = config.doors.iter();
+    let doors =
+        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones =
+        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
+    let further = config.zones.iter().flat_map(|zone| {
+        let id = &zone.rules.id;
+        zone.further.iter().map(|(line, input)| (input, Thing::ZoneLine(id.clone(), *line)))
     });
-    // To the rules a help point is a zone behind all others.
-    let first = config.zones.len();
-    let points = config.help_points.iter().enumerate().flat_map(move |(n, point)| {
-        let place = first + n;
-        let one = point.input.iter().map(move |input| (input, Owner::Zone(place)));
-        let second = Owner::ZoneLine(place, ZoneLine::Second);
-        one.chain(point.second.iter().map(move |input| (input, second)))
+    // To the rules a help point is a zone.
+    let points = config.help_points.iter().flat_map(|point| {
+        let id = &point.rules.id;
+        let one = point.input.iter().map(|input| (input, Thing::Zone(id.clone())));
+        let second = |input| (input, Thing::ZoneLine(id.clone(), ZoneLine::Second));
+        one.chain(point.second.iter().map(second))
     });
-    let checkpoints = config.checkpoints.iter().enumerate();
-    let checkpoints =
-        checkpoints.filter_map(|(n, one)| Some((one.input.as_ref()?, Owner::Checkpoint(n))));
+    let checkpoints = config.checkpoints.iter();
+    let checkpoints = checkpoints
+        .filter_map(|one| Some((one.input.as_ref()?, Thing::Checkpoint(one.rules.id.clone()))));
     let inputs = further.chain(points).chain(checkpoints);
-    let inputs = inputs.map(|(input, owner)| (&input.line, LineConfig::input(input), owner));
+    let inputs = inputs.map(|(input, thing)| (&input.line, LineConfig::input(input), thing));
     doors.chain(zones).chain(inputs)
 }

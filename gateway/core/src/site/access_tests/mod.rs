@@ -4,7 +4,7 @@
 mod cards;
 mod doors;
 mod enrol;
-mod random;
+pub(super) mod random;
 mod readers;
 
 use std::time::Duration;

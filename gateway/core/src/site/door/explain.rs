@@ -5,6 +5,7 @@ use super::{Door, DoorState};
 use crate::event::{Class, Qualifier};
 use crate::site::Mode;
 use crate::site::out::{Out, found};
+use crate::site::reconfigure::CHANGED;
 use crate::time::Mono;
 
 impl Door {
@@ -97,6 +98,21 @@ impl Door {
         if self.watch.pressed.take().is_some() && !self.watch.stands.stuck {
             // Until here it was.
             self.watch.explain(at, at);
+        }
+    }
+
+    /// The request-to-exit input is another one, or none: nothing is known of it.
+    pub(super) fn release_rex(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        self.watch.pressed = None;
+        self.watch.rex_known = false;
+        if std::mem::take(&mut self.watch.stands.stuck) {
+            self.watch.touch();
+            self.event(at, "door.rex_stuck_restored", Qualifier::Restore, 4, out, |draft| {
+                draft.class = Class::Fault;
+                draft.closes = Some("door.rex_stuck");
+                draft.cause = Some(CHANGED.to_owned());
+            });
+            self.show(index, at, out);
         }
     }
 }

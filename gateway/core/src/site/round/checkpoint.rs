@@ -31,10 +31,30 @@ impl Checkpoint {
         self.lost
     }
 
+    /// Goes on from what it was under another configuration.
+    pub(super) fn take_over(&mut self, old: Self, at: Mono) {
+        self.lost = old.lost;
+        self.changed = old.changed;
+        if self.config.driver == old.config.driver {
+            self.pressed = old.pressed;
+            self.lost_at = old.lost_at;
+        } else {
+            self.begin(at);
+        }
+    }
+
+    /// It is gone.
+    pub(super) fn end(&mut self, cause: &str, at: Mono, out: &mut Out<'_>) {
+        if std::mem::take(&mut self.lost) {
+            self.event(at, ("checkpoint.lost_restored", Qualifier::Restore), Some(cause), out);
+        }
+    }
+
     /// The start: a button that is not known by then is lost.
     pub(super) fn begin(&mut self, at: Mono) {
         if self.config.driver.is_some() && self.pressed.is_none() && !self.lost {
-            self.lost_at = Some(at.plus(self.config.hold_off.max(FIRST_READING)));
+            let wait = self.config.hold_off.max(FIRST_READING);
+            self.lost_at.get_or_insert(at.plus(wait));
         }
     }
 
@@ -51,7 +71,7 @@ impl Checkpoint {
         self.lost_at = None;
         if std::mem::take(&mut self.lost) {
             self.changed = true;
-            self.event(at, ("checkpoint.lost_restored", Qualifier::Restore), out);
+            self.event(at, ("checkpoint.lost_restored", Qualifier::Restore), None, out);
         }
         before == Some(false) && pressed == Some(true)
     }
@@ -60,16 +80,23 @@ impl Checkpoint {
         self.lost_at = None;
         self.lost = true;
         self.changed = true;
-        self.event(at, ("checkpoint.lost", Qualifier::New), out);
+        self.event(at, ("checkpoint.lost", Qualifier::New), None, out);
     }
 
-    fn event(&self, at: Mono, (kind, qualifier): (&'static str, Qualifier), out: &mut Out<'_>) {
+    fn event(
+        &self,
+        at: Mono,
+        (kind, qualifier): (&'static str, Qualifier),
+        cause: Option<&str>,
+        out: &mut Out<'_>,
+    ) {
         let source = ("checkpoint", &self.config.id);
         let severity = if qualifier == Qualifier::New { 2 } else { 4 };
         let head = Head { class: Class::Fault, kind, qualifier, severity, source };
         out.record(at, head, |draft| {
             draft.source.driver.clone_from(&self.config.driver);
             draft.closes = (qualifier == Qualifier::Restore).then_some("checkpoint.lost");
+            draft.cause = cause.map(str::to_owned);
         });
     }
 

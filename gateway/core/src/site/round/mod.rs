@@ -29,6 +29,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::out::{Head, Out};
+use super::reconfigure::{GONE, forget};
 use super::{Card, CheckpointConfig, Order, RoundConfig, Site};
 use crate::event::{Class, Qualifier};
 use crate::id::Id;
@@ -166,6 +167,45 @@ impl Rounds {
         self.clock_told = serde_json::from_str(value)?;
         self.clock_kept = self.clock_told;
         Ok(())
+    }
+
+    /// Goes on from what there was under another configuration.
+    pub(super) fn take_over(&mut self, old: Self, now: &Now, out: &mut Out<'_>) {
+        let Self { checkpoints, rounds, zone, clock_at, clock_told, clock_kept } = old;
+        (self.clock_at, self.clock_told, self.clock_kept) = (clock_at, clock_told, clock_kept);
+        let id = |place: usize| Some(checkpoints.get(place)?.config.id.clone());
+        let ids: Vec<_> = self.checkpoints.iter().map(|one| one.config.id.clone()).collect();
+        for mut old in rounds {
+            let known = self.rounds.iter_mut().find(|known| known.config.id == old.config.id);
+            match known {
+                Some(known) => {
+                    let passes = |places: &[usize]| -> Vec<_> {
+                        places.iter().map(|place| ids.get(*place).cloned()).collect()
+                    };
+                    let passed: Vec<_> =
+                        old.config.checkpoints.iter().map(|place| id(*place)).collect();
+                    let same = passes(&known.config.checkpoints) == passed;
+                    known.take_over(old, same, self.zone == zone, now.mono, out);
+                }
+                None => {
+                    old.missed(GONE, now.mono, out);
+                    forget("round", &old.config.id, out);
+                }
+            }
+        }
+        for mut old in checkpoints {
+            let known = self.checkpoints.iter_mut().find(|known| known.config.id == old.config.id);
+            match known {
+                Some(known) => known.take_over(old, now.mono),
+                None => {
+                    old.end(GONE, now.mono, out);
+                    forget("checkpoint", &old.config.id, out);
+                }
+            }
+        }
+        for fresh in &mut self.checkpoints {
+            fresh.begin(now.mono);
+        }
     }
 
     /// The start.

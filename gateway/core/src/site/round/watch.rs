@@ -10,6 +10,7 @@ use super::openings::next_after;
 use crate::event::{Class, Draft, Qualifier};
 use crate::id::Id;
 use crate::site::out::{Head, Out};
+use crate::site::reconfigure::CHANGED;
 use crate::site::timer::KeptTimer;
 use crate::site::{Order, RoundConfig};
 use crate::time::{Mono, Now, UtcMs};
@@ -101,6 +102,27 @@ impl Round {
             let visited = run.visited.iter().filter_map(here).collect();
             Run { facts: run.facts, until, visited }
         });
+    }
+
+    /// Goes on from what it was under another configuration.
+    ///
+    /// `same_way`: it passes the same checkpoints; `same_zone`: clocks on the wall show the same.
+    pub(super) fn take_over(
+        &mut self,
+        mut old: Self,
+        same_way: bool,
+        same_zone: bool,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        if !same_way || self.config.order != old.config.order {
+            old.missed(CHANGED, at, out);
+        }
+        // Windows that were not its own until now did not pass.
+        let same_windows = same_zone && self.config.starts == old.config.starts;
+        self.last = old.last.filter(|_| same_windows);
+        self.changed = old.changed || !same_windows;
+        self.run = old.run;
     }
 
     fn longest(&self) -> Duration {
@@ -233,7 +255,7 @@ impl Round {
     }
 
     /// What there is of the present run ends as missed.
-    fn missed(&mut self, cause: &str, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn missed(&mut self, cause: &str, at: Mono, out: &mut Out<'_>) {
         let detail = self.facts();
         let Some(run) = self.run.take() else { return };
         self.changed = true;

@@ -222,3 +222,28 @@ fn what_is_due_under_way_and_next_can_be_asked_for() {
     assert_eq!(round["next"]["opens"], "2026-09-22T15:00:00.000Z");
     assert_eq!(facts["time_known"], true);
 }
+
+#[test]
+fn a_round_goes_on_under_a_new_configuration_and_one_that_is_gone_is_missed() {
+    let mut this = started(Order::Strict);
+    press(&mut this, 0, DUE + MIN);
+    let mut config = round(Order::Strict);
+    // Its checkpoints stand at other places, and a window is added that passed this morning.
+    config.checkpoints.rotate_left(1);
+    config.rounds[0].checkpoints = vec![2, 0, 1];
+    let morning = Weekly { days: Days::ALL, from: 8 * 60, until: 9 * 60 };
+    config.rounds[0].starts.push(morning);
+    this.ms = DUE + 2 * MIN;
+    let effects = this.site.reconfigure(config.clone(), &now(this.ms));
+    assert!(this.take(effects).is_empty(), "what did not change does not notice");
+    assert!(press(&mut this, 0, DUE + 5 * MIN).is_empty(), "the garage, at its new place");
+    // It goes another way from now on.
+    config.rounds[0].checkpoints = vec![2, 1];
+    let effects = this.site.reconfigure(config.clone(), &now(this.ms));
+    assert_eq!(this.take(effects), ["evening round.missed"]);
+    press(&mut this, 2, DUE + 86_400_000 + MIN);
+    config.rounds.clear();
+    let effects = this.site.reconfigure(config, &now(this.ms));
+    assert_eq!(this.take(effects), ["evening round.missed"]);
+    assert!(!this.kept.contains_key("round/evening"), "something of it is left behind");
+}
