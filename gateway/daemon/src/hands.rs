@@ -93,7 +93,7 @@ impl Hands {
                 .iter()
                 .map(|it| it.partition.as_ref().and_then(partition))
                 .collect(),
-            zones: config.zones.iter().map(|zone| zone.rules.partition).collect(),
+            zones: config.zone_rules().map(|zone| zone.partition).collect(),
             panels: Mutex::default(),
         }))
     }

@@ -40,6 +40,12 @@ impl Site {
         let at = command.at;
         match &command.verb {
             Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            Verb::IncidentOnce { nonce, id, act } => {
+                if self.incidents.is_done(nonce) {
+                    return Answer::Already;
+                }
+                self.incidents.act(id, act, (by.via, by.actor), at, out)
+            }
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);
@@ -68,6 +74,8 @@ impl Site {
             Verb::Enrol { .. } => Answer::Already,
             Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
+            &Verb::Reset { zone } => self.reset(zone, by, at, out),
+            &Verb::Ask(question) => self.asked(question, out.now),
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),

@@ -16,6 +16,7 @@ pub struct Layout {
     buses: Vec<Id>,
     readers: Vec<Id>,
     key_switches: Vec<Id>,
+    checkpoints: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -31,6 +32,7 @@ impl SiteConfig {
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
             key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
+            checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
         }
     }
 }
@@ -56,6 +58,13 @@ impl Input {
             }
             Self::Zone { zone: place, condition, at, resynced } => {
                 Self::Zone { zone: zone(place), condition, at, resynced }
+            }
+            Self::ZoneLine { zone: place, line, active, at, resynced } => {
+                Self::ZoneLine { zone: zone(place), line, active, at, resynced }
+            }
+            Self::Checkpoint { checkpoint: place, pressed, at } => {
+                let checkpoint = moved(place, &from.checkpoints, &to.checkpoints);
+                Self::Checkpoint { checkpoint, pressed, at }
             }
             Self::Bus { bus, lost, at } => {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
@@ -88,6 +97,7 @@ impl Input {
                         Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
+                    Verb::Reset { zone: place } => Verb::Reset { zone: zone(place) },
                     Verb::Enrol { reader: place, lasts } => {
                         Verb::Enrol { reader: reader(place), lasts }
                     }
@@ -95,7 +105,9 @@ impl Input {
                     Verb::Credentials { .. } => {
                         Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
                     }
-                    verb @ Verb::Incident { .. } => verb,
+                    verb @ (Verb::Incident { .. } | Verb::IncidentOnce { .. } | Verb::Ask(_)) => {
+                        verb
+                    }
                 };
                 Self::Command(Command { verb, ..command })
             }

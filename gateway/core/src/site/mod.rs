@@ -18,7 +18,10 @@
 //! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
+//! | `lines` | what the lines of one detector say together |
 //! | `guard` | which activation is an alarm |
+//! | `help` | help points: who is called, and the reset of what latches |
+//! | `round` | patrol rounds: what is due, begun, done, late, missed |
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
@@ -46,12 +49,14 @@ mod door;
 mod effect;
 mod enrol;
 mod guard;
+mod help;
 mod incident;
 mod input;
 mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
+mod lines;
 mod out;
 mod partition;
 mod reader;
@@ -61,6 +66,7 @@ mod reconfigure;
 mod reconfigure_tests;
 mod release;
 mod restore;
+mod round;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
@@ -73,11 +79,12 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
-pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
+pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig,
-    Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout, Mode, ModeConfig,
-    Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState,
+    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Dangers, Dates,
+    Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig, KeyMotion, KeySwitchConfig,
+    LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order, OutputConfig,
+    PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig, SafeState,
     ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
@@ -87,6 +94,7 @@ pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
+pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
@@ -107,6 +115,7 @@ use ledger::Ledger;
 use out::Out;
 use partition::Partition;
 use reader::{Reader, Said};
+use round::Rounds;
 use schedule::Schedules;
 use zone::Zone;
 
@@ -133,6 +142,7 @@ pub struct Site {
     places: Places,
     key_switches: Vec<KeySwitch>,
     schedules: Schedules,
+    rounds: Rounds,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -152,6 +162,7 @@ enum Due {
     KeySwitch(usize),
     Schedule,
     Incident,
+    Rounds,
     Alive,
     Ledger,
 }
@@ -167,7 +178,7 @@ impl Site {
         let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let (buses, count) = (config.buses.len(), config.zones.len());
+        let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
@@ -185,6 +196,7 @@ impl Site {
             grade: config.grade,
             doors,
             readers,
+            rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
@@ -248,6 +260,13 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::ZoneLine { zone, line, active, at, resynced } => {
+                if let Some(z) = self.zones.get_mut(zone) {
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
+                    let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
+                    self.zone_edge(zone, edge, at, &mut out);
+                }
+            }
             Input::Command(command) => {
                 if let Some(answer) = self.command(&command, &mut out) {
                     out.effects.push(Effect::Answer { command: command.id, answer });
@@ -261,12 +280,38 @@ impl Site {
             Input::Bus { bus, lost, at } => {
                 self.bus(bus, lost, at, &mut out);
             }
+            Input::Checkpoint { checkpoint, pressed, at } => {
+                self.checkpoint(checkpoint, pressed, at, &mut out);
+            }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
+    }
+
+    /// The box stops in order: until now it was watched, and what only a power cut may lose is kept.
+    pub fn stop(&mut self, now: &Now) -> Vec<Effect> {
+        let boot = Arc::clone(&self.boot);
+        let mut out = Out::new(&boot, now);
+        // Without a start there is nothing to keep.
+        if self.gateway.is_some() {
+            self.account(now.mono);
+            self.dark.note(&mut out);
+            self.ledger_keep(now.mono, &mut out);
+        }
+        out.effects
+    }
+
+    /// What somebody asked for.
+    fn asked(&mut self, question: Question, now: &Now) -> Answer {
+        let facts = match question {
+            Question::Ledger => self.unprotected(now.mono),
+            Question::Rounds => self.rounds_told(now),
+        };
+        Answer::Told { facts }
     }
 
     /// What follows from every input.
@@ -297,6 +342,7 @@ impl Site {
                 Due::Reader(index) => self.readers[index].expire(index, out),
                 Due::KeySwitch(index) => self.key_switches[index].expire(out),
                 Due::Schedule => self.schedules_due(at, out),
+                Due::Rounds => self.rounds_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -327,7 +373,8 @@ impl Site {
         let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
         let things = things.chain(switches).chain(schedule);
-        things.chain(incident).chain(alive).chain(ledger).min()
+        let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
+        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -348,6 +395,7 @@ impl Site {
             switch.keep(out);
         }
         self.schedules.keep(out);
+        self.rounds.keep(out);
         self.incidents.keep(out);
     }
 

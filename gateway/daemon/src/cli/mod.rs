@@ -6,8 +6,10 @@
 mod check;
 mod credential;
 mod events;
+mod ledger;
 mod output;
 mod reload;
+mod rounds;
 mod schedule;
 mod status;
 mod wish;
@@ -32,6 +34,8 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse schedule                       what is armed and disarmed next
   gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
+  gatehouse ledger --since 7d              what did not protect, and why
+  gatehouse rounds                         today's patrol rounds
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
 Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
@@ -66,6 +70,12 @@ enum Command {
     Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
+    /// End an alarm that stays until somebody resets it.
+    Reset(wish::IdArgs),
+    /// How long each zone and reader did not protect, day by day, why and by whose wish.
+    Ledger(ledger::LedgerArgs),
+    /// Today's patrol rounds: done, late, missed, under way and next.
+    Rounds(rounds::RoundsArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
     /// List, enrol, block and remove cards and codes.
@@ -154,6 +164,9 @@ fn act(command: Command) -> ExitCode {
         Command::Schedule(args) => schedule::schedule(&args),
         Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
+        Command::Reset(args) => wish::reset(args),
+        Command::Ledger(args) => ledger::ledger(&args),
+        Command::Rounds(args) => rounds::rounds(&args),
         Command::Incident(args) => wish::incident(args),
         Command::Credential(args) => credential::credential(args),
         Command::Schema => {

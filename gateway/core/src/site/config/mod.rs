@@ -4,6 +4,7 @@ mod access;
 mod door;
 mod output;
 mod partition;
+mod round;
 mod schedule;
 mod weekly;
 mod zone;
@@ -16,9 +17,10 @@ pub use access::{
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
-pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
+pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
 
@@ -53,6 +55,10 @@ pub struct SiteConfig {
     pub key_switches: Vec<KeySwitchConfig>,
     /// What holds for all readers.
     pub access: AccessConfig,
+    /// Where patrol rounds pass.
+    pub checkpoints: Vec<CheckpointConfig>,
+    /// Patrol rounds, each with its own id.
+    pub rounds: Vec<RoundConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
