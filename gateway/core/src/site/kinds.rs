@@ -16,6 +16,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "alarm.escalated",
     "bus.lost",
     "bus.restored",
+    "credential.captured",
+    "credentials.changed",
     "door.closed",
     "door.forced",
     "door.forced_restored",

@@ -65,9 +65,10 @@ impl Input {
                 let switch = moved(switch, &from.key_switches, &to.key_switches);
                 Self::KeySwitch { switch, turned, at, resynced }
             }
+            Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
-            Self::ReaderStatus { reader: place, part, good, at } => {
-                Self::ReaderStatus { reader: reader(place), part, good, at }
+            Self::ReaderStatus { reader: place, part, good, cause, at } => {
+                Self::ReaderStatus { reader: reader(place), part, good, cause, at }
             }
             Self::Recall { door: place, state } => Self::Recall { door: door(place), state },
             Self::Command(command) => {
@@ -87,6 +88,13 @@ impl Input {
                         Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
+                    Verb::Enrol { reader: place, lasts } => {
+                        Verb::Enrol { reader: reader(place), lasts }
+                    }
+                    // The places in it are those of another configuration: it is to be read anew.
+                    Verb::Credentials { .. } => {
+                        Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
+                    }
                     verb @ Verb::Incident { .. } => verb,
                 };
                 Self::Command(Command { verb, ..command })

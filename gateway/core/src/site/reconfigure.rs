@@ -139,7 +139,7 @@ impl Site {
             readers,
             key_switches,
             schedules,
-            credentials: _,
+            credentials,
             places,
             dark,
             ledger,
@@ -160,6 +160,8 @@ impl Site {
         let moves = Moves { zones: all(&from, &to), areas: all(&areas_from, &areas_to) };
 
         self.gateway = gateway;
+        let by = By { via: Via::Rules, actor: None };
+        self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
         self.ledger.take_over(ledger, &moves.zones);
