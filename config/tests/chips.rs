@@ -1,4 +1,5 @@
 //! Buses, chips and supervised loops: what the rules and the units are given.
+#![expect(clippy::format_push_string, reason = "files are put together, once")]
 
 use std::time::Duration;
 
