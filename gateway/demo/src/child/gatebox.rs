@@ -122,15 +122,15 @@ impl Flash {
 }
 
 /// The child: the daemon, as `gatehouse run` runs it.
-pub(crate) fn run(config: &Path) -> ExitCode {
-    let config = match Config::load(config) {
+pub(crate) fn run(file: &Path) -> ExitCode {
+    let config = match Config::load(file) {
         Ok(config) => config,
         Err(mistakes) => {
             let _ = writeln!(io::stderr(), "{mistakes}");
             return ExitCode::from(78);
         }
     };
-    match gatehouse::run::run(config) {
+    match gatehouse::run::run(config, file.to_owned()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the box ends");
