@@ -222,8 +222,11 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
-        // The wall clock may stand elsewhere than at the last input.
-        self.schedules.aim(now);
+        // The wall clock may stand elsewhere than at the last input. What is recalled comes before
+        // what was kept: nothing may run then, or it would run without its past.
+        if !matches!(input, Input::Recall { .. }) {
+            self.schedules.aim(now);
+        }
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
