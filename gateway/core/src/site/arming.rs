@@ -45,6 +45,9 @@ impl Site {
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
             &Verb::Release { door } => self.release(door, by, at, out),
+            &Verb::Silence { partition } => self.silence(partition, by, at, out),
+            // Its answer is its outcome, which is not known here.
+            Verb::Challenge { .. } => refused(Refusal::NotAllowed),
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),
@@ -186,9 +189,10 @@ impl Site {
     }
 
     fn disarm(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) -> Answer {
+        let calmed = self.calm(place, by, at, out);
         let partition = &mut self.partitions[place];
         if partition.mode() == Mode::Disarmed && !partition.had_alarm() {
-            return Answer::Already;
+            return if calmed { Answer::Done } else { Answer::Already };
         }
         let was = partition.mode();
         let after_alarm = partition.had_alarm();
@@ -308,8 +312,10 @@ impl Site {
 
     /// A siren has run its time. That never disarms: what is still active is bypassed and told, and
     /// everything else goes on protecting.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the sirens, which come with outputs"))]
     pub(super) fn rearm_after_siren(&mut self, place: usize, at: Mono, out: &mut Out<'_>) {
+        if self.partitions[place].protects() == Mode::Disarmed {
+            return;
+        }
         let by = By { via: Via::Rules, actor: None };
         for index in 0..self.zones.len() {
             let zone = &self.zones[index];

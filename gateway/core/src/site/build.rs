@@ -1,7 +1,8 @@
-//! Doors and readers from their configuration: places that it does not have are ignored.
+//! Doors, readers and outputs from their configuration: places that it does not have are ignored.
 
 use super::SiteConfig;
 use super::door::Door;
+use super::output::Output;
 use super::reader::Reader;
 use crate::id::Id;
 
@@ -35,4 +36,14 @@ pub(super) fn readers(config: &mut SiteConfig, doors: &[Door]) -> Vec<Reader> {
         Reader::new(reader, of_door.or(own))
     });
     readers.collect()
+}
+
+/// The outputs.
+pub(super) fn outputs(config: &mut SiteConfig) -> Vec<Output> {
+    let partitions = config.partitions.len();
+    let outputs = std::mem::take(&mut config.outputs).into_iter().map(|mut output| {
+        output.partitions.retain(|place| *place < partitions);
+        Output::new(output)
+    });
+    outputs.collect()
 }

@@ -101,6 +101,17 @@ pub enum Verb {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
         door: usize,
     },
+    /// Silence the sirens; nothing is disarmed.
+    Silence {
+        /// Of this partition, by its place in
+        /// [`SiteConfig::partitions`](super::SiteConfig::partitions); `None`: all.
+        partition: Option<usize>,
+    },
+    /// Send a nonce through the whole path. The answer is the outcome.
+    Challenge {
+        /// What must come back, up to [`LONGEST_NONCE`](super::LONGEST_NONCE) characters.
+        nonce: String,
+    },
     /// Something about an incident.
     Incident {
         /// Its id.
@@ -145,6 +156,10 @@ pub enum Refusal {
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
+    /// Another one is under way.
+    Busy,
+    /// It was tried and did not come about; the event says why.
+    Failed,
 }
 
 /// Something that prevents arming (EN 50131-1:2006, Table 4).

@@ -24,6 +24,9 @@
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
+//! | `output` | one output: why it is on, what it does |
+//! | `siren` | which alarm sounds where, and what ends that |
+//! | `challenge` | the challenge test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
 //! | `kinds` | every type of event, and which are silent |
@@ -34,6 +37,7 @@ mod access_tests;
 mod arming;
 mod build;
 mod bus;
+mod challenge;
 mod command;
 mod config;
 mod dark;
@@ -45,11 +49,15 @@ mod input;
 mod kinds;
 mod ledger;
 mod out;
+mod output;
 mod partition;
 mod reader;
 mod recall;
 mod release;
 mod restore;
+mod siren;
+#[cfg(test)]
+mod siren_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -59,17 +67,18 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
+pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Days, DoorConfig, Doors,
-    Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
-    ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
-    ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, Credential, CrossConfig, Dangers, Days,
+    DoorConfig, Doors, Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig,
+    PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig,
+    UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
-pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
+pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use recall::recalled;
 pub use walk::LONGEST_WALK;
@@ -82,11 +91,13 @@ use crate::id::Id;
 use crate::time::{Mono, Now};
 use access::{Credentials, Places};
 use bus::Bus;
+use challenge::Challenge;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
 use ledger::Ledger;
 use out::Out;
+use output::Output;
 use partition::Partition;
 use reader::Reader;
 use zone::Zone;
@@ -107,6 +118,8 @@ pub struct Site {
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
     buses: Vec<Bus>,
+    outputs: Vec<Output>,
+    challenge: Challenge,
     access: AccessConfig,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
@@ -128,6 +141,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    Output(usize),
+    Challenge,
     Incident,
     Alive,
     Ledger,
@@ -144,6 +159,8 @@ impl Site {
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
+        let outputs = build::outputs(&mut config);
+        let challenge = config.challenge.filter(|it| it.output < outputs.len());
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
@@ -173,6 +190,8 @@ impl Site {
             ledger: Ledger::new(count),
             gateway: None,
             buses: config.buses.into_iter().map(Bus::new).collect(),
+            outputs,
+            challenge: Challenge::new(challenge),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
@@ -213,9 +232,21 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::Output { output, does, fault, at } => {
+                if let Some(known) = self.outputs.get_mut(output) {
+                    known.says(output, does, fault, at, &mut out);
+                    self.challenge_output(output, does, at);
+                }
+            }
+            Input::LoopBack { condition, at } => self.challenge_input(condition, at, &mut out),
             Input::Command(command) => {
-                let answer = self.command(&command, &mut out);
-                out.effects.push(Effect::Answer { command: command.id, answer });
+                if let Verb::Challenge { nonce } = &command.verb {
+                    // Its answer is its outcome.
+                    self.challenge_begin(&command, nonce, &mut out);
+                } else {
+                    let answer = self.command(&command, &mut out);
+                    out.effects.push(Effect::Answer { command: command.id, answer });
+                }
             }
             Input::Recall { door, state } => {
                 if let Some(door) = self.doors.get_mut(door) {
@@ -236,11 +267,16 @@ impl Site {
     /// What follows from every input.
     fn settle(&mut self, out: &mut Out<'_>) {
         self.account(out.now.mono);
+        self.warn(out);
+        self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
-        self.next = self.next.into_iter().chain(incident).min();
+        // A siren has just begun to sound.
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
     }
 
@@ -259,6 +295,8 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::Output(index) => self.siren_ended(index, at, out),
+                Due::Challenge => self.challenge_expired(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -284,8 +322,12 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
-        let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
-        things.chain(incident).chain(alive).chain(ledger).min()
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        let challenge = self.challenge.deadline().map(|at| (at, Due::Challenge));
+        let things =
+            doors.chain(zones).chain(partitions).chain(buses).chain(readers).chain(outputs);
+        things.chain(challenge).chain(incident).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -301,6 +343,9 @@ impl Site {
         }
         for reader in &mut self.readers {
             reader.keep(out);
+        }
+        for output in &mut self.outputs {
+            output.keep(|place| self.partitions[place].config.id.to_string(), out);
         }
         self.incidents.keep(out);
     }
@@ -330,7 +375,9 @@ impl Site {
         let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
         let readers = self.readers.iter().enumerate();
         let readers = readers.map(|(n, r)| (Thing::Reader(n), &r.config.id, r.word()));
-        doors.chain(zones).chain(partitions).chain(readers)
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.map(|(n, o)| (Thing::Output(n), &o.config.id, o.word()));
+        doors.chain(zones).chain(partitions).chain(readers).chain(outputs)
     }
 
     /// The interval before this start in which nothing was watched, for `system.started`.
