@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{CrossConfig, DoorConfig, SiteConfig};
+use gatehouse_core::site::{
+    AccessConfig, BusConfig, CrossConfig, DoorConfig, SiteConfig, ZoneConfig,
+};
 use gatehouse_core::topic::Address;
+use jiff::tz::TimeZone;
 
+use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
@@ -14,12 +18,15 @@ use crate::network::Broker;
 use crate::output::Output;
 use crate::protection::{Partition, Zone};
 use crate::schema;
+use crate::wiring::{Chip, Line};
 
 /// Everything a gateway is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The gateway's place in the topic tree.
     pub address: Address,
+    /// The site's time zone, with its rules of daylight saving.
+    pub time_zone: TimeZone,
     /// Where the journal lives.
     pub state_dir: PathBuf,
     /// The control socket, for `gatehouse status`.
@@ -28,6 +35,11 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
     pub zones: Vec<Zone>,
+    /// The buses, at most [`MAX_BUSES`](crate::MAX_BUSES).
+    pub buses: Vec<Bus>,
+    /// The chips on them, at most [`MAX_CHIPS`](crate::MAX_CHIPS). The rules know each as a bus of
+    /// its own: see [`Config::bus_place`] and [`Config::chip_place`].
+    pub chips: Vec<BusChip>,
     /// The partitions, at most [`MAX_PARTITIONS`](crate::MAX_PARTITIONS). Zones, common areas and
     /// the rules name them by their place here.
     pub partitions: Vec<Partition>,
@@ -66,6 +78,7 @@ impl Config {
     /// What the rules need to know: no wires' polarity, no brokers, no names.
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
+            bus: self.chip(&door.input).map(|chip| self.chip_place(chip)),
             partition: door.partition.clone(),
             held_open: door.held_open,
             lock: door.lock.clone(),
@@ -74,14 +87,48 @@ impl Config {
         });
         SiteConfig {
             doors: doors.collect(),
-            zones: self.zones.iter().map(|zone| zone.rules.clone()).collect(),
+            zones: self.zones.iter().map(|zone| self.zone(zone)).collect(),
+            buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
+            access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()
         }
+    }
+
+    /// The chip of `[[chip]]` that a line is on, by its place in [`Config::chips`]. `None`: the
+    /// line is one of the kernel's, or simulated.
+    pub fn chip(&self, line: &Line) -> Option<usize> {
+        let Chip::Gpio(name) = &line.chip else { return None };
+        self.chips.iter().position(|chip| chip.id.as_str() == name)
+    }
+
+    /// The place of a bus in the rules' `SiteConfig::buses`.
+    pub const fn bus_place(&self, bus: usize) -> usize {
+        bus
+    }
+
+    /// The place of a chip in the rules' `SiteConfig::buses`.
+    pub const fn chip_place(&self, chip: usize) -> usize {
+        self.buses.len() + chip
+    }
+
+    fn rules_buses(&self) -> Vec<BusConfig> {
+        let buses = self.buses.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
+        let chips = self.chips.iter().map(|chip| {
+            let hold_off = self.buses.get(chip.bus).map(|bus| bus.hold_off).unwrap_or_default();
+            let on = Some(self.bus_place(chip.bus));
+            BusConfig { on, ..BusConfig::new(chip.id.clone(), hold_off) }
+        });
+        buses.chain(chips).collect()
+    }
+
+    fn zone(&self, zone: &Zone) -> ZoneConfig {
+        let chip = self.chip(&zone.input);
+        ZoneConfig { bus: chip.map(|chip| self.chip_place(chip)), ..zone.rules.clone() }
     }
 
     /// The JSON Schema of the file, for editors.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Fail, LockConfig};
 
+use crate::devices::Loop;
 use crate::kind::Word;
 use crate::wiring::{Bias, Contact, Line};
 
@@ -17,6 +18,8 @@ pub struct Door {
     pub name: Option<String>,
     /// The line its contact is wired to.
     pub input: Line,
+    /// How its loop is wired, if its line is an input of a converter.
+    pub supervised: Option<Loop>,
     /// What the contact does while the door is closed.
     pub contact: Contact,
     /// How long the contact must be still before it is believed.

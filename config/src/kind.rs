@@ -6,6 +6,7 @@ use gatehouse_core::id::Id;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
+use crate::devices::Device;
 use crate::hint;
 
 /// What a key may hold.
@@ -269,6 +270,73 @@ impl Kind for Place {
 
 fn whole_path(name: &str, folder: &str, file: &str) -> Wrong {
     Wrong::hint(format!("write the whole path, as {name} = \"{folder}/{file}\""))
+}
+
+/// A temperature in whole degrees Celsius.
+pub(crate) struct Degrees;
+
+/// What such a box is exposed to, with a margin.
+const DEGREES: std::ops::RangeInclusive<i64> = -40..=125;
+
+impl Kind for Degrees {
+    type Out = i32;
+
+    fn allowed(&self) -> String {
+        format!("a whole number from {} to {}, in degrees Celsius", DEGREES.start(), DEGREES.end())
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "integer", "minimum": DEGREES.start(), "maximum": DEGREES.end() })
+    }
+
+    fn read(&self, _: &str, value: &DeValue<'_>) -> Result<i32, Wrong> {
+        let DeValue::Integer(digits) = value else { return Err(Wrong::default()) };
+        let n = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let n = n.filter(|n| DEGREES.contains(n)).and_then(|n| i32::try_from(n).ok());
+        n.ok_or_else(Wrong::default)
+    }
+}
+
+/// Where a bus is.
+pub(crate) struct DeviceKind;
+
+impl Kind for DeviceKind {
+    type Out = Device;
+
+    fn allowed(&self) -> String {
+        "\"/dev/i2c-1\", \"/dev/spidev0.0\" or the like, or \"sim\"".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^(/dev/(i2c-|spidev)[0-9.]{1,8}|sim)$" })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<Device, Wrong> {
+        let given = text(name, value)?;
+        let file = given.strip_prefix("/dev/").unwrap_or_default();
+        let number = |digits: &str, dots: usize| {
+            (1..=8).contains(&digits.len())
+                && digits.split('.').count() == dots + 1
+                && digits
+                    .split('.')
+                    .all(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if given == "sim" {
+            return Ok(Device::Sim);
+        }
+        if file.strip_prefix("i2c-").is_some_and(|digits| number(digits, 0)) {
+            return Ok(Device::I2c(given.into()));
+        }
+        if file.strip_prefix("spidev").is_some_and(|digits| number(digits, 1)) {
+            return Ok(Device::Spi(given.into()));
+        }
+        let bare = given.starts_with("i2c-") || given.starts_with("spidev");
+        Err(if bare {
+            Wrong::hint(format!("write {name} = \"/dev/{given}\""))
+        } else {
+            Wrong::hint("`ls /dev/i2c-* /dev/spidev*` lists those of this machine")
+        })
+    }
 }
 
 /// The name of a systemd credential.

@@ -10,7 +10,7 @@
 //! that declaration, so they cannot disagree; tests hold the commented `gateway.toml` to it.
 //!
 //! Limits: a file has at most [`MAX_BYTES`], [`MAX_DOORS`] doors, [`MAX_ZONES`] zones in
-//! [`MAX_PARTITIONS`] partitions, and [`MAX_BROKERS`] brokers. No secret stands in the file; see
+//! [`MAX_PARTITIONS`] partitions, [`MAX_CHIPS`] chips on [`MAX_BUSES`] buses, and [`MAX_BROKERS`] brokers. No secret stands in the file; see
 //! [`PasswordSource`]. Nothing here ends the process or prints.
 //!
 //! A table has a file in `keys` that declares it, and one in `assemble` that reads it and checks what
@@ -26,6 +26,7 @@
 
 mod assemble;
 mod config;
+mod devices;
 mod door;
 mod files;
 mod finding;
@@ -43,9 +44,11 @@ mod schema;
 mod secret;
 mod shown;
 mod spec;
+mod time_zone;
 mod wiring;
 
 pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::Door;
 pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
@@ -61,6 +64,12 @@ pub const MAX_DOORS: usize = 64;
 
 /// The most wired zones of one gateway, beside its doors: four expanders of 16 lines.
 pub const MAX_ZONES: usize = 64;
+
+/// The most buses: each has a thread.
+pub const MAX_BUSES: usize = 8;
+
+/// The most chips on them.
+pub const MAX_CHIPS: usize = 32;
 
 /// The most partitions: more than one for each zone would leave some without any.
 pub const MAX_PARTITIONS: usize = MAX_ZONES;

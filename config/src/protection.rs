@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_core::site::{Mode, PartitionConfig, ZoneConfig, ZoneKind};
 
+use crate::devices::Loop;
 use crate::kind::Word;
 use crate::wiring::{Bias, Contact, Line};
 
@@ -14,6 +15,8 @@ pub struct Zone {
     pub name: Option<String>,
     /// The line its contact is wired to. No other zone and no door has it.
     pub input: Line,
+    /// How its loop is wired, if its line is an input of a converter.
+    pub supervised: Option<Loop>,
     /// What the contact does while all is quiet.
     pub contact: Contact,
     /// How long the contact must be still before it is believed.

@@ -252,6 +252,11 @@ impl<'d, 'i> Reader<'d, 'i> {
         self.entries.contains_key(key.name)
     }
 
+    /// Where the value of a key of this name stands, if it is there.
+    pub(crate) fn place_of(&self, name: &str) -> Option<Range<usize>> {
+        self.entries.get(name).map(Spanned::span)
+    }
+
     /// Where a key's value stands; the table's header if it is not there.
     pub(crate) fn span_of<K>(&self, key: &Key<K>) -> Range<usize> {
         self.entries.get(key.name).map_or_else(|| self.span.clone(), Spanned::span)

@@ -34,7 +34,8 @@ impl fmt::Display for Line {
 /// Where lines are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Chip {
-    /// A GPIO chip of the kernel, by its name (`gpiochip0`) or its label (`pinctrl-bcm2711`).
+    /// A GPIO chip of the kernel, by its name (`gpiochip0`) or its label (`pinctrl-bcm2711`); or a
+    /// `[[chip]]` by its id, see [`Config::chip`](crate::Config::chip).
     Gpio(String),
     /// The simulated wiring of `[sim]`.
     Sim,
@@ -147,7 +148,7 @@ impl Kind for LineKind {
     type Out = Line;
 
     fn allowed(&self) -> String {
-        "a chip and a line of it, as \"gpiochip0:17\" or \"sim:3\"".into()
+        "a chip and a line of it, as \"gpiochip0:17\", \"exp1:3\" or \"sim:3\"".into()
     }
 
     fn schema(&self) -> Value {

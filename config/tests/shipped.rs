@@ -104,8 +104,9 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         Config::parse(&uncommented.join("\n"), "all").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
-    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (3, 2, 1));
     assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
+    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (4, 2, 1));
+    assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
     // The stair is there to show what a common area is; the box that has one adds its own zones.
     let warnings: Vec<_> = config.warnings().lines().collect();
     assert!(matches!(&warnings[..], [only] if only.contains("\"stair\"")), "{warnings:?}");
@@ -116,6 +117,7 @@ fn the_commented_file_is_good_and_its_defaults_are_these() {
     let config = good("gateway.toml");
     assert!(config.warnings().is_empty(), "{}", config.warnings());
     assert_eq!(config.address.to_string(), "gatehouse/v1/d-12/s-204/g-7f3a");
+    assert_eq!(config.time_zone, jiff::tz::TimeZone::UTC);
     assert_eq!(config.state_dir, Path::new("/var/lib/gatehouse"));
     assert_eq!(config.socket, Path::new("/run/gatehouse/control.sock"));
     let [door] = &config.doors[..] else { panic!("{:?}", config.doors) };

@@ -16,6 +16,9 @@ use crate::reader::{Notes, Reader};
 /// The time to hear the lock and pull the door.
 const PULSE: Duration = Duration::from_secs(5);
 
+/// What only a plain contact has, not a loop.
+const PLAIN: [&str; 2] = ["bias", "debounce-ms"];
+
 pub(super) fn doors(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
@@ -41,10 +44,12 @@ pub(super) fn doors(
         let contact = table.get(&keys::door::CONTACT, notes);
         let bias = table.get(&keys::door::BIAS, notes);
         let debounce = table.get(&keys::door::DEBOUNCE, notes);
+        wires.connect(input.as_ref(), notes);
+        wires.bias(input.as_ref(), bias.as_ref(), notes);
+        let supervised = wires.supervised(&table, input.as_ref(), &PLAIN, notes);
         let held_open = table.get(&keys::door::HELD_OPEN, notes);
         let partition = table.get(&keys::door::PARTITION, notes);
         ids.once(id.as_ref(), notes, |id| format!("the door id \"{id}\" is used twice"));
-        wires.connect(input.as_ref(), notes);
         partitions.find(&keys::door::PARTITION, &table, partition.as_ref(), notes);
         if let (Some(held), Some(debounce)) = (&held_open, &debounce)
             && held.value <= debounce.value
@@ -76,6 +81,7 @@ pub(super) fn doors(
                 id: id?.value,
                 name: name.map(|name| name.value),
                 input: input?.value,
+                supervised: supervised.ok()?,
                 contact: contact?.value,
                 debounce: debounce?.value,
                 bias: bias?.value,

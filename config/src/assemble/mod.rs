@@ -1,6 +1,7 @@
 //! Reads every table, and checks what must fit together.
 
 mod brokers;
+mod devices;
 mod doors;
 mod named;
 mod outputs;
@@ -35,31 +36,38 @@ pub(crate) fn config(
         let id = table.get(&keys::gateway::ID, notes);
         let district = table.get(&keys::gateway::DISTRICT, notes);
         let site = table.get(&keys::gateway::SITE, notes);
+        let time_zone = table.get(&keys::gateway::TIME_ZONE, notes);
         let state_dir = table.get(&keys::gateway::STATE_DIR, notes);
         let socket = table.get(&keys::gateway::SOCKET, notes);
         let address = Address { district: district?.value, site: site?.value, gateway: id?.value };
-        Some((address, state_dir?.value, socket?.value))
+        Some((address, time_zone?.value, state_dir?.value, socket?.value))
     });
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
+    let devices = devices::devices(file, &mut wires, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
     let doors = doors::doors(file, &mut wires, &mut partitions, &outputs, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
-    let (address, state_dir, socket) = gateway?;
+    let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (buses, chips) = devices?;
     Some(Config {
         address,
+        time_zone,
         state_dir,
         socket,
         doors,
         zones,
+        buses,
+        chips,
         partitions: partitions?,
         crosses,
         outputs: outputs.finish()?,

@@ -55,6 +55,9 @@ pub(super) fn zones(
     Some((all?, groups?))
 }
 
+/// What only a plain contact has, not a loop.
+const PLAIN: [&str; 2] = ["bias", "debounce-ms"];
+
 fn zone(
     table: &Reader<'_, '_>,
     wires: &mut Wires,
@@ -72,6 +75,8 @@ fn zone(
     let contact = table.get(&keys::CONTACT, notes);
     let bias = table.get(&keys::BIAS, notes);
     let debounce = table.get(&keys::DEBOUNCE, notes);
+    wires.bias(input.as_ref(), bias.as_ref(), notes);
+    let supervised = wires.supervised(table, input.as_ref(), &PLAIN, notes);
     let named = table.get(&keys::PARTITION, notes);
     let partition = partitions.find(&keys::PARTITION, table, named.as_ref(), notes);
     let modes = table.list(&keys::MODES, notes);
@@ -139,7 +144,7 @@ fn zone(
         swinger: swinger.map_or(usual.swinger, |at| at.value),
         cross,
         chime: chime?.value,
-        hold_off: hold_off?.value,
+        hold_off: hold_off?.value.max(wires.first_reading(&input)),
         bypassable: bypassable.map_or(usual.bypassable, |at| at.value),
         soak: soak?.value,
         record: record.map_or(usual.record, |at| at.value),
@@ -148,6 +153,7 @@ fn zone(
     Some(Zone {
         name: name.map(|name| name.value),
         input,
+        supervised: supervised.ok()?,
         contact: contact?.value,
         debounce: debounce?.value,
         bias: bias?.value,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_core::site::Fail;
 
+use super::supervised;
 use crate::MAX_DOORS;
 use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::spec::Presence::{Default, Optional, Required};
@@ -21,6 +22,9 @@ pub(crate) static TABLE: Table = Table {
         &CONTACT,
         &BIAS,
         &DEBOUNCE,
+        &supervised::LOOP,
+        &supervised::END,
+        &supervised::ALARM,
         &HELD_OPEN,
         &PARTITION,
         &LOCK,
@@ -50,7 +54,8 @@ pub(crate) static INPUT: Key<LineKind> = Key {
     presence: Required,
     doc: "The line the contact is wired to: a chip by its name or label, and the number of \
           the line, as `gpioinfo` shows them; or `sim:` and a number for the simulated wiring \
-          of `[sim]`. A label stays the same when chips are found in another order.",
+          of `[sim]`; or the id of a `[[chip]]` and the number of its line, as `exp1:3`. A label \
+          stays the same when chips are found in another order.",
 };
 pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
     name: "contact",

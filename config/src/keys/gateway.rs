@@ -3,6 +3,7 @@
 use crate::kind::{Identifier, Place};
 use crate::spec::Presence::{Default, Required};
 use crate::spec::{Key, Table, Times};
+use crate::time_zone::Zone;
 
 pub(crate) static TABLE: Table = Table {
     name: "gateway",
@@ -10,7 +11,7 @@ pub(crate) static TABLE: Table = Table {
     doc: "Which gateway this is. The three ids make its topics, \
           `gatehouse/v1/{district}/{site}/{id}/…`, and everyone who may look into the broker \
           sees them: no names, no addresses.",
-    keys: &[&ID, &DISTRICT, &SITE, &STATE_DIR, &SOCKET],
+    keys: &[&ID, &DISTRICT, &SITE, &TIME_ZONE, &STATE_DIR, &SOCKET],
     tables: &[],
 };
 
@@ -29,6 +30,14 @@ pub(crate) static DISTRICT: Key<Identifier> = Key {
 };
 pub(crate) static SITE: Key<Identifier> =
     Key { name: "site", kind: Identifier, presence: Required, doc: "The residential community." };
+pub(crate) static TIME_ZONE: Key<Zone> = Key {
+    name: "time-zone",
+    kind: Zone,
+    presence: Default("\"UTC\""),
+    doc: "The site's time zone, for everything that goes by the clock on the wall: weekly windows \
+          of cards, schedules, rounds. The rules of daylight saving come with the gateway; what the \
+          box's own system is set to does not matter.",
+};
 pub(crate) static STATE_DIR: Key<Place> = Key {
     name: "state-dir",
     kind: Place::Folder,

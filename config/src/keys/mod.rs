@@ -3,6 +3,8 @@
 
 pub(crate) mod alarm;
 pub(crate) mod broker;
+pub(crate) mod bus;
+pub(crate) mod chip;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
@@ -11,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod sim;
+pub(crate) mod supervised;
 pub(crate) mod uplink;
 pub(crate) mod zone;
 
@@ -28,6 +31,8 @@ pub(crate) static FILE: Table = Table {
     tables: &[
         &gateway::TABLE,
         &partition::TABLE,
+        &bus::TABLE,
+        &chip::TABLE,
         &door::TABLE,
         &zone::TABLE,
         &cross_zone::TABLE,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatehouse_core::site::{Mode, ZoneKind};
 
+use super::supervised;
 use crate::MAX_ZONES;
 use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::list::List;
@@ -25,6 +26,9 @@ pub(crate) static TABLE: Table = Table {
         &CONTACT,
         &BIAS,
         &DEBOUNCE,
+        &supervised::LOOP,
+        &supervised::END,
+        &supervised::ALARM,
         &PARTITION,
         &MODES,
         &ENTRY,

@@ -9,9 +9,11 @@ use crate::id::Id;
 /// The doors. One with a reader or a request-to-exit input can tell that it was forced.
 pub(super) fn doors(config: &mut SiteConfig) -> Vec<Door> {
     let (outputs, areas) = (config.outputs.len(), config.areas.len());
+    let buses = config.buses.len();
     let doors = std::mem::take(&mut config.doors).into_iter().enumerate();
     let doors = doors.map(|(index, mut door)| {
         let place = |id: &Id| config.partitions.iter().position(|known| known.id == *id);
+        door.bus = door.bus.filter(|place| *place < buses);
         door.lock = door.lock.filter(|lock| lock.output < outputs);
         door.passage = door.passage.filter(|passage| {
             passage.inside < areas && passage.outside.is_none_or(|area| area < areas)

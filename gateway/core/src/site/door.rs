@@ -69,6 +69,10 @@ pub(super) struct Door {
     line: Contact,
     /// Since when it is not known, if it was.
     unknown_since: Option<Mono>,
+    /// Its bus is lost, which is told once for all that hang on it.
+    excused: bool,
+    /// Its bus is back: not known by then, it is lost by itself.
+    awaited: Option<Mono>,
     /// The opening of the present input.
     opening: Option<Opening>,
     watch: Watch,
@@ -81,6 +85,7 @@ enum Duty {
     HeldOpen,
     Propped,
     Stuck,
+    Lost,
 }
 
 impl Door {
@@ -95,6 +100,8 @@ impl Door {
             before_start: true,
             line: Contact::Unknown,
             unknown_since: None,
+            excused: false,
+            awaited: None,
             opening: None,
             watch: Watch::default(),
         }
@@ -158,6 +165,7 @@ impl Door {
             held.map(|at| (at, Duty::HeldOpen)),
             propped.map(|at| (at, Duty::Propped)),
             stuck.map(|at| (at, Duty::Stuck)),
+            self.awaited.map(|at| (at, Duty::Lost)),
         ];
         all.into_iter().flatten().min()
     }
@@ -193,6 +201,10 @@ impl Door {
                 });
                 self.set(index, self.state, at, out);
             }
+            Duty::Lost => {
+                self.awaited = None;
+                self.lose(index, at, out);
+            }
         }
     }
 
@@ -206,6 +218,9 @@ impl Door {
         out: &mut Out<'_>,
     ) -> Option<Opening> {
         let line = std::mem::replace(&mut self.line, contact);
+        if contact != Contact::Unknown {
+            self.awaited = None;
+        }
         match (contact, self.state) {
             (Contact::Tamper, _) => self.tamper(index, at, out),
             // A loop that was cut where it had been tampered with.

@@ -219,15 +219,13 @@ impl Site {
             }
             Input::ReaderStatus { reader, part, good, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
-                    let bus = known.config.bus.and_then(|bus| self.buses.get(bus));
-                    let excused = bus.is_some_and(Bus::is_lost);
+                    let excused = bus::is_lost(&self.buses, known.config.bus);
                     known.says(reader, part, (good, excused), at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
                 if let Some(z) = self.zones.get_mut(zone) {
-                    let bus = z.config.bus.and_then(|bus| self.buses.get(bus));
-                    let excused = bus.is_some_and(Bus::is_lost);
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
                     let edge = z.reading(zone, (condition, excused), at, resynced, &mut out);
                     self.zone_edge(zone, edge, at, &mut out);
                 }

@@ -54,7 +54,7 @@ fn a_reader_that_never_answered_since_the_start_is_lost() {
 #[test]
 fn readers_of_a_lost_bus_are_one_fault() {
     let mut config = house();
-    config.buses.push(BusConfig { id: id("rs485"), hold_off: Duration::from_secs(5) });
+    config.buses.push(BusConfig::new(id("rs485"), Duration::from_secs(5)));
     for reader in &mut config.readers {
         reader.bus = Some(0);
     }

@@ -13,6 +13,10 @@ pub struct DoorConfig {
     pub partition: Option<Id>,
     /// The wire of its contact as events name it, as `gpiochip0:17`.
     pub driver: String,
+    /// The bus its contact hangs on, by its place in
+    /// [`SiteConfig::buses`](super::SiteConfig::buses): while that is lost, the loss of the door is
+    /// not told.
+    pub bus: Option<usize>,
     /// Open for so long, it is held open: a warning. `None`: it never is.
     pub held_open: Option<Duration>,
     /// Open for so long, it is propped: an alarm. `None`: it never is.
@@ -42,6 +46,7 @@ impl DoorConfig {
             id,
             partition: None,
             driver,
+            bus: None,
             held_open: None,
             propped: None,
             chime: false,

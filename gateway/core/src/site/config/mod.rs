@@ -60,4 +60,14 @@ pub struct BusConfig {
     pub id: Id,
     /// Its loss must last so long to be told.
     pub hold_off: Duration,
+    /// What it hangs on itself, by its place in [`SiteConfig::buses`]: a chip on its bus. While that
+    /// is lost, its own loss is not told. One level deep: a bus that hangs on another carries none.
+    pub on: Option<usize>,
+}
+
+impl BusConfig {
+    /// One that hangs on nothing else.
+    pub const fn new(id: Id, hold_off: Duration) -> Self {
+        Self { id, hold_off, on: None }
+    }
 }

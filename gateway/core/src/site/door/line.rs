@@ -1,12 +1,30 @@
 //! The contact's line: lost, tampered with, known again; and what ends when the door is closed.
 
-use super::{Door, DoorState};
+use super::{Contact, Door, DoorState};
 use crate::event::{Class, Qualifier};
 use crate::site::out::{Out, change};
+use crate::site::zone::FIRST_READING;
 use crate::time::Mono;
 
 impl Door {
+    /// Its bus is lost: nothing is expected of it.
+    pub(in crate::site) fn excuse(&mut self) {
+        self.excused = true;
+        self.awaited = None;
+    }
+
+    /// Its bus is back: it has a while to be known.
+    pub(in crate::site) fn await_reading(&mut self, at: Mono) {
+        self.excused = false;
+        if self.line == Contact::Unknown && !self.watch.stands.lost {
+            self.awaited = Some(at.plus(FIRST_READING));
+        }
+    }
+
     pub(super) fn lose(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        if self.excused {
+            return self.forget(index, at, out);
+        }
         let before = self.state;
         self.watch.stands.lost = true;
         self.watch.touch();

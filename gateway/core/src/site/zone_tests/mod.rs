@@ -1,5 +1,6 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
+mod buses;
 mod incidents;
 mod ledger;
 pub(super) mod random;
@@ -362,7 +363,7 @@ fn a_bus_that_is_lost_is_one_fault_and_what_does_not_come_back_is_told_then() {
     let mut flat = Box_::of(SiteConfig {
         zones: vec![on_bus("a"), on_bus("b"), zone("c", ZoneKind::Instant)],
         partitions: vec![partition("flat")],
-        buses: vec![BusConfig { id: id("i2c-1"), hold_off }],
+        buses: vec![BusConfig::new(id("i2c-1"), hold_off)],
         ..SiteConfig::default()
     })
     .at(10);
