@@ -15,7 +15,7 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
-use crate::output::Output;
+use crate::output::{Challenge, Output};
 use crate::protection::{Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
@@ -48,6 +48,8 @@ pub struct Config {
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
+    /// The challenge test, if an output is wired back to an input.
+    pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -91,6 +93,7 @@ impl Config {
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            challenge: self.challenge.as_ref().map(|challenge| challenge.rules.clone()),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
             access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
             grade: self.alarm.grade,

@@ -54,7 +54,7 @@ pub use files::MAX_BYTES;
 pub use finding::{ConfigErrors, Warnings};
 pub use man::man_page;
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
-pub use output::Output;
+pub use output::{Challenge, Output};
 pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line};

@@ -104,7 +104,8 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         Config::parse(&uncommented.join("\n"), "all").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
-    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
+    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (3, 1));
+    assert_eq!(config.challenge.as_ref().unwrap().rules.output, 2);
     assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (4, 2, 1));
     assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
     // The stair is there to show what a common area is; the box that has one adds its own zones.

@@ -1,6 +1,7 @@
 //! Reads every table, and checks what must fit together.
 
 mod brokers;
+mod challenge;
 mod devices;
 mod doors;
 mod named;
@@ -49,6 +50,7 @@ pub(crate) fn config(
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
     let doors = doors::doors(file, &mut wires, &mut partitions, &outputs, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
@@ -71,6 +73,7 @@ pub(crate) fn config(
         partitions: partitions?,
         crosses,
         outputs: outputs.finish()?,
+        challenge: challenge?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

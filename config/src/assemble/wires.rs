@@ -58,8 +58,8 @@ impl Wires {
         self.chips.push(chip);
     }
 
-    /// The line of an output, or of its read-back, by its key.
-    pub(super) fn switch(&mut self, key: &str, line: Option<&At<Line>>, notes: &mut Notes<'_>) {
+    /// A line that is none of a declared chip, by its key: of an output, of what is wired to one.
+    pub(super) fn plain(&mut self, key: &str, line: Option<&At<Line>>, notes: &mut Notes<'_>) {
         self.take(key, line, notes);
         let Some((line, chip)) = line.and_then(|line| Some((line, self.chip(line)?))) else {
             return;
@@ -67,9 +67,9 @@ impl Wires {
         let title = format!("`{key}` is {}, which is a line of a [[chip]]", line.value);
         notes.error(
             Finding::new(title, line.span.clone())
-                .label("for inputs only")
+                .label("for doors and zones only")
                 .also(self.chips[chip].span.clone(), "the chip")
-                .hint("wire outputs to a GPIO chip of the kernel; `gpiodetect` lists them"),
+                .hint("wire it to a GPIO chip of the kernel; `gpiodetect` lists them"),
         );
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod alarm;
 pub(crate) mod broker;
 pub(crate) mod bus;
+pub(crate) mod challenge;
 pub(crate) mod chip;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
@@ -37,6 +38,7 @@ pub(crate) static FILE: Table = Table {
         &zone::TABLE,
         &cross_zone::TABLE,
         &output::TABLE,
+        &challenge::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
