@@ -218,6 +218,7 @@ fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
         Thing::Door(place) => config.doors.get(place)?.name.clone(),
         Thing::Zone(place) => config.zones.get(place)?.name.clone(),
         Thing::Partition(place) => config.partitions.get(place)?.name.clone(),
+        Thing::Output(place) => config.outputs.get(place)?.name.clone(),
         Thing::Reader(_) => None,
     }
 }

@@ -92,6 +92,11 @@ impl Hands {
         }))
     }
 
+    /// The clock that orders are stamped with.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
     /// Where the unit of the output at this place waits for orders; `None`: there is no such output.
     pub fn orders(&self, place: usize) -> Option<Orders> {
         self.0.outputs.get(place).map(watch::Sender::subscribe)

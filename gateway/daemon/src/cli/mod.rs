@@ -6,6 +6,7 @@
 mod check;
 mod events;
 mod output;
+mod safe_outputs;
 mod status;
 mod wish;
 
@@ -26,6 +27,7 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse events --class door --since 2h what the doors did
   gatehouse arm lobby --mode night         protect a partition
   gatehouse incident ack a17               take an incident
+  gatehouse silence                        stop the sirens
 
 Manual: gatehouse(8), gateway.toml(5)")]
 struct Cli {
@@ -55,6 +57,14 @@ enum Command {
     Walktest(wish::WalkArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
+    /// Let a door open once.
+    Release(wish::IdArgs),
+    /// Silence the sirens; nothing is disarmed.
+    Silence(wish::SilenceArgs),
+    /// Send a nonce through rules, output, wire, input and journal, and wait for it.
+    Challenge(wish::ChallengeArgs),
+    /// Set every output to its safe state while the gateway is not running (systemd does this).
+    SafeOutputs(ConfigArg),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -137,6 +147,10 @@ fn act(command: Command) -> ExitCode {
         Command::Unbypass(args) => wish::unbypass(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Incident(args) => wish::incident(args),
+        Command::Release(args) => wish::release(args),
+        Command::Silence(args) => wish::silence(args),
+        Command::Challenge(args) => wish::challenge(args),
+        Command::SafeOutputs(args) => safe_outputs::safe_outputs(&args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS

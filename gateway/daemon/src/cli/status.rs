@@ -14,14 +14,14 @@ use super::{StatusArgs, load, output};
 use crate::control::Report;
 
 /// A daemon that does not answer in this time hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
     let config = match load(&args.config) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let line = match ask(&config.socket, "status") {
+    let line = match ask(&config.socket, "status", PATIENCE) {
         Ok(line) => line,
         Err(error) => {
             unreachable(&config.socket, &error);
@@ -54,9 +54,9 @@ pub(super) fn unreachable(socket: &Path, error: &std::io::Error) {
 }
 
 /// Asks the running gateway one line, and reads one.
-pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<String> {
+pub(super) fn ask(socket: &Path, request: &str, patience: Duration) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("{request}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
@@ -138,7 +138,9 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    for (kind, title) in [("partition", "partitions"), ("door", "doors"), ("zone", "zones")] {
+    for (kind, title) in
+        [("partition", "partitions"), ("door", "doors"), ("zone", "zones"), ("output", "outputs")]
+    {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
         if things.peek().is_some() {
             let _ = writeln!(text, "{}", paint.bold(title));
@@ -146,8 +148,8 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" => paint.good(&state),
-                "open" | "active" | "arming" | "pending" => paint.warn(&state),
+                "closed" | "normal" | "disarmed" | "off" => paint.good(&state),
+                "open" | "active" | "arming" | "pending" | "on" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),
             };

@@ -1,9 +1,12 @@
-//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`.
+//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`, `release`, `silence`,
+//! `challenge`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gatehouse_config::Config;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Answer, Mode, Refusal};
 
@@ -74,6 +77,23 @@ pub(super) struct WalkArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct SilenceArgs {
+    /// The partition's id; without it, all sirens.
+    partition: Option<Id>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ChallengeArgs {
+    /// What must come back; without it, a random one.
+    #[arg(long)]
+    nonce: Option<String>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct IncidentArgs {
     #[command(subcommand)]
     act: IncidentAct,
@@ -118,6 +138,22 @@ pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
     tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
 }
 
+pub(super) fn release(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Release { door: args.id })
+}
+
+pub(super) fn silence(args: SilenceArgs) -> ExitCode {
+    tell(&args.config, &Wish::Silence { partition: args.partition })
+}
+
+/// Its answer is the outcome, which takes up to `within-s`.
+pub(super) fn challenge(args: ChallengeArgs) -> ExitCode {
+    let nonce = args.nonce.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+    let wish = Wish::Challenge { nonce };
+    let within = |config: &Config| config.challenge.as_ref().map(|it| it.rules.within);
+    tell_within(&args.config, &wish, |config| status::PATIENCE + within(config).unwrap_or_default())
+}
+
 pub(super) fn incident(args: IncidentArgs) -> ExitCode {
     match args.act {
         IncidentAct::Ack(of) => tell(&of.config, &Wish::Acknowledge { incident: of.id }),
@@ -128,12 +164,20 @@ pub(super) fn incident(args: IncidentArgs) -> ExitCode {
 }
 
 fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
+    tell_within(config, wish, |_| status::PATIENCE)
+}
+
+fn tell_within(
+    config: &ConfigArg,
+    wish: &Wish,
+    patience: impl Fn(&Config) -> Duration,
+) -> ExitCode {
     let config = match load(config) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let line = serde_json::to_string(wish).expect("a wish has only string keys");
-    let answer = match status::ask(&config.socket, &line) {
+    let answer = match status::ask(&config.socket, &line, patience(&config)) {
         Ok(answer) => answer,
         Err(error) => {
             status::unreachable(&config.socket, &error);
@@ -163,13 +207,15 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
-        Refusal::Unknown => "there is no such partition, mode, zone or open incident",
+        Refusal::Unknown => "there is no such partition, mode, zone, door or open incident",
         Refusal::NotReady => "not ready",
         Refusal::NotBypassable => "this zone may not be bypassed",
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
         Refusal::Late => "it came too late",
+        Refusal::Busy => "another one is under way",
+        Refusal::Failed => "it failed; `gatehouse events` says where",
     };
     let mut text = format!("refused: {why}\n");
     for blocker in blockers {

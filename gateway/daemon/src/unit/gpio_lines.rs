@@ -84,6 +84,11 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// The contact that a challenge closes.
+    pub fn challenge(test: &gatehouse_config::Challenge) -> Self {
+        Self::contact(&test.input, test.contact, test.bias, test.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

@@ -1,6 +1,7 @@
 //! The kinds of task that touch the world outside, a file each.
 
 pub mod gpio_lines;
+pub mod output;
 mod owner;
 pub mod reader;
 pub mod rs485_bus;
@@ -11,11 +12,12 @@ use std::collections::BTreeMap;
 use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
-use gatehouse_core::site::{Input, Report};
+use gatehouse_core::site::{Input, Report, SafeState};
 use tokio::sync::mpsc;
 
 use crate::hands::Hands;
 use crate::io::KernelClock;
+use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
 use crate::supervise::{Outcome, Supervisor};
 use gpio_lines::{GpioLines, LineConfig, LineSource, UnitReport};
@@ -31,13 +33,14 @@ struct Wired {
     owners: BTreeMap<String, Owner>,
 }
 
-/// Starts a unit for each chip that something is wired to.
+/// Starts a unit for each output, and for each chip that something is wired to.
 pub fn start(
     supervisor: &mut Supervisor,
     config: &Config,
-    _hands: &Hands,
+    hands: &Hands,
     inputs: &mpsc::Sender<Input>,
 ) {
+    outputs(supervisor, config, hands, inputs);
     let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
     for (input, line, owner) in wired(config) {
         let wired = chips.entry(&input.chip).or_default();
@@ -61,6 +64,63 @@ pub fn start(
         let inputs = inputs.clone();
         supervisor.unit(name, move || watch(lines.clone(), owners.clone(), inputs.clone()));
     }
+}
+
+fn outputs(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    hands: &Hands,
+    inputs: &mpsc::Sender<Input>,
+) {
+    for (place, output) in config.outputs.iter().enumerate() {
+        let Some(switched) = switched(config, place, output) else { continue };
+        let (hands, inputs) = (hands.clone(), inputs.clone());
+        supervisor.unit(format!("output({})", output.rules.id), move || {
+            let (switched, inputs) = (switched.clone(), inputs.clone());
+            let (orders, clock) = (hands.orders(place), hands.clock());
+            async move {
+                let orders = orders.ok_or("there is no such output")?;
+                output::run(switched, orders, inputs, clock).await
+            }
+        });
+    }
+}
+
+/// How an output is switched; `None`: it is simulated, and there is no `[sim]`, which the configuration
+/// refuses.
+pub(crate) fn switched(
+    config: &Config,
+    place: usize,
+    output: &gatehouse_config::Output,
+) -> Option<output::Switched> {
+    let find = |chip: &Chip| {
+        Some(match (chip, &config.sim) {
+            (Chip::Gpio(name), _) => Where::Gpio(name.clone()),
+            (Chip::Sim, Some(Sim::Socket(path))) => Where::Sim(Origin::Socket(path.clone())),
+            (Chip::Sim, Some(Sim::Script(path))) => Where::Sim(Origin::Script(path.clone())),
+            (Chip::Sim, None) => return None,
+        })
+    };
+    let back = output.read_back.as_ref().and_then(|(line, active)| {
+        Some(BackConfig { place: find(&line.chip)?, offset: line.offset, active: *active })
+    });
+    let on = output::level(output.active);
+    let safe = output.rules.safe;
+    let first = match safe {
+        SafeState::Off => Some(!on),
+        SafeState::On => Some(on),
+        SafeState::Keep => None,
+    };
+    let line = DriveConfig {
+        place: find(&output.line.chip)?,
+        offset: output.line.offset,
+        drive: output.drive,
+        first,
+        off: !on,
+        back,
+    };
+    let (role, active, max_on) = (output.rules.role, output.active, output.max_on);
+    Some(output::Switched { place, role, active, safe, max_on, line })
 }
 
 /// One life of a unit, and the way of its reports to the rules.

@@ -10,6 +10,8 @@ use super::gpio_lines::{ContactState, LineConfig, Reading};
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
+    /// The input that the challenge test's output is wired to.
+    LoopBack,
 }
 
 impl Owner {
@@ -26,14 +28,18 @@ impl Owner {
                 Input::Contact { door, contact, at, resynced }
             }
             Self::Zone(zone) => {
-                let condition = match reading.state {
-                    ContactState::Unknown => Condition::Unknown,
-                    ContactState::Closed => Condition::Normal,
-                    ContactState::Open => Condition::Active,
-                };
-                Input::Zone { zone, condition, at, resynced }
+                Input::Zone { zone, condition: condition(reading.state), at, resynced }
             }
+            Self::LoopBack => Input::LoopBack { condition: condition(reading.state), at },
         }
+    }
+}
+
+const fn condition(state: ContactState) -> Condition {
+    match state {
+        ContactState::Unknown => Condition::Unknown,
+        ContactState::Closed => Condition::Normal,
+        ContactState::Open => Condition::Active,
     }
 }
 
@@ -43,5 +49,7 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig,
     let doors = doors.map(|(n, door)| (&door.input, LineConfig::door(door), Owner::Door(n)));
     let zones = config.zones.iter().enumerate();
     let zones = zones.map(|(n, zone)| (&zone.input, LineConfig::zone(zone), Owner::Zone(n)));
-    doors.chain(zones)
+    let challenge = config.challenge.iter();
+    let challenge = challenge.map(|it| (&it.input, LineConfig::challenge(it), Owner::LoopBack));
+    doors.chain(zones).chain(challenge)
 }
