@@ -4,6 +4,7 @@
 
 mod adversary;
 mod outage;
+mod outputs;
 mod protection;
 mod scene;
 mod secured;

@@ -16,6 +16,7 @@
 //! written, and while the box has no power, only a resistor at the relay holds it off.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::find::{OpenError, open_chip};
 use super::gpiochip::{self, PRESENCE, RETRY_CAP};
-use super::sim::{Origin, ScriptError, Sim};
+use super::sim::{GREETING, Origin, ScriptError, Sim};
 use super::stamp::KernelClock;
 use super::{Signal, Source};
 
@@ -509,5 +510,9 @@ pub fn set_once(config: &DriveConfig, level: PinState) -> Result<(), SetError> {
 
 fn tell_world(path: &Path, offset: u32, level: PinState) -> std::io::Result<()> {
     let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.write_all(drive_line(offset, level).as_bytes())
+    stream.write_all(drive_line(offset, level).as_bytes())?;
+    // It has read that once it sees our end and closes, too; until then it tells its levels.
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(GREETING))?;
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
 }

@@ -219,14 +219,14 @@ pub async fn run(
         told: None,
     };
     unit.load.rest();
-    // What was ordered before this unit was built anew counts, as far as its time goes.
-    orders.mark_changed();
+    let mut obeyed = None;
     loop {
         let now = clock.mono();
-        if orders.has_changed().unwrap_or(false)
-            && let Some(order) = *orders.borrow_and_update()
-        {
-            unit.obey(order);
+        // What was ordered before this unit was built anew counts too, as far as its time goes.
+        let order = *orders.borrow_and_update();
+        if order != obeyed {
+            obeyed = order;
+            order.into_iter().for_each(|order| unit.obey(order));
         }
         unit.work(&line, now);
         let behind = unit.tell(&line, switched.place, now, &inputs)?;
