@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use gatehouse_core::event::Class;
 use gatehouse_core::site::{
-    AccessConfig, BusConfig, CrossConfig, DoorConfig, SiteConfig, ZoneConfig,
+    BusConfig, CrossConfig, DoorConfig, HolidayConfig, RexConfig, ScheduleConfig, SiteConfig,
+    ZoneConfig,
 };
+use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::access::{Access, Area, CardReader, Rs485};
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
 use crate::output::{Challenge, Output};
-use crate::protection::{Partition, Zone};
+use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
 
@@ -33,6 +37,15 @@ pub struct Config {
     pub socket: PathBuf,
     /// The doors, at most [`MAX_DOORS`](crate::MAX_DOORS).
     pub doors: Vec<Door>,
+    /// The areas, at most [`MAX_AREAS`](crate::MAX_AREAS).
+    pub areas: Vec<Area>,
+    /// The RS-485 buses, at most [`MAX_RS485`](crate::MAX_RS485). They are the first of the rules'
+    /// buses, in this order.
+    pub rs485: Vec<Rs485>,
+    /// The readers, at most [`MAX_READERS`](crate::MAX_READERS).
+    pub readers: Vec<CardReader>,
+    /// What holds for all readers.
+    pub access: Access,
     /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
     pub zones: Vec<Zone>,
     /// The buses, at most [`MAX_BUSES`](crate::MAX_BUSES).
@@ -45,6 +58,12 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// What is armed and disarmed when, at most [`MAX_SCHEDULES`](crate::MAX_SCHEDULES).
+    pub schedules: Vec<ScheduleConfig>,
+    /// The days that schedules take for others, at most [`MAX_HOLIDAYS`](crate::MAX_HOLIDAYS).
+    pub holidays: Vec<HolidayConfig>,
+    /// The key switches, at most [`MAX_KEY_SWITCHES`](crate::MAX_KEY_SWITCHES).
+    pub key_switches: Vec<KeySwitch>,
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
@@ -77,12 +96,36 @@ impl Config {
         &self.warnings
     }
 
-    /// What the rules need to know: no wires' polarity, no brokers, no names.
+    /// What the clock on the wall of the site shows at an instant, as `Sun 2026-03-29 20:00 CEST`.
+    pub fn local_time(&self, at: UtcMs) -> String {
+        match Timestamp::from_millisecond(at.0) {
+            Ok(then) => {
+                let there = then.to_zoned_datetime(self.time_zone.clone());
+                there.strftime("%a %Y-%m-%d %H:%M %Z").to_string()
+            }
+            // Outside the years -9999 to 9999.
+            Err(_) => at.to_string(),
+        }
+    }
+
+    /// What the rules need to know: no wires' polarity, no brokers, no names. Credentials stand in
+    /// a file of their own, see [`Credentials`](crate::Credentials).
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
             bus: self.chip(&door.input).map(|chip| self.chip_place(chip)),
             partition: door.partition.clone(),
             held_open: door.held_open,
+            propped: door.propped,
+            chime: door.chime,
+            forced: door.forced,
+            grace: door.grace,
+            passage: door.passage,
+            rex: door.rex.as_ref().map(|rex| RexConfig {
+                driver: rex.input.line.to_string(),
+                hold: rex.hold,
+                releases: rex.releases,
+                stuck_after: rex.stuck_after,
+            }),
             lock: door.lock.clone(),
             release_allowed: door.release,
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
@@ -94,8 +137,13 @@ impl Config {
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
             challenge: self.challenge.as_ref().map(|challenge| challenge.rules.clone()),
+            schedules: self.schedules.clone(),
+            holidays: self.holidays.clone(),
+            key_switches: self.key_switches.iter().map(|switch| switch.rules.clone()).collect(),
+            areas: self.areas.iter().map(|area| area.rules.clone()).collect(),
+            readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
+            access: self.access.rules(&self.time_zone),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
-            access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()
@@ -109,24 +157,25 @@ impl Config {
         self.chips.iter().position(|chip| chip.id.as_str() == name)
     }
 
-    /// The place of a bus in the rules' `SiteConfig::buses`.
+    /// The place of a bus in the rules' `SiteConfig::buses`: RS-485 buses come first, chips last.
     pub const fn bus_place(&self, bus: usize) -> usize {
-        bus
+        self.rs485.len() + bus
     }
 
     /// The place of a chip in the rules' `SiteConfig::buses`.
     pub const fn chip_place(&self, chip: usize) -> usize {
-        self.buses.len() + chip
+        self.bus_place(self.buses.len()) + chip
     }
 
     fn rules_buses(&self) -> Vec<BusConfig> {
+        let rs485 = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         let buses = self.buses.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         let chips = self.chips.iter().map(|chip| {
             let hold_off = self.buses.get(chip.bus).map(|bus| bus.hold_off).unwrap_or_default();
             let on = Some(self.bus_place(chip.bus));
             BusConfig { on, ..BusConfig::new(chip.id.clone(), hold_off) }
         });
-        buses.chain(chips).collect()
+        rs485.chain(buses).chain(chips).collect()
     }
 
     fn zone(&self, zone: &Zone) -> ZoneConfig {

@@ -58,11 +58,31 @@ impl Config {
                     .hint(format!("chmod o-w {name}")),
             );
         }
-        outcome.finish(&name)
+        let mut config = outcome.finish(&name)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.access.credentials = folder.join(&config.access.credentials);
+        Ok(config)
     }
 }
 
+/// The control socket that a file names, as far as it can be read: the gateway that runs is asked
+/// there, however wrong the file is.
+pub fn socket_of(path: impl AsRef<Path>) -> PathBuf {
+    let bytes = read(path.as_ref()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let (root, _) = toml::de::DeTable::parse_recoverable(&text);
+    let table = root.get_ref().get(crate::keys::gateway::TABLE.name);
+    let table = table.and_then(|table| table.get_ref().as_table());
+    let socket = table.and_then(|table| table.get(crate::keys::gateway::SOCKET.name));
+    let socket = socket.and_then(|socket| socket.get_ref().as_str());
+    PathBuf::from(socket.unwrap_or(crate::keys::gateway::DEFAULT_SOCKET))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
+    read_up_to(path, MAX_BYTES)
+}
+
+pub(crate) fn read_up_to(path: &Path, max: u64) -> Result<Vec<u8>, Box<Finding>> {
     let unreadable = |error: std::io::Error| {
         use std::io::ErrorKind::{NotFound, PermissionDenied};
         let finding = Finding::of_file(format!("the configuration cannot be read: {error}"));
@@ -74,15 +94,15 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let title = format!("the configuration is larger than {MAX_BYTES} bytes");
+    file.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > max {
+        let title = format!("the configuration is larger than {max} bytes");
         return Err(Box::new(Finding::of_file(title).hint("is this the right file?")));
     }
     Ok(bytes)
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Box<Finding>> {
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Box<Finding>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = bytes[..at].split(|byte| *byte == b'\n').count();

@@ -24,10 +24,14 @@
 //! assert!(mistakes.to_string().contains("hint: write id = \"lobby\""));
 //! ```
 
+mod access;
 mod assemble;
+mod clock;
 mod config;
+mod credentials;
 mod devices;
 mod door;
+mod edit;
 mod files;
 mod finding;
 mod hint;
@@ -45,19 +49,23 @@ mod secret;
 mod shown;
 mod spec;
 mod time_zone;
+mod when;
 mod wiring;
 
+pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
-pub use door::Door;
-pub use files::MAX_BYTES;
+pub use door::{Door, Rex};
+pub use edit::{EditError, NewCredential, block, enrol, remove};
+pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
-pub use man::man_page;
+pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
 pub use output::{Challenge, Output};
-pub use protection::{Partition, Zone};
+pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
-pub use wiring::{Bias, Chip, Contact, Drive, Level, Line};
+pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
 /// The most doors of one gateway: what one box serves.
 pub const MAX_DOORS: usize = 64;
@@ -77,6 +85,29 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
 
+/// The most schedules: one for each partition, or two for half of them.
+pub const MAX_SCHEDULES: usize = MAX_PARTITIONS;
+
+/// The most holidays: the public and school holidays of some years.
+pub const MAX_HOLIDAYS: usize = 128;
+
+/// The most key switches: a site that has more has readers.
+pub const MAX_KEY_SWITCHES: usize = 16;
+
+/// The most areas: no more than doors lead to.
+pub const MAX_AREAS: usize = MAX_DOORS;
+
+/// The most RS-485 buses: what one box has ports for.
+pub const MAX_RS485: usize = 4;
+
+/// The most readers on one RS-485 bus: more would each be asked too seldom at the slow speeds.
+pub const MAX_ON_BUS: usize = 8;
+
+/// The most readers of one gateway, over all wires.
+pub const MAX_READERS: usize = 16;
+
+/// The most credentials: a large community with visitors' cards.
+pub const MAX_CREDENTIALS: usize = 4096;
 /// The most outputs: two relay boards of 16.
 pub const MAX_OUTPUTS: usize = 32;
 

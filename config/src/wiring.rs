@@ -1,6 +1,7 @@
 //! Lines, and how contacts are wired to them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -102,6 +103,19 @@ impl Word for Bias {
         ("off", "disabled"),
         ("default", "as-is"),
     ];
+}
+
+/// An input beside a door or a reader: a request-to-exit button, a tamper contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiredInput {
+    /// Its line. Nothing else has it.
+    pub line: Line,
+    /// What its circuit does while all is quiet.
+    pub contact: Contact,
+    /// The resistor at the input.
+    pub bias: Bias,
+    /// How long it must be still before it is believed.
+    pub debounce: Duration,
 }
 
 /// A level of a line, electrically.

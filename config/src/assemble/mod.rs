@@ -1,5 +1,6 @@
 //! Reads every table, and checks what must fit together.
 
+mod access;
 mod brokers;
 mod challenge;
 mod devices;
@@ -7,6 +8,7 @@ mod doors;
 mod named;
 mod outputs;
 mod partitions;
+mod schedules;
 mod wires;
 mod zones;
 
@@ -22,6 +24,7 @@ use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
+use access::{Around, Buses};
 use outputs::Outputs;
 use partitions::Partitions;
 use wires::Wires;
@@ -47,10 +50,20 @@ pub(crate) fn config(
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
     let devices = devices::devices(file, &mut wires, notes);
+    let (named_areas, areas) = access::areas(file, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
-    let doors = doors::doors(file, &mut wires, &mut partitions, &outputs, notes);
+    let others = (&named_areas, &outputs);
+    let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
     let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
+    let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
+    let schedules = schedules::schedules(file, &mut partitions, notes);
+    let mut buses = Buses::read(file, notes, files);
+    let around =
+        Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
+    let readers = access::readers(file, around, notes);
+    let rs485 = buses.finish(notes);
+    let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
@@ -60,18 +73,26 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (schedules, holidays) = schedules?;
     let (buses, chips) = devices?;
     Some(Config {
         address,
         time_zone,
         state_dir,
         socket,
-        doors,
+        doors: doors.all,
+        areas: areas?,
+        rs485: rs485?,
+        readers: readers?,
+        access: access?,
         zones,
         buses,
         chips,
         partitions: partitions?,
         crosses,
+        schedules,
+        holidays,
+        key_switches: key_switches?,
         outputs: outputs.finish()?,
         challenge: challenge?,
         alarm: alarm?,
@@ -86,7 +107,7 @@ pub(crate) fn config(
 }
 
 /// The first 16 hex digits of BLAKE3.
-fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 

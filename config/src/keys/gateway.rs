@@ -45,6 +45,9 @@ pub(crate) static STATE_DIR: Key<Place> = Key {
     doc: "The folder of the journal. It must be on a disk that survives a power cut: not on \
           a tmpfs.",
 };
+/// Where the socket is if the file does not say.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/gatehouse/control.sock";
+
 pub(crate) static SOCKET: Key<Place> = Key {
     name: "socket",
     kind: Place::Socket,

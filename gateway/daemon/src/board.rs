@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::{self, Incident, Thing};
+use gatehouse_core::site::{self, Coming, Incident, Thing};
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
 use tokio::sync::watch;
+
+/// Things that are gone and remembered, at most: more than four configurations without anything in
+/// common. Of more, what the broker has of the first is not taken back.
+const MAX_GONE: usize = 1024;
 
 /// A door, a zone or a partition as shown.
 #[derive(Clone, Debug)]
@@ -62,8 +66,15 @@ pub struct UplinkView {
 pub struct View {
     /// Doors, then zones, then partitions, each in the order of the configuration.
     pub things: Vec<ThingView>,
+    /// Counts how often the places of things have changed.
+    pub layout: u64,
+    /// Things that the configuration has no more, by kind and id: the broker is told to forget them
+    /// on every connection of this session.
+    pub gone: BTreeSet<(&'static str, Id)>,
     /// Open incidents, and closed ones whose end was not published yet.
     pub incidents: BTreeMap<Id, IncidentView>,
+    /// What comes next of each schedule, by its place in the configuration.
+    pub schedules: BTreeMap<usize, Coming>,
     /// Units that are degraded.
     pub degraded: BTreeSet<String>,
     /// The uplink.
@@ -79,6 +90,43 @@ impl View {
     /// The things of one kind, as `door`.
     pub fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = &ThingView> {
         self.things.iter().filter(move |view| view.thing.kind() == kind)
+    }
+
+    /// Another configuration holds: what is there still is shown as it was, what is new as it is,
+    /// and what is gone is remembered until its end was published.
+    pub fn replace_things(&mut self, things: Vec<(Thing, Id, &'static str)>, now: UtcMs) {
+        let mut before: BTreeMap<_, _> = std::mem::take(&mut self.things)
+            .into_iter()
+            .map(|view| ((view.thing.kind(), view.id.clone()), view))
+            .collect();
+        let shown = things.into_iter().map(|(thing, id, state)| {
+            let key = (thing.kind(), id);
+            self.gone.remove(&key);
+            match before.remove(&key) {
+                Some(view) => ThingView { thing, ..view },
+                None => ThingView {
+                    thing,
+                    id: key.1,
+                    state,
+                    flags: Vec::new(),
+                    since: now,
+                    seq: Seq::ZERO,
+                    version: 1,
+                },
+            }
+        });
+        self.things = shown.collect();
+        self.things.sort_by_key(|view| view.thing);
+        self.gone.extend(before.into_keys());
+        while self.gone.len() > MAX_GONE {
+            self.gone.pop_first();
+        }
+        self.layout += 1;
+    }
+
+    /// The place here of a thing, by kind and id.
+    pub fn place(&self, kind: &str, id: &Id) -> Option<usize> {
+        self.things.iter().position(|view| view.thing.kind() == kind && view.id == *id)
     }
 
     /// A thing, to be changed.

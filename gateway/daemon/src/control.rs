@@ -1,13 +1,16 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
-//! answered with one JSON object, a line `follow` with a line for each commit, holding the newest
+//! answered with one JSON object, `schedule` with a list of what schedules do next, `reload` with
+//! what came of it, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
+mod schedule;
 mod wish;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_core::contract::Backlog;
@@ -18,15 +21,17 @@ use gatehouse_journal::{Cursors, Journal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 
+pub use schedule::{ScheduleMoment, ScheduleReport};
+pub(crate) use schedule::{of_config, of_view};
 pub use wish::{Outcome, Wish};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::rules::Desk;
+use crate::reload::{Reloaded, Request, Running};
 use crate::supervise;
 
 /// Clients at once; the next one waits in the kernel.
@@ -110,12 +115,12 @@ pub struct ThingReport {
 pub struct Sources {
     /// Where the socket is.
     pub path: PathBuf,
-    /// The configuration.
-    pub config: gatehouse_config::Config,
+    /// The configuration that holds, and where wishes are handed in.
+    pub running: watch::Receiver<Running>,
+    /// Where it is wanted that the configuration is read again.
+    pub reloads: mpsc::Sender<Request>,
     /// What is shown.
     pub board: Board,
-    /// Where wishes are handed in.
-    pub desk: Desk,
     /// The journal.
     pub journal: Journal,
     /// The newest event of each lane.
@@ -179,13 +184,28 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some("schedule") => {
+            let config = Arc::clone(&sources.running.borrow().config);
+            let reports = of_view(&config, &sources.board.view().schedules);
+            let mut json = serde_json::to_vec(&reports)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
+        Some("reload") => {
+            let mut json = serde_json::to_vec(&reload(user, &sources.reloads).await)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         line => {
             let wish = serde_json::from_str(line.unwrap_or_default());
             let outcome = match wish {
-                Ok(wish) => wish::fulfil(wish, user, &sources.config, &sources.desk).await,
+                Ok(wish) => {
+                    let running = sources.running.borrow().clone();
+                    wish::fulfil(wish, user, &running.config, &running.desk).await
+                }
                 Err(error) => Outcome::Error(format!(
-                    "neither status nor follow nor a wish that can be read: {error}"
+                    "neither status nor schedule nor follow nor a wish that can be read: {error}"
                 )),
             };
             let mut json = serde_json::to_vec(&outcome)?;
@@ -193,6 +213,16 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             write.write_all(&json).await
         }
     }
+}
+
+/// Wants the configuration read again, and waits for what comes of it.
+async fn reload(user: Option<u32>, reloads: &mpsc::Sender<Request>) -> Reloaded {
+    let (answer, told) = oneshot::channel();
+    let failed = |why: &str| Reloaded::Failed { why: why.to_owned() };
+    if reloads.try_send(Request { user, answer: Some(answer) }).is_err() {
+        return failed("others have asked for the same already");
+    }
+    told.await.unwrap_or_else(|_| failed("the gateway stopped before that"))
 }
 
 async fn follow(
@@ -213,12 +243,15 @@ async fn follow(
 }
 
 /// A thing's name, which stays on the box.
-fn name(config: &gatehouse_config::Config, thing: Thing) -> Option<String> {
+fn name(config: &gatehouse_config::Config, thing: Thing, id: &Id) -> Option<String> {
+    // By its id: the board may be a moment behind a new configuration, or before it.
     match thing {
-        Thing::Door(place) => config.doors.get(place)?.name.clone(),
-        Thing::Zone(place) => config.zones.get(place)?.name.clone(),
-        Thing::Partition(place) => config.partitions.get(place)?.name.clone(),
-        Thing::Output(place) => config.outputs.get(place)?.name.clone(),
+        Thing::Output(_) => config.outputs.iter().find(|it| it.rules.id == *id)?.name.clone(),
+        Thing::Door(_) => config.doors.iter().find(|door| door.id == *id)?.name.clone(),
+        Thing::Zone(_) => config.zones.iter().find(|zone| zone.rules.id == *id)?.name.clone(),
+        Thing::Partition(_) => {
+            config.partitions.iter().find(|known| known.rules.id == *id)?.name.clone()
+        }
         Thing::Reader(_) => None,
     }
 }
@@ -229,22 +262,23 @@ fn report(sources: &Sources) -> Report {
     let stats = sources.journal.stats();
     // Unreadable for a moment while the journal is being replaced: then nothing is known to wait.
     let waiting = sources.journal.backlog().unwrap_or_default();
+    let config = Arc::clone(&sources.running.borrow().config);
     let view = sources.board.view();
     let things = view.things.iter().map(|view| ThingReport {
         kind: view.thing.kind().to_owned(),
         id: view.id.clone(),
-        name: name(&sources.config, view.thing),
+        name: name(&config, view.thing, &view.id),
         state: view.state.to_owned(),
         flags: view.flags.iter().map(|flag| (*flag).to_owned()).collect(),
         since: view.since,
     });
     let incidents = view.incidents.values().filter_map(|view| view.incident.clone());
     Report {
-        gateway: sources.config.address.gateway.clone(),
+        gateway: config.address.gateway.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         session: sources.session,
         uptime_s: now.mono.since(sources.started).as_secs(),
-        config_hash: sources.config.hash().to_owned(),
+        config_hash: config.hash().to_owned(),
         clock: (now.clock, now.err_ms),
         head: heads.alarm.max(heads.normal),
         host_upto: view.uplink.progress.host_upto,

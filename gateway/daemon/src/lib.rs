@@ -15,6 +15,7 @@ pub mod control;
 pub mod hands;
 pub mod health;
 pub mod io;
+pub mod reload;
 pub mod rules;
 pub mod run;
 pub mod secret;

@@ -5,16 +5,18 @@
 //! each commit holds what came during the one before. Nothing is shown before its own commit.
 
 mod desk;
+mod inputs;
 mod pipe;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_core::event::Draft;
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::{Effect, Input, Site};
+use gatehouse_core::site::{Effect, Input, Layout, Site, SiteConfig};
 use gatehouse_core::time::Mono;
 use gatehouse_journal::{AppendError, Journal, Keep, Record};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
 use crate::board::{Board, IncidentView, View};
@@ -22,6 +24,8 @@ use crate::clock::Clock;
 use crate::hands::Hands;
 use crate::supervise::Outcome;
 pub use desk::{AskError, Desk};
+use inputs::Message;
+pub use inputs::{Inputs, Queue, SendError};
 use pipe::{Change, Pipe, Settled, What};
 
 /// Inputs that wait for the rules. Units wait when it is full: an edge is never dropped here, and
@@ -39,7 +43,7 @@ pub struct Rules {
     desk: Desk,
     hands: Hands,
     clock: Clock,
-    inputs: mpsc::Receiver<Input>,
+    queue: Queue,
     stop: watch::Receiver<bool>,
 }
 
@@ -50,10 +54,10 @@ impl Rules {
         journal: &Journal,
         (board, desk, hands): (Board, Desk, Hands),
         clock: Clock,
-        inputs: mpsc::Receiver<Input>,
+        queue: Queue,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { site, pipe: Pipe::new(journal), board, desk, hands, clock, inputs, stop }
+        Self { site, pipe: Pipe::new(journal), board, desk, hands, clock, queue, stop }
     }
 
     /// Runs until `stop` turns true and everything that was sent before is stored.
@@ -72,38 +76,75 @@ impl Rules {
             tokio::select! {
                 biased;
                 // What is in the queue already is still taken.
-                () = stopped(&mut self.stop), if !self.inputs.is_closed() => {
-                    self.inputs.close();
+                () = stopped(&mut self.stop), if !self.queue.from.is_closed() => {
+                    self.queue.from.close();
                 }
                 heard = self.pipe.hear(|| clock.mono()), if !self.pipe.is_empty() => {
                     heard.map_err(|ended| ended.to_string())?;
                     self.show();
                 }
                 () = until(retry, now) => self.pipe.retry(),
-                taken = self.inputs.recv_many(&mut batch, BATCH), if takes => {
+                taken = self.queue.from.recv_many(&mut batch, BATCH), if takes => {
                     ended = taken == 0;
-                    self.apply(batch.drain(..));
+                    self.take(batch.drain(..));
                 }
-                () = until(deadline, now) => self.apply(std::iter::once(Input::Tick)),
+                () = until(deadline, now) => {
+                    let effects = self.site.apply(Input::Tick, &clock.now());
+                    self.carry_out(effects);
+                }
             }
         }
         Ok(())
     }
 
-    /// Applies inputs and sends what they bring to the journal.
-    fn apply(&mut self, inputs: impl Iterator<Item = Input>) {
+    /// Applies inputs and sends what they bring to the journal. An effect that must not wait for
+    /// the disk is to be carried out here.
+    fn take(&mut self, messages: impl Iterator<Item = Message>) {
         let mut effects = Vec::new();
-        for input in inputs {
-            effects.append(&mut self.site.apply(input, &self.clock.now()));
+        for message in messages {
+            match message {
+                Message::Input(said, input) => {
+                    let known = Arc::ptr_eq(&said, &self.queue.places);
+                    // Said under an earlier configuration: what it names may have moved.
+                    let input = if known { input } else { input.moved(&said, &self.queue.places) };
+                    effects.append(&mut self.site.apply(input, &self.clock.now()));
+                }
+                Message::Reconfigure { to, places, report, stored } => {
+                    // What came before is shown at its old place.
+                    self.carry_out(std::mem::take(&mut effects));
+                    self.reconfigure(*to, (places, report), stored);
+                }
+            }
         }
         self.carry_out(effects);
     }
 
+    /// Goes on under another configuration.
+    fn reconfigure(
+        &mut self,
+        to: SiteConfig,
+        (places, report): (Arc<Layout>, Input),
+        stored: oneshot::Sender<()>,
+    ) {
+        self.hands.moved(&to);
+        let now = self.clock.now();
+        let mut effects = self.site.reconfigure(to, &now);
+        effects.append(&mut self.site.apply(report, &now));
+        self.queue.places = places;
+        let things = self.site.states().map(|(thing, id, state)| (thing, id.clone(), state));
+        let what = What::Things { things: things.collect(), since: now.utc, stored };
+        self.push(effects, vec![Change { what, draft: None }]);
+    }
+
     /// Carries out what the rules say, also what they said before this task ran.
     pub fn carry_out(&mut self, effects: Vec<Effect>) {
+        self.push(effects, Vec::new());
+    }
+
+    /// `changes` are shown before those that the effects bring.
+    fn push(&mut self, effects: Vec<Effect>, mut changes: Vec<Change>) {
         let mut drafts = Vec::new();
         let mut keeps = Vec::new();
-        let mut changes = Vec::new();
         for effect in effects {
             let what = match effect {
                 Effect::Record(draft) => {
@@ -118,6 +159,7 @@ impl Rules {
                     What::State { of, state, flags, since }
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
+                Effect::Schedule { schedule, coming } => What::Schedule { schedule, coming },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
                 // At once: a siren does not wait for the disk.
                 Effect::Output { output, drive } => {
@@ -183,7 +225,15 @@ fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
             view.seq = seq.unwrap_or(view.seq);
             view.version += 1;
         }
+        What::Schedule { schedule, coming } => {
+            view.schedules.insert(schedule, coming);
+        }
         What::Reply { command, reply } => desk.answer(command, reply),
+        What::Things { things, since, stored } => {
+            view.replace_things(things, since);
+            // Who asked may have gone away; the configuration holds all the same.
+            let _ = stored.send(());
+        }
     }
 }
 

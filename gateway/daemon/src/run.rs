@@ -1,6 +1,8 @@
 //! One life of the daemon, from a checked configuration to an exit.
 
 use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_config::Config;
@@ -15,7 +17,8 @@ use tracing::{error, info, warn};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::hands::Hands;
-use crate::rules::{self, Desk, Rules};
+use crate::reload::{self, Reloader, Request, Running};
+use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::{control, unit, uplink};
 
@@ -52,7 +55,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]. A second signal returns at once.
-pub fn run(config: Config) -> Result<(), RunError> {
+pub fn run(config: Config, path: PathBuf) -> Result<(), RunError> {
     // One thread for all tasks: the work is small, and the journal's writer has its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,7 +64,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(RunError::Start)?;
         let mut again = Signals::new().map_err(RunError::Start)?;
-        let life = live(config, async move { signals.next().await });
+        let life = live(config, path, async move { signals.next().await });
         tokio::pin!(life);
         // The first signal stops in order, the second at once: `again` sees both.
         let second = async {
@@ -98,11 +101,16 @@ impl Signals {
     }
 }
 
-/// Everything between start and stop.
+/// Everything between start and stop. `path` is the file that a reload reads.
 ///
 /// # Errors
 /// See [`RunError`].
-pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn live(
+    config: Config,
+    path: PathBuf,
+    asked: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Start)?;
     let clock = Clock::system();
     let started = clock.mono();
     let (journal, opened) = Journal::open(options(&config, &clock))?;
@@ -114,7 +122,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     journal.on_commit(move |commit| {
         told.send_replace(commit.heads);
     });
-    let (inputs, queue) = mpsc::channel(rules::QUEUE);
+    let (inputs, queue) = Inputs::new(&config.site());
     let desk = Desk::new(inputs.clone(), clock.clone());
     let (stop_rules, rules_stop) = watch::channel(false);
     let (stop_uplink, uplink_stop) = watch::channel(false);
@@ -128,7 +136,7 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
     record_start(&config, &journal, &opened, dark, &clock).await?;
-    let hands = Hands::new(&config, clock.clone());
+    let hands = Hands::new(&config.site(), clock.clone());
     let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
     // What ran out while the box was dark, behind the event of the start.
@@ -136,8 +144,13 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     supervisor.essential("rules", rules.run());
     announce_ready(supervisor_watchdog());
 
+    let config = Arc::new(config);
+    let now = Running { config: Arc::clone(&config), revision: 1, desk: desk.clone() };
+    let (running, runs) = watch::channel(now);
+    let (reloads, mut wanted) = mpsc::channel(reload::WAITING);
     let parts = uplink::Parts {
-        config: config.clone(),
+        config: Arc::clone(&config),
+        running: runs.clone(),
         journal: journal.clone(),
         heads: heads.subscribe(),
         board: board.clone(),
@@ -149,12 +162,13 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
-    unit::start(&mut supervisor, &config, &hands, &inputs);
+    unit::outputs(&mut supervisor, &config, &hands, &inputs);
+    let units = unit::Units::start(&mut supervisor, &config, &inputs);
     let sources = control::Sources {
         path: config.socket.clone(),
-        config: config.clone(),
+        running: runs,
+        reloads,
         board: board.clone(),
-        desk: desk.clone(),
         journal: journal.clone(),
         heads: heads.subscribe(),
         clock: clock.clone(),
@@ -164,13 +178,37 @@ pub async fn live(config: Config, asked: impl Future<Output = ()>) -> Result<(),
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let health = inputs.clone();
+    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {
         supervisor.unit("watchdog", move || watchdog(period));
     }
 
-    let ended = supervisor.run(asked).await;
+    let mut reloader =
+        Reloader { path, units, inputs: inputs.clone(), journal: journal.clone(), running };
+    tokio::pin!(asked);
+    let ended = loop {
+        let mut request = None;
+        let interrupted = async {
+            tokio::select! {
+                () = &mut asked => {}
+                Some(wish) = wanted.recv() => request = Some(wish),
+                _ = hangup.recv() => request = Some(Request { user: None, answer: None }),
+            }
+        };
+        let ended = supervisor.run(interrupted).await;
+        let (Ended::Asked, Some(request)) = (&ended, request) else { break ended };
+        if let Ok(monotonic) = sd_notify::NotifyState::monotonic_usec_now() {
+            sd_notify_state(&[sd_notify::NotifyState::Reloading, monotonic]);
+        }
+        let ended = reloader.reload(&mut supervisor, request).await;
+        sd_notify_state(&[sd_notify::NotifyState::Ready]);
+        if let Some(ended) = ended {
+            break ended;
+        }
+    };
     // In this order: nothing new comes in, what came is stored, what is stored gets its chance.
     sd_notify_state(&[sd_notify::NotifyState::Stopping]);
     let essential = |name: &str| matches!(name, "rules" | "uplink" | "watchdog" | "notices");
@@ -213,16 +251,22 @@ fn options(config: &Config, clock: &Clock) -> Options {
 fn recall(config: &Config, journal: &Journal, clock: &Clock) -> Site {
     let mut site = Site::new(config.site(), clock.boot());
     for (door, known) in config.doors.iter().enumerate() {
-        match journal.last_of_source("door", &known.id, RECALLED) {
-            Ok(events) => {
-                let state = site::recalled(&events);
-                site.apply(Input::Recall { door, state }, &clock.now());
-            }
-            // Unknown is not closed: the door starts without a past.
-            Err(error) => warn!(door = %known.id, %error, "the door's past cannot be read"),
-        }
+        let state = recalled(journal, &known.id);
+        site.apply(Input::Recall { door, state }, &clock.now());
     }
     site
+}
+
+/// The state of a door as the record has it.
+pub(crate) fn recalled(journal: &Journal, door: &gatehouse_core::id::Id) -> site::DoorState {
+    match journal.last_of_source("door", door, RECALLED) {
+        Ok(events) => site::recalled(&events),
+        Err(error) => {
+            // Unknown is not closed: the door starts without a past.
+            warn!(%door, %error, "the door's past cannot be read");
+            site::DoorState::Unknown
+        }
+    }
 }
 
 /// Records the start. When this is on flash, we are ready: recording works.
@@ -315,7 +359,7 @@ async fn tell(
     mut notices: mpsc::Receiver<Notice>,
     gateway: gatehouse_core::id::Id,
     board: Board,
-    inputs: mpsc::Sender<Input>,
+    inputs: Inputs,
 ) -> crate::supervise::Outcome {
     while let Some(notice) = notices.recv().await {
         let (unit, reason) = match notice {

@@ -71,6 +71,12 @@ struct Unit {
     due: Option<Mono>,
 }
 
+impl Unit {
+    const fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+}
+
 /// Owns the tasks of the daemon.
 pub struct Supervisor {
     clock: Clock,
@@ -112,7 +118,7 @@ impl Supervisor {
         factory: Option<Box<dyn FnMut() -> Work + Send>>,
         work: Option<Work>,
     ) {
-        self.units.push(Unit {
+        let unit = Unit {
             name,
             factory,
             backoff: Backoff::UNIT,
@@ -120,8 +126,15 @@ impl Supervisor {
             degraded: false,
             running: None,
             due: None,
-        });
-        self.start(self.units.len() - 1, work);
+        };
+        // The place of one that was ended is free: places do not move, tasks are known by them.
+        let free = { self.units.iter() }.position(|unit| unit.factory.is_none() && !unit.runs());
+        let place = free.unwrap_or(self.units.len());
+        match free {
+            Some(place) => self.units[place] = unit,
+            None => self.units.push(unit),
+        }
+        self.start(place, work);
     }
 
     fn start(&mut self, index: usize, work: Option<Work>) {
@@ -235,6 +248,50 @@ impl Supervisor {
         }
     }
 
+    /// Waits until the units of these names have ended, which they were asked to, and ends those
+    /// that have not within `grace`. They are not started again; the others run on. Says whether an
+    /// essential unit has ended meanwhile.
+    pub async fn end(&mut self, is_meant: impl Fn(&str) -> bool, grace: Duration) -> Option<Ended> {
+        let mut end = None;
+        let meant = |unit: &Unit| unit.factory.is_some() && is_meant(&unit.name);
+        let places: Vec<_> = (0..self.units.len()).filter(|n| meant(&self.units[*n])).collect();
+        for place in &places {
+            let unit = &mut self.units[*place];
+            unit.factory = None;
+            unit.due = None;
+        }
+        let patience = tokio::time::sleep(grace);
+        tokio::pin!(patience);
+        while places.iter().any(|place| self.units[*place].runs()) {
+            let ended = tokio::select! {
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => ended,
+                () = &mut patience, if !patience.is_elapsed() => {
+                    let late = places.iter().filter_map(|place| self.units[*place].running.as_ref());
+                    late.for_each(AbortHandle::abort);
+                    continue;
+                }
+                else => break,
+            };
+            let id = ended.as_ref().map_or_else(|error| error.id(), |(id, _)| *id);
+            match self.by_task.get(&id).copied().filter(|place| places.contains(place)) {
+                Some(place) => {
+                    self.by_task.remove(&id);
+                    self.units[place].running = None;
+                }
+                None => end = end.or(self.ended(ended)),
+            }
+        }
+        for place in places {
+            if std::mem::take(&mut self.units[place].degraded) {
+                // What is not wanted any more is not degraded any more.
+                let unit = self.units[place].name.clone();
+                self.tell(&Notice::Recovered { unit });
+            }
+        }
+        end
+    }
+
     /// Waits until these units have ended by themselves.
     pub async fn join(&mut self, is_meant: impl Fn(&str) -> bool) {
         while self.units.iter().any(|unit| unit.running.is_some() && is_meant(&unit.name)) {
@@ -314,6 +371,35 @@ mod tests {
         let degraded = Notice::Degraded { unit: "flaps".into(), reason: "no such device".into() };
         assert_eq!(notices.try_recv(), Ok(degraded));
         assert!(notices.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_is_ended_has_its_grace_and_the_others_run_on() {
+        let (mut supervisor, _notices) = supervisor();
+        let (ask, asked) = tokio::sync::watch::channel(false);
+        let (starts, orderly) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&orderly);
+        supervisor.unit("orderly", move || {
+            let (mut asked, count) = (asked.clone(), Arc::clone(&count));
+            async move {
+                asked.wait_for(|asked| *asked).await.map_err(|e| e.to_string())?;
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        });
+        supervisor.unit("deaf", std::future::pending);
+        let count = Arc::clone(&starts);
+        supervisor.unit("steady", move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::pending()
+        });
+        ask.send_replace(true);
+        let ended = supervisor.end(|name| name != "steady", Duration::from_secs(1)).await;
+        assert_eq!((ended, orderly.load(Ordering::Relaxed)), (None, 1));
+        // Their places are free for others of the same name; the steady one was not touched.
+        supervisor.unit("deaf", std::future::pending);
+        assert_eq!((supervisor.units.len(), starts.load(Ordering::Relaxed)), (3, 1));
+        supervisor.stop(|_| true).await;
     }
 
     #[tokio::test]

@@ -335,6 +335,12 @@ impl Journal {
         Ok(())
     }
 
+    /// How far delivery has come, as of the marks in memory.
+    pub fn delivered(&self) -> Marks {
+        let meta = self.0.0.marks();
+        Marks { host_upto: Some(meta.host_upto), acked: Some(meta.acked) }
+    }
+
     /// Makes marks durable and waits for it. For idle times: commits carry them anyway.
     ///
     /// # Errors

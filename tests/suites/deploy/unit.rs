@@ -23,7 +23,7 @@ fn systemd_finds_nothing_wrong_with_the_units() -> anyhow::Result<()> {
     ] {
         let text = std::fs::read_to_string(deploy(unit))?;
         // The binary is elsewhere before it is installed; everything else is checked as it is.
-        ensure!(text.matches(installed).count() == starts, "the Exec lines of {unit}");
+        ensure!(text.matches(installed).count() == starts, "the commands of {unit}");
         let copy = folder.path().join(deploy(unit).file_name().context("a name")?);
         std::fs::write(&copy, text.replace(installed, "/bin/true "))?;
         let said = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy))?;
@@ -57,5 +57,11 @@ fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     ensure!(users.contains("\nu gatehouse ") && text.contains("\nUser=gatehouse\n"));
     let rules = std::fs::read_to_string(deploy("udev/60-gatehouse.rules"))?;
     ensure!(rules.contains("GROUP=\"gpio\"") && text.contains("\nSupplementaryGroups=gpio\n"));
+    ensure!(text.contains("\nSupplementaryGroups=i2c spi\n"));
+    for group in ["i2c", "spi"] {
+        ensure!(rules.contains(&format!("GROUP=\"{group}\"")), "udev does not know {group}");
+        ensure!(users.contains(&format!("\ng {group} -\n")), "nobody makes the group {group}");
+        ensure!(text.contains(&format!("\nDeviceAllow=char-{group} rw\n")), "{group} is closed");
+    }
     Ok(())
 }

@@ -141,6 +141,9 @@ pub struct AlarmState {
 pub struct Description {
     /// Counts the daemon's starts.
     pub session: u64,
+    /// Counts the configurations that held since then, from 1.
+    #[serde(default)]
+    pub revision: u32,
     /// The daemon's version.
     pub version: String,
     /// Its doors.

@@ -19,6 +19,13 @@ pub(super) struct By<'a> {
     pub(super) actor: Option<&'a str>,
 }
 
+impl By<'_> {
+    /// Whether a person wants it, here or in the control room.
+    const fn is_somebody(self) -> bool {
+        !matches!(self.via, Via::Schedule | Via::Rules)
+    }
+}
+
 impl Site {
     pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
@@ -43,6 +50,11 @@ impl Site {
                 None => refused(Refusal::Unknown),
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
+            },
+            &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
+                None => refused(Refusal::Unknown),
+                Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
+                Some(_) => self.postpone(partition, lasts, by, at, out),
             },
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Silence { partition } => self.silence(partition, by, at, out),
@@ -106,7 +118,7 @@ impl Site {
         zones.collect()
     }
 
-    fn arm(
+    pub(super) fn arm(
         &mut self,
         place: usize,
         mode: Mode,
@@ -140,6 +152,9 @@ impl Site {
         } else {
             self.armed(place, mode, by, at, out);
         }
+        if by.is_somebody() {
+            self.by_hand(place, false, at, out);
+        }
         Answer::Done
     }
 
@@ -165,6 +180,7 @@ impl Site {
             draft.actor = by.actor.map(str::to_owned);
             draft.detail = Some(json!({ "via": by.via.as_str() }));
         });
+        self.schedules_closed(place, at, out);
         self.common_areas(at, out);
     }
 
@@ -188,7 +204,13 @@ impl Site {
         });
     }
 
-    fn disarm(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) -> Answer {
+    pub(super) fn disarm(
+        &mut self,
+        place: usize,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) -> Answer {
         let calmed = self.calm(place, by, at, out);
         let partition = &mut self.partitions[place];
         if partition.mode() == Mode::Disarmed && !partition.had_alarm() {
@@ -205,6 +227,10 @@ impl Site {
             draft.detail = Some(json!({ "via": by.via.as_str(), "was": was }));
         });
         self.end_of_arming(place, by, at, out);
+        self.schedules_opened(place);
+        if by.is_somebody() {
+            self.by_hand(place, true, at, out);
+        }
         self.common_areas(at, out);
         Answer::Done
     }
@@ -231,7 +257,7 @@ impl Site {
     }
 
     /// A common area is armed exactly while all its users are, in the mildest of their modes.
-    fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn common_areas(&mut self, at: Mono, out: &mut Out<'_>) {
         let by = By { via: Via::Rules, actor: None };
         for place in 0..self.partitions.len() {
             let users = &self.partitions[place].config.common_to;
@@ -239,14 +265,7 @@ impl Site {
                 continue;
             }
             let modes = users.iter().map(|user| self.partitions[*user].protects());
-            // Night protects more than home, away more than both.
-            let wanted = modes.min_by_key(|mode| match mode {
-                Mode::Disarmed => 0,
-                Mode::Custom => 1,
-                Mode::Home => 2,
-                Mode::Night => 3,
-                Mode::Away => 4,
-            });
+            let wanted = modes.min_by_key(|mode| mode.rank());
             // A mode that it does not have is one in which its users pass through it.
             let has = |mode: &Mode| self.partitions[place].config.mode(*mode).is_some();
             let wanted = wanted.filter(has);
@@ -351,6 +370,6 @@ impl Site {
     }
 }
 
-const fn refused(reason: Refusal) -> Answer {
+pub(super) const fn refused(reason: Refusal) -> Answer {
     Answer::Refused { reason, blockers: Vec::new() }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::out::{Head, Out};
 use super::{BusConfig, Site};
 use crate::event::{Class, Qualifier};
+use crate::id::Id;
 use crate::time::Mono;
 
 #[derive(Clone, Debug)]
@@ -23,6 +24,16 @@ pub(super) struct Bus {
 impl Bus {
     pub(super) const fn new(config: BusConfig) -> Self {
         Self { config, lost: None, due: None, told: false }
+    }
+
+    pub(super) const fn id(&self) -> &Id {
+        &self.config.id
+    }
+
+    /// Goes on from what the same bus was under another configuration.
+    pub(super) fn take_over(&mut self, old: Self) {
+        let Self { config: _, lost, due, told } = old;
+        (self.lost, self.due, self.told) = (lost, due, told);
     }
 
     /// What it hangs on is lost: its own loss is not told.
@@ -99,6 +110,15 @@ impl Site {
                     out.effects.push(super::Effect::Keep { key, value: None });
                 }
                 self.await_things(index, at);
+            }
+        }
+    }
+
+    /// Nothing is expected of what was put on a bus that is lost.
+    pub(super) fn excuse_all(&mut self) {
+        for index in 0..self.buses.len() {
+            if self.buses[index].lost.is_some() {
+                self.excuse(index);
             }
         }
     }

@@ -52,6 +52,19 @@ impl Challenge {
         Self { config, input: Condition::Unknown, running: None, cut_off: None }
     }
 
+    /// Whether another configuration has the same.
+    pub(super) fn is_still(&self, new: &Self) -> bool {
+        let wires = |it: &Self| it.config.as_ref().map(|config| config.driver.clone());
+        wires(self) == wires(new)
+    }
+
+    /// Goes on as what it was, if it is the same.
+    pub(super) fn take_over(&mut self, old: Self) {
+        if old.is_still(self) {
+            (self.input, self.running) = (old.input, old.running);
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.running.as_ref().map(|running| running.until)
     }
@@ -160,7 +173,12 @@ impl Site {
     }
 
     /// It is over: passed, or failed for a reason.
-    fn challenge_over(&mut self, failed: Option<&'static str>, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn challenge_over(
+        &mut self,
+        failed: Option<&'static str>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
         let Some(running) = self.challenge.running.take() else { return };
         out.effects.push(Effect::Keep { key: KEY.to_owned(), value: None });
         let Some(config) = &self.challenge.config else { return };

@@ -96,6 +96,13 @@ pub enum Verb {
         /// How long it lasts at most, up to [`LONGEST_WALK`](super::LONGEST_WALK); zero: end it.
         lasts: Duration,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+        /// By how much.
+        by: Duration,
+    },
     /// Let a door open once.
     Release {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
@@ -160,6 +167,10 @@ pub enum Refusal {
     Busy,
     /// It was tried and did not come about; the event says why.
     Failed,
+    /// No schedule arms it in the next hours, or the time is not known.
+    NotScheduled,
+    /// It was put off for as long as the schedule allows.
+    TooLong,
 }
 
 /// Something that prevents arming (EN 50131-1:2006, Table 4).

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::out::{Head, Out, change, found};
+use super::reconfigure::GONE;
 use super::{Contact, DoorConfig, Effect, Sound, Thing};
 use crate::event::{Class, Draft, Qualifier};
 use crate::time::{Mono, Now};
@@ -139,6 +140,76 @@ impl Door {
     ) {
         let hold = self.config.rex.as_ref().map(|rex| rex.hold).unwrap_or_default();
         self.watch.restore(kept, self.config.window().max(hold), area, boot, now);
+    }
+
+    /// Goes on from what the same door was under another configuration; `areas`: their new places
+    /// by the old ones.
+    pub(super) fn take_over(
+        &mut self,
+        index: usize,
+        old: Self,
+        areas: &[usize],
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        let Self {
+            config,
+            partition: _,
+            guarded: _,
+            state,
+            opened,
+            recorded,
+            before_start,
+            line,
+            unknown_since,
+            excused,
+            awaited,
+            opening: _,
+            watch,
+        } = old;
+        self.watch = watch.moved(areas);
+        (self.state, self.opened, self.recorded) = (state, opened, recorded);
+        (self.before_start, self.line, self.unknown_since) = (before_start, line, unknown_since);
+        let exit = |config: &DoorConfig| config.rex.as_ref().map(|rex| rex.driver.clone());
+        if exit(&config) != exit(&self.config) {
+            self.release_rex(index, at, out);
+        }
+        if config.driver == self.config.driver {
+            (self.excused, self.awaited) = (excused, awaited);
+        } else {
+            // Another wire: what it says is compared with what the old one said.
+            self.before_start = false;
+            self.line = Contact::Unknown;
+            self.forget(index, at, out);
+            self.await_reading(at);
+        }
+    }
+
+    /// Ends what stands open of it: it is gone. Whether it is open or closed, nobody knows: that is
+    /// not ended, and found in the record if it comes back.
+    pub(super) fn finish(&mut self, at: Mono, out: &mut Out<'_>) {
+        let stands = self.watch.stands;
+        let held = self.state == DoorState::HeldOpen;
+        let over = [
+            (held, Class::Door, "door.held_open", "door.held_open_ended"),
+            (stands.forced, Class::Alarm, "door.forced", "door.forced_restored"),
+            (stands.propped, Class::Alarm, "door.propped", "door.propped_restored"),
+            (stands.tamper, Class::Tamper, "door.tamper", "door.tamper_restored"),
+            (stands.lost, Class::Fault, "door.unknown", "door.known"),
+            (stands.stuck, Class::Fault, "door.rex_stuck", "door.rex_stuck_restored"),
+        ];
+        for (_, class, began, ended) in over.into_iter().filter(|(stood, ..)| *stood) {
+            self.event(at, ended, Qualifier::Restore, 4, out, |draft| {
+                draft.class = class;
+                draft.closes = Some(began);
+                draft.cause = Some(GONE.to_owned());
+            });
+        }
+        self.watch.stands = watch::Stands::default();
+    }
+
+    pub(super) fn show(&self, index: usize, at: Mono, out: &mut Out<'_>) {
+        out.state(Thing::Door(index), self.state.as_str(), self.watch.stands.flags(), at);
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -346,7 +417,7 @@ impl Door {
         if state != DoorState::Unknown {
             self.recorded = state;
         }
-        out.state(Thing::Door(index), state.as_str(), self.watch.stands.flags(), at);
+        self.show(index, at, out);
     }
 
     pub(super) fn event(

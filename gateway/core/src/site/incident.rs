@@ -204,6 +204,12 @@ impl Incidents {
         Self { open: Vec::new(), next: [1; 2], next_kept: [1; 2], ack_within, gone: Vec::new() }
     }
 
+    /// Goes on with what is open under another configuration.
+    pub(super) fn take_over(&mut self, old: Self) {
+        let Self { open, next, next_kept, ack_within: _, gone } = old;
+        (self.open, self.next, self.next_kept, self.gone) = (open, next, next_kept, gone);
+    }
+
     /// All open ones, the oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Incident> {
         self.open.iter().map(|open| &open.incident)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Site;
+use super::layout::NOWHERE;
 use super::out::{Head, Out};
 use super::partition::Partition;
 use super::zone::Zone;
@@ -59,6 +60,20 @@ impl Ledger {
             ends: None,
             keep_at: None,
         }
+    }
+
+    /// Goes on counting under another configuration; `zones`: their new places by the old ones.
+    /// The day of a zone that is gone is not told.
+    pub(super) fn take_over(&mut self, old: Self, zones: &[usize]) {
+        let Self { out, millis, from, ends, keep_at } = old;
+        for (place, out) in zones.iter().zip(out) {
+            if let Some(known) = self.out.get_mut(*place) {
+                *known = out;
+            }
+        }
+        let millis = millis.into_iter().map(|(zone, reasons)| (zones[zone], reasons));
+        self.millis = millis.filter(|(place, _)| *place != NOWHERE).collect();
+        (self.from, self.ends, self.keep_at) = (from, ends, keep_at);
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {

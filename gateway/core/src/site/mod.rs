@@ -21,6 +21,8 @@
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `schedule` | arming and disarming at times of the week |
+//! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
@@ -29,6 +31,8 @@
 //! | `challenge` | the challenge test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `reconfigure` | another configuration for a site that goes on |
+//! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
 
 mod access;
@@ -46,15 +50,23 @@ mod effect;
 mod guard;
 mod incident;
 mod input;
+mod key_switch;
 mod kinds;
+mod layout;
 mod ledger;
 mod out;
 mod output;
 mod partition;
 mod reader;
 mod recall;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod release;
 mod restore;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 mod siren;
 #[cfg(test)]
 mod siren_tests;
@@ -70,17 +82,19 @@ pub use access::{CredentialHash, Denial, HashError};
 pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, Credential, CrossConfig, Dangers, Days,
-    DoorConfig, Doors, Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig,
-    PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig,
-    UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, Credential, CrossConfig, Dangers, Dates,
+    Days, DoorConfig, Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout,
+    Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role,
+    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
+pub use layout::Layout;
 pub use recall::recalled;
+pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
@@ -95,11 +109,13 @@ use challenge::Challenge;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
+use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
 use output::Output;
 use partition::Partition;
 use reader::Reader;
+use schedule::Schedules;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -125,6 +141,8 @@ pub struct Site {
     readers: Vec<Reader>,
     credentials: Credentials,
     places: Places,
+    key_switches: Vec<KeySwitch>,
+    schedules: Schedules,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -143,6 +161,8 @@ enum Due {
     Reader(usize),
     Output(usize),
     Challenge,
+    KeySwitch(usize),
+    Schedule,
     Incident,
     Alive,
     Ledger,
@@ -155,6 +175,8 @@ impl Site {
     pub fn new(mut config: SiteConfig, boot: &str) -> Self {
         let doors = build::doors(&mut config);
         let readers = build::readers(&mut config, &doors);
+        let key_switches = build::key_switches(&mut config);
+        let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len());
@@ -185,6 +207,8 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            key_switches,
+            schedules,
             dark: Dark::default(),
             next: None,
             ledger: Ledger::new(count),
@@ -202,6 +226,8 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
+        // The wall clock may stand elsewhere than at the last input.
+        self.schedules.aim(now);
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -213,6 +239,9 @@ impl Site {
             }
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);
@@ -265,7 +294,7 @@ impl Site {
     /// What follows from every input.
     fn settle(&mut self, out: &mut Out<'_>) {
         self.account(out.now.mono);
-        self.warn(out);
+        self.sound_alarms(out);
         self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
@@ -295,6 +324,8 @@ impl Site {
                 Due::Reader(index) => self.readers[index].expire(index, out),
                 Due::Output(index) => self.siren_ended(index, at, out),
                 Due::Challenge => self.challenge_expired(at, out),
+                Due::KeySwitch(index) => self.key_switches[index].expire(out),
+                Due::Schedule => self.schedules_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -323,9 +354,12 @@ impl Site {
         let outputs = self.outputs.iter().enumerate();
         let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
         let challenge = self.challenge.deadline().map(|at| (at, Due::Challenge));
-        let things =
-            doors.chain(zones).chain(partitions).chain(buses).chain(readers).chain(outputs);
-        things.chain(challenge).chain(incident).chain(alive).chain(ledger).min()
+        let switches = self.key_switches.iter().enumerate();
+        let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
+        let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
+        let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
+        let things = things.chain(switches).chain(schedule).chain(outputs).chain(challenge);
+        things.chain(incident).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -345,6 +379,10 @@ impl Site {
         for output in &mut self.outputs {
             output.keep(|place| self.partitions[place].config.id.to_string(), out);
         }
+        for switch in &mut self.key_switches {
+            switch.keep(out);
+        }
+        self.schedules.keep(out);
         self.incidents.keep(out);
     }
 

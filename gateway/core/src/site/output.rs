@@ -161,6 +161,32 @@ impl Output {
         }
     }
 
+    /// Whether this is the same output of another configuration.
+    pub(super) fn is_still(&self, new: &Self) -> bool {
+        (&self.config.id, self.config.role) == (&new.config.id, new.config.role)
+    }
+
+    /// Goes on as what it was; `partitions`: the new place of each.
+    pub(super) fn take_over(&mut self, old: Self, partitions: &[usize]) {
+        self.on = old.on.map(|on| {
+            let causes = on.causes.into_iter().map(|cause| Cause {
+                partition: cause.partition.map(|place| partitions[place]),
+                ..cause
+            });
+            On { causes: causes.collect(), until: on.until }
+        });
+        (self.does, self.fault, self.changed) = (old.does, old.fault, old.changed);
+    }
+
+    /// It is taken out: what stands open of it ends.
+    pub(super) fn finish(&mut self, index: usize, why: &'static str, at: Mono, out: &mut Out<'_>) {
+        if self.on.is_some() {
+            let by = By { via: super::Via::Rules, actor: None };
+            self.switch_off(index, why, by, at, out);
+        }
+        self.says(index, Does::Unknown, None, at, out);
+    }
+
     /// What its unit says.
     pub(super) fn says(
         &mut self,

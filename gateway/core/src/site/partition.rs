@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::NOWHERE;
 use super::out::{Head, Out};
 use super::timer::KeptTimer;
 use super::walk::Walk;
@@ -104,6 +105,23 @@ impl Partition {
             }
         };
         self.kept = Some(kept);
+    }
+
+    /// Goes on from what the same partition was under another configuration; `zones`: their new
+    /// places by the old ones.
+    pub(super) fn take_over(&mut self, old: Self, zones: &[usize]) {
+        let Self { config: _, arming, alarm, walk, walk_cut_off, by, heard, kept } = old;
+        self.heard = heard;
+        let there = |zone: usize| Some(zones[zone]).filter(|place| *place != NOWHERE);
+        self.arming = match arming {
+            Arming::Entered { mode, until, zones } => {
+                let zones = zones.into_iter().filter_map(there).collect();
+                Arming::Entered { mode, until, zones }
+            }
+            same => same,
+        };
+        self.walk = walk.map(|walk| walk.moved(there));
+        (self.alarm, self.walk_cut_off, self.by, self.kept) = (alarm, walk_cut_off, by, kept);
     }
 
     pub(super) const fn arming(&self) -> &Arming {

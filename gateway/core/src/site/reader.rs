@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::access::{CredentialHash, Denial};
 use super::out::{Head, Out};
+use super::reconfigure::GONE;
 use super::timer::KeptTimer;
 use super::zone::FIRST_READING;
 use super::{Lockout, ReaderConfig, ReaderPart, Thing};
@@ -114,6 +115,46 @@ impl Reader {
         self.locked = kept.locked.as_ref().map(|until| until.on_or_whole(boot, now, lasts));
         let wrong = kept.wrong.iter();
         self.wrong = wrong.map(|until| until.on_or_whole(boot, now, window)).collect();
+    }
+
+    /// Goes on from what the same reader was under another configuration.
+    pub(super) fn take_over(&mut self, index: usize, old: Self, at: Mono, out: &mut Out<'_>) {
+        let Self {
+            config,
+            partition: _,
+            good,
+            stands,
+            due,
+            wrong,
+            locked,
+            refused,
+            shown,
+            changed,
+        } = old;
+        (self.stands, self.wrong, self.locked) = (stands, wrong, locked);
+        (self.refused, self.shown, self.changed) = (refused, shown, changed);
+        if config.driver == self.config.driver {
+            (self.good, self.due) = (good, due);
+        } else {
+            // Another one on the wall: what it is, it has to say.
+            self.await_link(at);
+            self.show(index, at, out);
+        }
+    }
+
+    /// Ends what stands open of it: it is gone.
+    pub(super) fn finish(&mut self, at: Mono, out: &mut Out<'_>) {
+        let stood = std::mem::take(&mut self.stands);
+        let parts = { ReaderPart::ALL }.into_iter().filter(|part| stood[*part as usize]);
+        let parts = parts.map(|part| (part.kinds(), part.class()));
+        let locked = self.locked.take();
+        let lockout = (("access.lockout", "access.lockout_restored"), Class::Tamper);
+        for ((began, ended), class) in parts.chain(locked.map(|_| lockout)) {
+            self.event(at, ended, Qualifier::Restore, class, out, |draft| {
+                draft.closes = Some(began);
+                draft.cause = Some(GONE.to_owned());
+            });
+        }
     }
 
     /// The start, or its bus is back: it has a while to answer.

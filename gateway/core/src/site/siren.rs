@@ -37,7 +37,7 @@ impl Danger {
 
 impl Site {
     /// Looks at what the rules have recorded since it was last called: an alarm sounds.
-    pub(super) fn warn(&mut self, out: &mut Out<'_>) {
+    pub(super) fn sound_alarms(&mut self, out: &mut Out<'_>) {
         if self.outputs.is_empty() {
             return;
         }
@@ -95,11 +95,24 @@ impl Site {
 
     /// A partition is disarmed. Says whether that has ended anything.
     pub(super) fn calm(&mut self, place: usize, by: By<'_>, at: Mono, out: &mut Out<'_>) -> bool {
-        self.warn(out);
+        self.sound_alarms(out);
         self.end_causes("disarmed", by, at, out, |role, cause| {
             let stays = role == Role::Siren && cause.danger.threatens_life();
             cause.partition == Some(place) && !stays
         })
+    }
+
+    /// A partition is taken out, and with it every reason that it gave.
+    pub(super) fn end_partition(
+        &mut self,
+        place: usize,
+        why: &'static str,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        self.sound_alarms(out);
+        let by = By { via: Via::Rules, actor: None };
+        self.end_causes(why, by, at, out, |_, cause| cause.partition == Some(place));
     }
 
     /// Whether disarming a partition would silence something.
@@ -122,7 +135,7 @@ impl Site {
         if partition.is_some_and(|place| place >= self.partitions.len()) {
             return Answer::Refused { reason: Refusal::Unknown, blockers: Vec::new() };
         }
-        self.warn(out);
+        self.sound_alarms(out);
         let ended = self.end_causes("silenced", by, at, out, |role, cause| {
             let meant = partition.is_none() || cause.partition == partition;
             // A strobe shows where it was, until somebody has come and disarmed.
@@ -155,7 +168,7 @@ impl Site {
 
     /// A siren has run its time: that disarms nothing.
     pub(super) fn siren_ended(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
-        self.warn(out);
+        self.sound_alarms(out);
         let output = &mut self.outputs[index];
         // An alarm of this very moment may have given it more time.
         let Some(on) = output.on().filter(|on| on.until.is_some_and(|until| until <= at)) else {

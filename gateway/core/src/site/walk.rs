@@ -25,6 +25,13 @@ pub(super) struct Walk {
     seen: BTreeSet<usize>,
 }
 
+impl Walk {
+    /// The same test where zones have other places.
+    pub(super) fn moved(self, there: impl Fn(usize) -> Option<usize>) -> Self {
+        Self { seen: self.seen.into_iter().filter_map(there).collect(), ..self }
+    }
+}
+
 impl Site {
     pub(super) fn walk_begin(
         &mut self,

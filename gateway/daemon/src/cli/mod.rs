@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `status`, `events`, and wishes such as `arm`.
+//! The command line: `run`, `check`, `reload`, `status`, `events`, and wishes such as `arm`.
 //!
 //! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
@@ -6,7 +6,9 @@
 mod check;
 mod events;
 mod output;
+mod reload;
 mod safe_outputs;
+mod schedule;
 mod status;
 mod wish;
 
@@ -25,7 +27,10 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse status                         what is happening now
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
+  gatehouse reload                         use the edited configuration
   gatehouse arm lobby --mode night         protect a partition
+  gatehouse schedule                       what is armed and disarmed next
+  gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
   gatehouse silence                        stop the sirens
 
@@ -41,6 +46,8 @@ enum Command {
     Run(ConfigArg),
     /// Check the configuration: all mistakes at once, with line, key and what is allowed.
     Check(CheckArgs),
+    /// Let the running gateway read its configuration anew: what did not change is not touched.
+    Reload(ConfigArg),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -53,6 +60,10 @@ enum Command {
     Bypass(wish::IdArgs),
     /// Take a bypassed zone in again.
     Unbypass(wish::IdArgs),
+    /// Show what schedules do next.
+    Schedule(schedule::ScheduleArgs),
+    /// Put off the next arming by a schedule.
+    Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
     /// Acknowledge, close, escalate or note an incident.
@@ -139,12 +150,15 @@ fn act(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Status(args) => status::status(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),
         Command::Disarm(args) => wish::disarm(args),
         Command::Bypass(args) => wish::bypass(args),
         Command::Unbypass(args) => wish::unbypass(args),
+        Command::Schedule(args) => schedule::schedule(&args),
+        Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Incident(args) => wish::incident(args),
         Command::Release(args) => wish::release(args),
@@ -181,7 +195,7 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config) {
+    match crate::run::run(config, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

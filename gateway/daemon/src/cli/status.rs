@@ -21,7 +21,7 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let line = match ask(&config.socket, "status", PATIENCE) {
+    let line = match ask(&config.socket, "status") {
         Ok(line) => line,
         Err(error) => {
             unreachable(&config.socket, &error);
@@ -54,7 +54,12 @@ pub(super) fn unreachable(socket: &Path, error: &std::io::Error) {
 }
 
 /// Asks the running gateway one line, and reads one.
-pub(super) fn ask(socket: &Path, request: &str, patience: Duration) -> std::io::Result<String> {
+pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<String> {
+    ask_for(socket, request, PATIENCE)
+}
+
+/// The same with another patience.
+pub(super) fn ask_for(socket: &Path, request: &str, patience: Duration) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("{request}\n").as_bytes())?;

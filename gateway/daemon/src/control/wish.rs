@@ -42,6 +42,13 @@ pub enum Wish {
         /// Its id.
         zone: Id,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// The partition's id.
+        partition: Id,
+        /// By how much.
+        minutes: u32,
+    },
     /// Begin a walk test, or end it.
     WalkTest {
         /// The partition's id.
@@ -146,6 +153,10 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
                 return Err(format!("a nonce is 1 to {LONGEST_NONCE} of a-z, A-Z, 0-9 and '-'"));
             }
             Verb::Challenge { nonce }
+        }
+        Wish::Postpone { partition: id, minutes } => {
+            let by = Duration::from_secs(u64::from(minutes) * 60);
+            Verb::Postpone { partition: partition(&id)?, by }
         }
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },

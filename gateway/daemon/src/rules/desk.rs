@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::site::{Answer, Command, Input, Verb, Via};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::Inputs;
 use crate::clock::Clock;
 
 type Waiting = BTreeMap<u64, oneshot::Sender<Answer>>;
@@ -17,7 +18,7 @@ type Waiting = BTreeMap<u64, oneshot::Sender<Answer>>;
 /// The desk of the rules; a clone is the same desk.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    inputs: mpsc::Sender<Input>,
+    inputs: Inputs,
     clock: Clock,
     waiting: Arc<Mutex<Waiting>>,
     next: Arc<AtomicU64>,
@@ -33,8 +34,14 @@ pub enum AskError {
 
 impl Desk {
     /// A desk that hands wishes to the rules through `inputs`.
-    pub fn new(inputs: mpsc::Sender<Input>, clock: Clock) -> Self {
+    pub fn new(inputs: Inputs, clock: Clock) -> Self {
         Self { inputs, clock, waiting: Arc::default(), next: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// The same desk, for who names the places of another configuration.
+    #[must_use]
+    pub fn of(&self, inputs: Inputs) -> Self {
+        Self { inputs, ..self.clone() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -11,10 +11,10 @@ use gatehouse_core::backoff::Backoff;
 use gatehouse_core::event::Draft;
 use gatehouse_core::id::Id;
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::{Answer as Reply, Incident, Thing};
+use gatehouse_core::site::{Answer as Reply, Coming, Incident, Thing};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_journal::{AppendError, Appender, Journal, Keep, Record};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 /// Drafts under way at most: half of what the journal puts into one commit. More would only wait
@@ -29,21 +29,25 @@ const ANSWERS: usize = 2 * UNDER_WAY;
 const DISK_TRIES: u32 = 6;
 
 /// What is shown or told after the commit, and which of the batch's drafts brought it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Change {
     pub(super) what: What,
     pub(super) draft: Option<usize>,
 }
 
 /// What is shown or told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum What {
     /// A thing's new state.
     State { of: Thing, state: &'static str, flags: Vec<&'static str>, since: UtcMs },
     /// An incident; `None`: it is closed.
     Incident { id: Id, shown: Option<Box<Incident>> },
+    /// What comes next of a schedule.
+    Schedule { schedule: usize, coming: Coming },
     /// The answer to a command.
     Reply { command: u64, reply: Reply },
+    /// Another configuration holds: these are the things now. Then it is told that it is stored.
+    Things { things: Vec<(Thing, Id, &'static str)>, since: UtcMs, stored: oneshot::Sender<()> },
 }
 
 /// What came of one batch.

@@ -16,15 +16,19 @@ fn journal(folder: &Path) -> Journal {
     Journal::open(options).unwrap().0
 }
 
-fn config() -> gatehouse_config::Config {
+fn file() -> gatehouse_config::Config {
     let text = "[gateway]\nid = \"g-1\"\ndistrict = \"d\"\nsite = \"s\"\n\
                 [[broker]]\nid = \"b\"\nhost = \"localhost\"\n";
     gatehouse_config::Config::parse(text, "test").unwrap()
 }
 
-fn site() -> Site {
+fn config() -> SiteConfig {
     let door = |n: usize| DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"));
-    Site::new(SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }, "boot")
+    SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }
+}
+
+fn site() -> Site {
+    Site::new(config(), "boot")
 }
 
 fn opens(door: usize) -> Input {
@@ -103,10 +107,10 @@ async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_befor
     let journal = journal(folder.path());
     let ids = (0..3).map(|n| (Thing::Door(n), format!("door-{n}").parse().unwrap()));
     let board = Board::new(ids, Now::default().utc);
-    let (inputs, queue) = mpsc::channel(QUEUE);
+    let (inputs, queue) = Inputs::new(&config());
     let (stop, stopped) = watch::channel(false);
     let desk = Desk::new(inputs.clone(), Clock::system());
-    let hands = Hands::new(&config(), Clock::system());
+    let hands = Hands::new(&SiteConfig::default(), Clock::system());
     let wires = (board.clone(), desk, hands);
     let rules = Rules::new(site(), &journal, wires, Clock::system(), queue, stopped);
     let held = hold(folder.path());

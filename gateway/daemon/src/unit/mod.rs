@@ -1,77 +1,308 @@
 //! The kinds of task that touch the world outside, a file each.
 
+pub(crate) mod box_health;
+mod chip_bus;
 pub mod gpio_lines;
 pub mod output;
 mod owner;
+mod plan;
 pub mod reader;
 pub mod rs485_bus;
 pub mod wiegand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
 use gatehouse_core::site::{Input, Report, SafeState};
-use tokio::sync::mpsc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 use crate::hands::Hands;
-use crate::io::KernelClock;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
-use crate::supervise::{Outcome, Supervisor};
-use gpio_lines::{GpioLines, LineConfig, LineSource, UnitReport};
-use owner::{Owner, wired};
+use crate::io::{KernelClock, LineClock};
+use crate::rules::Inputs;
+use crate::supervise::{Ended, Outcome, Supervisor};
+use chip_bus::Bell;
+use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
+use owner::{Owner, Thing};
+use plan::{Lines, Spec};
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
 
-/// The lines of one chip, and whose they are.
-#[derive(Default)]
-struct Wired {
-    lines: Vec<LineConfig>,
-    owners: BTreeMap<String, Owner>,
+/// A unit that is to end has so long to hand on what it has read.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The units that run for the present configuration. They are the supervisor's; this knows what they
+/// were built from, and what stands told of them.
+#[derive(Debug, Default)]
+pub struct Units {
+    running: BTreeMap<String, Spec>,
+    reins: BTreeMap<String, Reins>,
+    /// What wakes each bus, by its id. Outlives the units.
+    bells: BTreeMap<Id, Bell>,
 }
 
-/// Starts a unit for each output, and for each chip that something is wired to.
-pub fn start(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    hands: &Hands,
-    inputs: &mpsc::Sender<Input>,
-) {
-    outputs(supervisor, config, hands, inputs);
-    let mut chips: BTreeMap<&Chip, Wired> = BTreeMap::new();
-    for (input, line, owner) in wired(config) {
-        let wired = chips.entry(&input.chip).or_default();
-        wired.lines.push(line);
-        wired.owners.insert(input.to_string(), owner);
+/// What is held of a unit that runs.
+#[derive(Clone, Debug, Default)]
+struct Reins {
+    /// Says that it is to end, once all that it has read is before the rules.
+    end: watch::Sender<bool>,
+    faults: Faults,
+}
+
+/// What a new configuration makes of the units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Run on and notice nothing.
+    pub kept: usize,
+    /// Of a chip that nobody watched, or lines added to one.
+    pub started: usize,
+    /// Wired otherwise.
+    pub restarted: usize,
+    /// Nothing is wired to them any more.
+    pub stopped: usize,
+}
+
+/// What a unit told as a fault and has not restored.
+type Faults = Arc<Mutex<BTreeSet<String>>>;
+
+impl Units {
+    /// Starts the units of a configuration; `inputs` is of the same.
+    pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &Inputs) -> Self {
+        let mut units = Self::default();
+        for (name, spec) in plan::plan(config) {
+            units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
+        }
+        units
     }
-    for (chip, wired) in chips {
-        let source = match (chip, &config.sim) {
-            (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
-            (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
-            (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
-            // The configuration refuses a sim line without [sim].
-            (Chip::Sim, None) => continue,
-        };
-        let name = match chip {
-            Chip::Gpio(name) => format!("gpio_lines({name})"),
-            Chip::Sim => "gpio_lines(sim)".to_owned(),
-        };
-        let Wired { lines, owners } = wired;
-        let lines = GpioLines { chip: source, lines, recheck: gpio_lines::RECHECK };
+
+    /// Ends what a new configuration does not have or has otherwise. Everything that these units
+    /// have sent is before the rules when this returns.
+    pub async fn end(
+        &mut self,
+        supervisor: &mut Supervisor,
+        config: &Config,
+        inputs: &Inputs,
+    ) -> (Pending, Option<Ended>) {
+        let change = plan::change(&self.running, plan::plan(config));
+        for name in &change.stop {
+            if let Some(reins) = self.reins.get(name) {
+                reins.end.send_replace(true);
+            }
+        }
+        let ended = supervisor.end(|name| change.stop.contains(name), GRACE).await;
+        let mut before = BTreeMap::new();
+        for name in &change.stop {
+            before.extend(self.running.remove(name).map(|spec| (name.clone(), spec)));
+            // What is not watched any more is no fault any more.
+            let Some(reins) = self.reins.remove(name) else { continue };
+            let faults = std::mem::take(&mut *lock(&reins.faults));
+            for what in faults {
+                let cause =
+                    "it is watched otherwise, or not any more: the configuration has changed";
+                let restore = fault(&what, cause.to_owned(), None, Qualifier::Restore);
+                if inputs.send(restore).await.is_err() {
+                    break;
+                }
+            }
+        }
+        (Pending { change, before }, ended)
+    }
+
+    /// Starts what a new configuration adds or has otherwise; `inputs` is of the same.
+    pub fn begin(
+        &mut self,
+        supervisor: &mut Supervisor,
+        pending: Pending,
+        config: &Config,
+        inputs: &Inputs,
+    ) {
+        let Pending { change, before } = pending;
+        self.running.extend(change.keep);
+        for (name, spec) in change.start {
+            let known = before.get(&name).map(|before| unchanged(before, &spec));
+            info!(unit = %name, anew = known.is_some(), "a unit is started");
+            let known = known.unwrap_or_default();
+            self.start_one(supervisor, (name, spec), known, config, inputs);
+        }
+    }
+
+    /// `known`: lines whose state the rules know of the life before.
+    fn start_one(
+        &mut self,
+        supervisor: &mut Supervisor,
+        (name, spec): (String, Spec),
+        mut known: BTreeSet<String>,
+        config: &Config,
+        inputs: &Inputs,
+    ) {
+        let reins = Reins::default();
+        self.reins.insert(name.clone(), reins.clone());
+        self.running.insert(name.clone(), spec.clone());
         let inputs = inputs.clone();
-        supervisor.unit(name, move || watch(lines.clone(), owners.clone(), inputs.clone()));
+        match spec {
+            Spec::Lines(Lines { chip, lines, .. }) => {
+                let wired = lines.values().map(|(line, _)| *line).collect();
+                let owners = lines
+                    .iter()
+                    .filter_map(|(line, (_, thing))| Some((line.clone(), thing.owner(config)?)));
+                let owners: BTreeMap<_, _> = owners.collect();
+                let bells = lines.iter().filter_map(|(line, (_, thing))| match thing {
+                    Thing::Interrupt(bus) => {
+                        Some((line.clone(), self.bells.entry(bus.clone()).or_default().clone()))
+                    }
+                    _ => None,
+                });
+                let bells: BTreeMap<_, _> = bells.collect();
+                let lines = GpioLines { chip, lines: wired, recheck: gpio_lines::RECHECK };
+                supervisor.unit(name, move || {
+                    // Only the first life follows another without a gap that anybody must know of.
+                    let known = std::mem::take(&mut known);
+                    let faults = Arc::clone(&reins.faults);
+                    let told = Told {
+                        owners: owners.clone(),
+                        bells: bells.clone(),
+                        clock: KernelClock::new(),
+                        known,
+                        faults,
+                    };
+                    watch(lines.clone(), told, reins.end.subscribe(), inputs.clone())
+                });
+            }
+            Spec::Chips(bus) => {
+                // A plan is of the configuration that it was made from.
+                let Some(places) = bus.places(config) else { return };
+                let bell = self.bells.entry(bus.id().clone()).or_default().clone();
+                supervisor.unit(name, move || {
+                    let (bus, places, bell) = ((*bus).clone(), places.clone(), bell.clone());
+                    let (end, inputs) = (reins.end.subscribe(), inputs.clone());
+                    async move {
+                        let clock = KernelClock::new();
+                        let ended = chip_bus::run(bus, places, clock, bell, end, inputs).await;
+                        ended.map_err(|error| error.to_string())
+                    }
+                });
+            }
+        }
     }
 }
 
-fn outputs(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    hands: &Hands,
-    inputs: &mpsc::Sender<Input>,
-) {
+/// A change of the units that is half done: what must end has ended.
+#[derive(Debug)]
+pub struct Pending {
+    change: plan::Change,
+    before: BTreeMap<String, Spec>,
+}
+
+impl Pending {
+    /// What becomes of the units.
+    pub fn counts(&self) -> Counts {
+        let start = self.change.start.keys();
+        let restarted = { start }.filter(|name| self.before.contains_key(*name)).count();
+        Counts {
+            kept: self.change.keep.len(),
+            started: self.change.start.len() - restarted,
+            restarted,
+            stopped: self.before.len() - restarted,
+        }
+    }
+}
+
+/// The lines of a unit that are as they were.
+fn unchanged(before: &Spec, after: &Spec) -> BTreeSet<String> {
+    let (Spec::Lines(before), Spec::Lines(after)) = (before, after) else {
+        return BTreeSet::new();
+    };
+    let same = after.lines.iter().filter(|(line, wired)| before.lines.get(*line) == Some(wired));
+    same.map(|(line, _)| line.clone()).collect()
+}
+
+fn lock(faults: &Faults) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    // A panic while it is held leaves a set that is still a set.
+    faults.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the rules are told of a unit's reports.
+struct Told {
+    owners: BTreeMap<String, Owner>,
+    /// The buses that a line wakes.
+    bells: BTreeMap<String, Bell>,
+    clock: KernelClock,
+    /// Lines that were watched until a moment ago: the start's `unknown` is not told of them, and
+    /// their first state was found by reading again.
+    known: BTreeSet<String>,
+    faults: Faults,
+}
+
+impl Told {
+    fn inputs(&mut self, report: UnitReport) -> Vec<Input> {
+        match report {
+            UnitReport::Reading(reading) if self.bells.contains_key(&reading.line) => {
+                self.ring(&reading);
+                Vec::new()
+            }
+            UnitReport::Reading(mut reading) => {
+                if reading.state == ContactState::Unknown {
+                    if self.known.contains(&reading.line) {
+                        return Vec::new();
+                    }
+                } else if self.known.remove(&reading.line) {
+                    reading.resynced = true;
+                }
+                self.owners
+                    .get(&reading.line)
+                    .map(|owner| owner.input(&reading))
+                    .into_iter()
+                    .collect()
+            }
+            UnitReport::Fault { what, cause, at } => {
+                lock(&self.faults).insert(what.clone());
+                let mut inputs = vec![fault(&what, cause, Some(at), Qualifier::New)];
+                // They cannot be read after all, be it the chip or the line.
+                let lost = std::mem::take(&mut self.known).into_iter();
+                let (lost, known) = lost.partition(|line| *line == what || !what.contains(':'));
+                self.known = known;
+                let lost: BTreeSet<String> = lost;
+                for line in lost {
+                    let state = ContactState::Unknown;
+                    let reading = Reading { line, state, at, resynced: false };
+                    inputs
+                        .extend(self.owners.get(&reading.line).map(|owner| owner.input(&reading)));
+                }
+                inputs
+            }
+            UnitReport::Restore { what, cause, at } => {
+                lock(&self.faults).remove(&what);
+                vec![fault(&what, cause, Some(at), Qualifier::Restore)]
+            }
+        }
+    }
+}
+
+impl Told {
+    /// An interrupt line was pulled, or nobody can say: its bus looks after its chips.
+    fn ring(&self, reading: &Reading) {
+        if reading.state == ContactState::Open {
+            return;
+        }
+        let Some(bell) = self.bells.get(&reading.line) else { return };
+        let now_ns = self.clock.monotonic_ns();
+        let ago = self.clock.boot(now_ns).since(reading.at);
+        let ago_ns = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+        bell.ring(&reading.line, now_ns.saturating_sub(ago_ns));
+    }
+}
+
+/// Starts a unit for each output. They run until the daemon stops: outputs that are wired otherwise
+/// wait for the next start.
+pub fn outputs(supervisor: &mut Supervisor, config: &Config, hands: &Hands, inputs: &Inputs) {
     for (place, output) in config.outputs.iter().enumerate() {
         let Some(switched) = switched(config, place, output) else { continue };
         let (hands, inputs) = (hands.clone(), inputs.clone());
@@ -126,47 +357,53 @@ pub(crate) fn switched(
 /// One life of a unit, and the way of its reports to the rules.
 async fn watch(
     lines: GpioLines,
-    owners: BTreeMap<String, Owner>,
-    inputs: mpsc::Sender<Input>,
+    mut told: Told,
+    mut end: watch::Receiver<bool>,
+    inputs: Inputs,
 ) -> Outcome {
     let (tell, mut reports) = mpsc::channel(REPORTS);
-    let forward = async {
+    let lines = async {
+        tokio::select! {
+            ended = gpio_lines::run(lines, KernelClock::new(), tell) => match ended {
+                Ok(never) => match never {},
+                Err(error) => Err(error.to_string()),
+            },
+            // Also when nobody is left who could ask for it.
+            _ = end.wait_for(|end| *end) => Ok(()),
+        }
+    };
+    // Ends with the lines, once all that they have told is handed on.
+    let forward = async move {
         while let Some(report) = reports.recv().await {
-            let Some(input) = input(report, &owners) else { continue };
-            if inputs.send(input).await.is_err() {
-                break;
+            for input in told.inputs(report) {
+                if inputs.send(input).await.is_err() {
+                    return;
+                }
             }
         }
     };
-    tokio::select! {
-        ended = gpio_lines::run(lines, KernelClock::new(), tell) => match ended {
-            Ok(never) => match never {},
-            Err(error) => Err(error.to_string()),
-        },
-        () = forward => Ok(()),
-    }
+    let (ended, ()) = tokio::join!(lines, forward);
+    ended
 }
 
-fn input(report: UnitReport, owners: &BTreeMap<String, Owner>) -> Option<Input> {
-    let (what, cause, at, qualifier) = match report {
-        UnitReport::Reading(reading) => {
-            return Some(owners.get(&reading.line)?.input(&reading));
-        }
-        UnitReport::Fault { what, cause, at } => (what, cause, at, Qualifier::New),
-        UnitReport::Restore { what, cause, at } => (what, cause, at, Qualifier::Restore),
-    };
+fn fault(
+    what: &str,
+    cause: String,
+    at: Option<gatehouse_core::time::Mono>,
+    qualifier: Qualifier,
+) -> Input {
     let restore = qualifier == Qualifier::Restore;
-    Some(Input::Report(Report {
+    Input::Report(Report {
         class: Class::Fault,
         kind: if restore { "input.restored" } else { "input.fault" },
         qualifier,
         severity: 2,
-        source: ("input", wire_id(&what)),
+        source: ("input", wire_id(what)),
         closes: restore.then_some("input.fault"),
         cause: Some(cause.chars().take(200).collect()),
         detail: Some(serde_json::json!({ "input": what })),
-        at: Some(at),
-    }))
+        at,
+    })
 }
 
 /// `gpiochip0:17` as an id: `gpiochip0-17`.

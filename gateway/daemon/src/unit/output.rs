@@ -23,11 +23,11 @@ use gatehouse_drivers::{
     Command, DoorRelease, DoorReleaseConfig, Drive as Driven, Output, OutputConfig, OutputError,
     OutputEvent, ReadBack, Sensed, Siren, SirenConfig, SwitchTiming,
 };
-use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::hands::{Act, Order, Orders};
 use crate::io::drive::{BackPin, DriveConfig, DriveLine, OutPin, PinError};
+use crate::rules::{Inputs, SendError};
 use crate::supervise::Outcome;
 
 /// A line that did not take its level is written again after this.
@@ -201,12 +201,7 @@ struct Unit {
 /// # Errors
 ///
 /// The script of the simulated wiring is none. A chip that is not there is a fault, and looked for.
-pub async fn run(
-    switched: Switched,
-    mut orders: Orders,
-    inputs: mpsc::Sender<Input>,
-    clock: Clock,
-) -> Outcome {
+pub async fn run(switched: Switched, mut orders: Orders, inputs: Inputs, clock: Clock) -> Outcome {
     let (mut line, pin, back) =
         DriveLine::new(switched.line.clone()).map_err(|error| error.to_string())?;
     // Dropped before the line: that writes the safe state.
@@ -326,7 +321,7 @@ impl Unit {
         line: &DriveLine,
         output: usize,
         at: Mono,
-        inputs: &mpsc::Sender<Input>,
+        inputs: &Inputs,
     ) -> Result<bool, String> {
         let down = line.cause().map(|cause| cause.lines().next().unwrap_or_default());
         let fault = down.map(str::to_owned).or_else(|| self.fault.clone());
@@ -343,10 +338,8 @@ impl Unit {
                 self.told = Some((does, fault));
                 Ok(false)
             }
-            Err(mpsc::error::TrySendError::Full(_)) => Ok(true),
-            Err(mpsc::error::TrySendError::Closed(_)) => {
-                Err("nobody takes what the output does".to_owned())
-            }
+            Err(SendError::Full) => Ok(true),
+            Err(SendError::Ended) => Err("nobody takes what the output does".to_owned()),
         }
     }
 }

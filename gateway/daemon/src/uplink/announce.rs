@@ -18,8 +18,10 @@ use super::link::{Hello, Message};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Control {
     Status(GatewayState),
-    /// A door, a zone or a partition, by its place on the board.
-    Thing(usize),
+    /// A door, a zone or a partition, by its kind and id.
+    Thing(&'static str, Id),
+    /// One that the configuration has no more.
+    Gone(&'static str, Id),
     Incident(Id),
     Description,
 }
@@ -55,10 +57,16 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
     let address = &parts.config.address;
     let (topic, payload) = match control {
         Control::Status(state) => (address.status(), json(&status(parts, *state, None))),
-        Control::Thing(index) => {
+        // Nothing there is an empty payload: the broker forgets it.
+        Control::Gone(kind, id) => (address.state(kind, id), Vec::new()),
+        Control::Thing(kind, id) => {
             let heartbeat = u32::try_from(parts.config.uplink.heartbeat.as_secs());
             let view = parts.board.view();
-            let thing = &view.things[*index];
+            let thing = view.place(kind, id).map(|place| &view.things[place]);
+            let Some(thing) = thing else {
+                // It has gone while this waited for its turn.
+                return retained(address.state(kind, id), Vec::new());
+            };
             let state = RetainedState {
                 state: Cow::Borrowed(thing.state),
                 since: thing.since,
@@ -89,6 +97,7 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
                 |kind| view.of_kind(kind).map(|view| Described { id: view.id.clone() }).collect();
             let description = Description {
                 session: parts.session,
+                revision: parts.running.borrow().revision,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 doors: doors.collect(),
                 zones: described("zone"),
@@ -100,6 +109,10 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
             (address.description(), json(&description))
         }
     };
+    retained(topic, payload)
+}
+
+fn retained(topic: String, payload: Vec<u8>) -> Message {
     Message { topic: topic.into(), payload: payload.into(), retain: true, properties: Vec::new() }
 }
 

@@ -8,9 +8,10 @@ pub mod link;
 mod probe;
 mod serve;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Broker, Config};
 use gatehouse_core::contract::{GatewayState, Replay};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Seq;
@@ -18,18 +19,22 @@ use gatehouse_core::site::{Input as SiteInput, Report};
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Attempt, Down, Input, Outgoing, Paths, Settings, Uplink};
 use gatehouse_journal::{Cursors, Journal, MarkError, Record};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::reload::Running;
+use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use announce::Control;
 
 /// What the uplink is made of.
 pub struct Parts {
-    /// The whole configuration.
-    pub config: Config,
+    /// The whole configuration, as this knows it.
+    pub config: Arc<Config>,
+    /// The one that holds.
+    pub running: watch::Receiver<Running>,
     /// Where the events are.
     pub journal: Journal,
     /// The newest event of each lane.
@@ -37,7 +42,7 @@ pub struct Parts {
     /// What is shown.
     pub board: Board,
     /// Where reports become events.
-    pub rules: mpsc::Sender<SiteInput>,
+    pub rules: Inputs,
     /// The clocks.
     pub clock: Clock,
     /// Counts the daemon's starts.
@@ -73,8 +78,10 @@ struct Uplinker {
     parts: Parts,
     machine: Uplink<Out, Control>,
     paths: Paths,
-    /// The broker of the last connection.
+    /// The broker of the last connection, by its place.
     last: Option<usize>,
+    /// The same, as it was configured then: one that is configured otherwise is another.
+    last_broker: Option<Broker>,
     /// `uplink.lost` stands in the record without its restore.
     lost_told: bool,
     /// That marks run ahead of the journal was told in this session.
@@ -90,6 +97,14 @@ enum End {
     Down { why: String, next_broker: bool, prefer_first: bool },
     /// We stop.
     Stopped,
+    /// Brokers or delivery are configured otherwise.
+    Reconfigured,
+}
+
+/// Why something that is waited for is waited for no more.
+enum Interrupt {
+    Stop,
+    Reconfigured,
 }
 
 /// Delivers until `stop` turns true; then says goodbye within a grace.
@@ -97,46 +112,75 @@ enum End {
 /// # Errors
 /// Never: every trouble with brokers is what this task is for.
 pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
-    let uplink = &parts.config.uplink;
-    let jitter_s = u32::try_from(uplink.replay_jitter.as_secs()).unwrap_or(u32::MAX);
-    let settings = Settings {
-        in_flight: uplink.in_flight,
-        replay: Replay { rate: uplink.replay_rate, jitter_s },
-        host_timeout: uplink.host_timeout,
-        several_brokers: parts.config.brokers.len() > 1,
-    };
-    let gateway = parts.config.address.gateway.clone();
-    let (alarm, normal) = (parts.acked.alarm, parts.acked.normal);
-    let machine = Uplink::new(gateway, settings, parts.host_upto, alarm, normal);
+    let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
     let mut uplinker = Uplinker {
         parts,
         machine,
         paths,
         last: None,
+        last_broker: None,
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
         stop,
     };
-    uplinker.deliver().await;
+    while let Interrupt::Reconfigured = uplinker.deliver().await {
+        uplinker.reconfigure();
+    }
     Ok(())
 }
 
+fn machine(config: &Config, host_upto: Seq, acked: Cursors) -> Uplink<Out, Control> {
+    let uplink = &config.uplink;
+    let jitter_s = u32::try_from(uplink.replay_jitter.as_secs()).unwrap_or(u32::MAX);
+    let settings = Settings {
+        in_flight: uplink.in_flight,
+        replay: Replay { rate: uplink.replay_rate, jitter_s },
+        host_timeout: uplink.host_timeout,
+        several_brokers: config.brokers.len() > 1,
+    };
+    let gateway = config.address.gateway.clone();
+    Uplink::new(gateway, settings, host_upto, acked.alarm, acked.normal)
+}
+
 impl Uplinker {
-    async fn deliver(&mut self) {
+    /// Goes on with what holds now: as after a start, from where delivery stands.
+    fn reconfigure(&mut self) {
+        let config = Arc::clone(&self.parts.running.borrow_and_update().config);
+        let marks = self.parts.journal.delivered();
+        let (host_upto, acked) = (marks.host_upto, marks.acked);
+        self.machine = machine(&config, host_upto.unwrap_or_default(), acked.unwrap_or_default());
+        self.paths = Paths::new(config.brokers.len());
+        self.last = None;
+        self.parts.config = config;
+    }
+
+    /// Whether what holds now can be taken over without another connection; then it is.
+    fn takes_over(&mut self) -> bool {
+        let config = Arc::clone(&self.parts.running.borrow_and_update().config);
+        let (old, new) = (&self.parts.config, &config);
+        if old.brokers != new.brokers || old.uplink != new.uplink {
+            return false;
+        }
+        self.parts.config = config;
+        true
+    }
+
+    async fn deliver(&mut self) -> Interrupt {
         let mut attempt = self.paths.first(self.now());
         loop {
-            if self.wait(attempt.at).await {
-                return;
+            if let Some(interrupt) = self.wait(attempt.at).await {
+                return interrupt;
             }
             let index = attempt.broker;
             let broker = self.parts.config.brokers[index].clone();
             let hello = announce::hello(&self.parts);
             let mut stop = self.stop.clone();
+            let mut running = self.parts.running.clone();
             let connected = tokio::select! {
                 connected = link::connect(&broker, &hello) => connected,
-                () = stopped(&mut stop) => return,
+                interrupt = interrupted(&mut stop, &mut running) => return interrupt,
             };
             attempt = match connected {
                 Err(error) => {
@@ -156,8 +200,14 @@ impl Uplinker {
                     // Whatever ended it, the window is gone with it.
                     self.machine.handle(Input::Down(Down::Network), self.now());
                     self.last = Some(index);
+                    self.last_broker = Some(broker.clone());
                     match end {
-                        End::Stopped => return,
+                        End::Stopped => return Interrupt::Stop,
+                        End::Reconfigured => {
+                            info!(broker = %broker.id, "brokers or delivery are configured anew");
+                            self.show(None, Some("the configuration has changed".to_owned()));
+                            return Interrupt::Reconfigured;
+                        }
                         End::Down { why, next_broker, prefer_first } => {
                             info!(broker = %broker.id, %why, "the connection ended");
                             self.show(None, Some(why.clone()));
@@ -180,13 +230,13 @@ impl Uplinker {
         self.parts.clock.mono()
     }
 
-    /// Waits until `at`; true if we stop.
-    async fn wait(&mut self, at: Mono) -> bool {
+    /// Waits until `at`; or says what came before.
+    async fn wait(&mut self, at: Mono) -> Option<Interrupt> {
         let wait = at.since(self.now());
         tokio::select! {
             biased;
-            () = stopped(&mut self.stop) => true,
-            () = tokio::time::sleep(wait) => false,
+            interrupt = interrupted(&mut self.stop, &mut self.parts.running) => Some(interrupt),
+            () = tokio::time::sleep(wait) => None,
         }
     }
 
@@ -271,6 +321,18 @@ impl Uplinker {
 /// Ready when we stop; also when nobody is left who could say so.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Ready when we stop, or when something else holds.
+async fn interrupted(
+    stop: &mut watch::Receiver<bool>,
+    running: &mut watch::Receiver<Running>,
+) -> Interrupt {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => Interrupt::Stop,
+        Ok(()) = running.changed() => Interrupt::Reconfigured,
+    }
 }
 
 /// How long a stop waits for the acknowledgements of what is in flight.

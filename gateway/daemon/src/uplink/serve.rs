@@ -17,6 +17,7 @@ use super::announce::{self, Control};
 use super::link::{Link, LinkEvent, Message, Token};
 use super::probe::{self, Probe};
 use super::{ARRIVAL, End, GRACE, Out, Uplinker, stopped};
+use crate::board::View;
 
 /// Events of the link that are taken in one go.
 const BATCH: usize = 256;
@@ -42,14 +43,13 @@ struct Connection {
     link: Link,
     /// Of the events of each class.
     topics: Vec<Bytes>,
-    /// The version of each thing that was published.
-    shown: Vec<u64>,
-    /// When that was.
-    shown_at: Vec<Option<Mono>>,
+    /// What was published of each thing, by its place on the board of this layout.
+    shown: Vec<Shown>,
+    layout: u64,
     /// When the next thing that goes on changing may be shown.
     next_show: Option<Mono>,
-    /// Things that wait in the machine's control queue.
-    queued: BTreeSet<usize>,
+    /// What the broker was told to forget.
+    gone: BTreeSet<(&'static str, Id)>,
     /// The version of each incident that was published or waits to be.
     incidents: BTreeMap<Id, u64>,
     heartbeat: Duration,
@@ -60,7 +60,35 @@ struct Connection {
     end: Option<End>,
 }
 
+/// What was published of a thing.
+#[derive(Clone, Debug)]
+struct Shown {
+    kind: &'static str,
+    id: Id,
+    /// Its version; 0: nothing yet.
+    version: u64,
+    at: Option<Mono>,
+    /// It waits in the machine's control queue.
+    queued: bool,
+}
+
 impl Connection {
+    /// The places of things have changed: what was published of them goes with them.
+    fn follow(&mut self, view: &View) {
+        let mut before = std::mem::take(&mut self.shown);
+        let shown = view.things.iter().map(|thing| {
+            let (kind, id) = (thing.thing.kind(), &thing.id);
+            let known = before.iter().position(|shown| shown.kind == kind && shown.id == *id);
+            match known {
+                Some(place) => before.swap_remove(place),
+                None => Shown { kind, id: id.clone(), version: 0, at: None, queued: false },
+            }
+        });
+        self.shown = shown.collect();
+        self.layout = view.layout;
+        self.gone.retain(|key| view.gone.contains(key));
+    }
+
     /// What cannot be read is not what is not there: the connection ends, so that the machine goes
     /// back to its cursors and asks again after the back-off.
     fn unreadable(&mut self, error: &ReadError) {
@@ -78,14 +106,14 @@ impl Uplinker {
         let now = self.now();
         let topics =
             Class::ALL.iter().map(|class| parts.config.address.events(*class).into()).collect();
-        let things = parts.board.view().things.len();
         let mut connection = Connection {
             link,
             topics,
-            shown: vec![0; things],
-            shown_at: vec![None; things],
+            shown: Vec::new(),
+            // No board counts so far: the first look takes all.
+            layout: u64::MAX,
             next_show: None,
-            queued: BTreeSet::new(),
+            gone: BTreeSet::new(),
             incidents: BTreeMap::new(),
             heartbeat: parts.config.uplink.heartbeat,
             next_heartbeat: now,
@@ -96,6 +124,7 @@ impl Uplinker {
         let mut changes = parts.board.watch();
         let mut heads = parts.heads.clone();
         let mut stop = self.stop.clone();
+        let mut running = parts.running.clone();
         let mut probe = Probe::default();
         let mut batch = Vec::with_capacity(BATCH);
 
@@ -106,7 +135,8 @@ impl Uplinker {
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
         let head = *heads.borrow_and_update();
         self.feed(&mut connection, Input::Head { alarm: head.alarm, normal: head.normal });
-        let other_broker = self.last.is_some_and(|last| last != index);
+        let broker = &self.parts.config.brokers[index];
+        let other_broker = self.last_broker.as_ref().is_some_and(|last| last != broker);
         let random = fastrand::f64();
         let up = Input::Connected { session_present, receive_max, other_broker, random };
         self.feed(&mut connection, up);
@@ -136,6 +166,15 @@ impl Uplinker {
                 () = stopped(&mut stop) => {
                     self.goodbye(connection).await;
                     return End::Stopped;
+                }
+                Ok(()) = running.changed() => {
+                    if !self.takes_over() {
+                        self.goodbye(connection).await;
+                        return End::Reconfigured;
+                    }
+                    self.show_states(&mut connection);
+                    self.feed(&mut connection, Input::Control(Control::Description));
+                    self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
                 }
                 () = probe.found() => {
                     let why = "the preferred broker is back".to_owned();
@@ -185,17 +224,24 @@ impl Uplinker {
         let mut incidents = Vec::new();
         connection.next_show = None;
         let board = self.parts.board.view();
-        for (thing, view) in board.things.iter().enumerate() {
+        if connection.layout != board.layout {
+            connection.follow(&board);
+        }
+        let gone: Vec<_> = board.gone.difference(&connection.gone).cloned().collect();
+        for (shown, view) in connection.shown.iter_mut().zip(&board.things) {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if connection.shown[thing] >= view.version || connection.queued.contains(&thing) {
+            if shown.version >= view.version || shown.queued {
                 continue;
             }
-            match connection.shown_at[thing].map(|at| at.plus(SHOW_EVERY)) {
+            match shown.at.map(|at| at.plus(SHOW_EVERY)) {
                 Some(at) if at > now => {
                     connection.next_show =
                         Some(connection.next_show.map_or(at, |next| next.min(at)));
                 }
-                _ => newer.push(thing),
+                _ => {
+                    shown.queued = true;
+                    newer.push((shown.kind, shown.id.clone()));
+                }
             }
         }
         // Incidents are few and each change of one matters.
@@ -209,9 +255,12 @@ impl Uplinker {
             connection.incidents.insert(id.clone(), version);
             self.feed(connection, Input::Control(Control::Incident(id)));
         }
-        for thing in newer {
-            connection.queued.insert(thing);
-            self.feed(connection, Input::Control(Control::Thing(thing)));
+        for (kind, id) in newer {
+            self.feed(connection, Input::Control(Control::Thing(kind, id)));
+        }
+        for (kind, id) in gone {
+            connection.gone.insert((kind, id.clone()));
+            self.feed(connection, Input::Control(Control::Gone(kind, id)));
         }
     }
 
@@ -330,10 +379,17 @@ impl Uplinker {
                 }
                 Action::Publish { record, replayed } => publish(connection, &record, replayed),
                 Action::Control(control) => {
-                    if let Control::Thing(thing) = control {
-                        connection.queued.remove(&thing);
-                        connection.shown_at[thing] = Some(now);
-                        connection.shown[thing] = self.parts.board.view().things[thing].version;
+                    if let Control::Thing(kind, id) = &control {
+                        let board = self.parts.board.view();
+                        if connection.layout != board.layout {
+                            connection.follow(&board);
+                        }
+                        if let Some(place) = board.place(kind, id) {
+                            let shown = &mut connection.shown[place];
+                            shown.queued = false;
+                            shown.at = Some(now);
+                            shown.version = board.things[place].version;
+                        }
                     }
                     let message = announce::message(&self.parts, &control);
                     // A refusal means that the connection is over: its end comes as an event.
@@ -362,7 +418,7 @@ impl Uplinker {
 
     /// Says that we stop, waits for what is in flight, and ends the session in order.
     async fn goodbye(&mut self, mut connection: Connection) {
-        connection.shown_at.fill(None);
+        connection.shown.iter_mut().for_each(|shown| shown.at = None);
         self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Status(GatewayState::Stopping)));
         let until = self.now().plus(GRACE);

@@ -8,6 +8,7 @@ mod power_cut;
 mod reboot;
 mod smoke;
 mod unplug;
+mod week;
 mod zones;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub enum Scenario {
     Zones,
     /// A siren and a strobe: driven, let go by a killed daemon, set safe, driven on; unplugged.
     Outputs,
+    /// A week of schedules over a change of clocks, in a few minutes.
+    Week,
     /// The power fails at random moments while events flow.
     PowerCut {
         /// How often.
@@ -73,6 +76,7 @@ pub async fn run(
         Scenario::Flood => flood::run(folder, programs).await,
         Scenario::Zones => zones::run(folder, programs).await,
         Scenario::Outputs => outputs::run(folder, programs).await,
+        Scenario::Week => week::run(folder, programs).await,
         Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
         Scenario::Latency { rate, edges } => latency::run(folder, programs, *rate, *edges).await,
     }

@@ -3,7 +3,7 @@
 
 mod cards;
 mod doors;
-mod random;
+pub(super) mod random;
 mod readers;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use crate::site::zone_tests::random::{begins_and_ends, cases};
 use crate::time::UtcMs;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(in crate::site) enum Op {
     Contact(usize, Contact),
     Rex(bool),
     /// A card (of four known ones and two unknown) at a reader, with a PIN or not; so old, in ms.
@@ -26,7 +26,7 @@ enum Op {
 
 /// What is left open of a house.
 #[derive(Clone, Debug)]
-struct Plan {
+pub(in crate::site) struct Plan {
     forced: bool,
     rex: bool,
     releases: bool,
@@ -39,7 +39,7 @@ struct Plan {
     limited: bool,
 }
 
-fn plan() -> impl Strategy<Value = Plan> {
+pub(in crate::site) fn plan() -> impl Strategy<Value = Plan> {
     let bools = proptest::array::uniform8(any::<bool>());
     (bools, 0..4_u8).prop_map(
         |([forced, rex, releases, allowed, pin, secure, duress, limited], attempts)| Plan {
@@ -57,7 +57,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    fn config(&self) -> SiteConfig {
+    pub(in crate::site) fn config(&self) -> SiteConfig {
         let mut config = house();
         let main = &mut config.doors[0];
         let seconds = Duration::from_secs;
@@ -127,11 +127,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
+pub(in crate::site) fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
     proptest::collection::vec((0..2_500_u64, op()), 1..60)
 }
 
-fn input(op: &Op, now: Mono) -> Input {
+pub(in crate::site) fn input(op: &Op, now: Mono) -> Input {
     let old = |age: u64| Mono(now.0.saturating_sub(age * 1_000_000));
     let (verb, at) = match *op {
         Op::Contact(door, contact) => {

@@ -5,6 +5,7 @@ use super::{Door, DoorState};
 use crate::event::{Class, Qualifier};
 use crate::site::Mode;
 use crate::site::out::{Out, found};
+use crate::site::reconfigure::CHANGED;
 use crate::time::Mono;
 
 impl Door {
@@ -89,5 +90,20 @@ impl Door {
         }
         self.watch.explain(at, at.plus(hold));
         pressed && !first
+    }
+
+    /// The request-to-exit input is another one, or none: nothing is known of it.
+    pub(super) fn release_rex(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        self.watch.pressed = None;
+        self.watch.rex_known = false;
+        if std::mem::take(&mut self.watch.stands.stuck) {
+            self.watch.touch();
+            self.event(at, "door.rex_stuck_restored", Qualifier::Restore, 4, out, |draft| {
+                draft.class = Class::Fault;
+                draft.closes = Some("door.rex_stuck");
+                draft.cause = Some(CHANGED.to_owned());
+            });
+            self.show(index, at, out);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::site::CredentialHash;
+use crate::site::layout::NOWHERE;
 use crate::site::out::Out;
 use crate::site::timer::KeptTimer;
 use crate::time::{Mono, Now};
@@ -133,6 +134,16 @@ impl Watch {
             Some(Pass { credential, to, until: until.on(boot, now, longest) })
         });
         self.passes = passes.collect();
+    }
+
+    /// The same where areas have other places; who was on the way to one that is gone is not
+    /// followed.
+    pub(super) fn moved(self, areas: &[usize]) -> Self {
+        let passes = self.passes.into_iter().filter_map(|pass| {
+            let to = pass.to.map(|area| areas[area]);
+            (to != Some(NOWHERE)).then_some(Pass { to, ..pass })
+        });
+        Self { passes: passes.collect(), ..self }
     }
 
     pub(super) const fn touch(&mut self) {

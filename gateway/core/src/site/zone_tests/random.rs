@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Draft;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(in crate::site) enum Op {
     Zone(usize, Condition),
     Arm(usize, Mode, bool, bool),
     Disarm(usize),
@@ -20,7 +20,7 @@ enum Op {
     Step(i64),
 }
 
-fn config() -> impl Strategy<Value = SiteConfig> {
+pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
     let kind = proptest::sample::select(ZoneKind::ALL.to_vec());
     let zone = (kind, 0..2_usize, any::<bool>(), 0..3_u8, any::<bool>(), 0..16_u8);
     let zones = proptest::collection::vec(zone, 1..6);
@@ -56,7 +56,7 @@ fn config() -> impl Strategy<Value = SiteConfig> {
     )
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(in crate::site) fn op() -> impl Strategy<Value = Op> {
     let condition = proptest::sample::select(vec![
         Condition::Normal,
         Condition::Active,
@@ -81,7 +81,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn input(op: &Op, at: Mono) -> Input {
+pub(in crate::site) fn input(op: &Op, at: Mono) -> Input {
     let verb = match *op {
         Op::Zone(zone, condition) => {
             return Input::Zone { zone, condition, at, resynced: false };
@@ -113,7 +113,7 @@ fn run(config: &SiteConfig, script: &[(u64, Op)], steps: bool) -> (Site, Vec<Eff
     (site, all)
 }
 
-fn drafts(effects: &[Effect]) -> Vec<Draft> {
+pub(in crate::site) fn drafts(effects: &[Effect]) -> Vec<Draft> {
     let drafts = effects.iter().filter_map(|effect| effect.record().cloned());
     drafts
         .map(|mut draft| {
@@ -123,7 +123,7 @@ fn drafts(effects: &[Effect]) -> Vec<Draft> {
         .collect()
 }
 
-fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
+pub(in crate::site) fn scripts() -> impl Strategy<Value = Vec<(u64, Op)>> {
     proptest::collection::vec((0..2_500_u64, op()), 1..40)
 }
 

@@ -300,6 +300,7 @@ async fn a_pull_down_means_a_contact_to_the_supply() {
         partition: None,
         lock: None,
         release: false,
+        supervised: None,
     };
     let line = LineConfig::door(&door(gatehouse_config::Contact::NormallyClosed, Bias::PullUp));
     assert_eq!((line.offset, line.contact.closed_level), (7, PinState::Low));
