@@ -263,15 +263,18 @@ impl Site {
             .map(|id| self.partitions.iter().position(|known| known.config.id == *id))
             .map(|place| place.unwrap_or(NOWHERE))
             .collect();
+        let mut fresh = vec![true; self.outputs.len()];
         for old in outputs {
-            let known = self.outputs.iter_mut().enumerate();
-            match { known }.find(|(_, known)| old.is_still(known)) {
-                Some((_, known)) => known.take_over(old, &places),
+            match self.outputs.iter().position(|known| old.is_still(known)) {
+                Some(place) => {
+                    self.outputs[place].take_over(old, &places);
+                    fresh[place] = false;
+                }
                 None => forget("output", &old.config.id, out),
             }
         }
-        for (index, output) in self.outputs.iter().enumerate() {
-            output.show(index, now.mono, out);
+        for (place, _) in fresh.iter().enumerate().filter(|(_, fresh)| **fresh) {
+            self.outputs[place].show(place, now.mono, out);
         }
         self.challenge.take_over(challenge);
         self.excuse_all();
