@@ -116,7 +116,7 @@ pub struct DescribedDoor {
     pub held_open_s: Option<u32>,
 }
 
-/// A zone, a partition or an output, as `desc` tells of it.
+/// A zone, a partition, a reader or an output, as `desc` tells of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Described {
     /// Its id.
@@ -157,6 +157,9 @@ pub struct Description {
     /// Its outputs.
     #[serde(default)]
     pub outputs: Vec<Described>,
+    /// Its readers.
+    #[serde(default)]
+    pub readers: Vec<Described>,
     /// The types of event that it can send.
     pub event_types: Vec<Cow<'static, str>>,
     /// The largest event, in bytes.

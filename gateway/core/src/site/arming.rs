@@ -27,7 +27,19 @@ impl By<'_> {
 }
 
 impl Site {
-    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+    /// Does what is wanted. `None`: the answer comes later.
+    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
+        if let Verb::Enrol { reader, lasts } = command.verb {
+            return self.enrol(command, reader, lasts, out).err().map(refused);
+        }
+        if let Verb::Challenge { nonce } = &command.verb {
+            self.challenge_begin(command, nonce, out);
+            return None;
+        }
+        Some(self.do_now(command, out))
+    }
+
+    fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
@@ -56,6 +68,9 @@ impl Site {
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.postpone(partition, lasts, by, at, out),
             },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Silence { partition } => self.silence(partition, by, at, out),
             // Its answer is its outcome, which is not known here.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Mode};
+use super::{Act, Credential, CredentialHash, Mode};
 use crate::id::Id;
 use crate::time::Mono;
 
@@ -119,6 +119,21 @@ pub enum Verb {
         /// What must come back, up to [`LONGEST_NONCE`](super::LONGEST_NONCE) characters.
         nonce: String,
     },
+    /// Take the next card or code that nobody knows at a reader for a new one. The answer comes when
+    /// it is shown, or when the time is over.
+    Enrol {
+        /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
+        reader: usize,
+        /// How long it is waited for at most, up to [`LONGEST_ENROL`](super::LONGEST_ENROL).
+        lasts: Duration,
+    },
+    /// Another list of credentials.
+    Credentials {
+        /// All of them. Of several with the same hash the first counts.
+        list: Vec<Credential>,
+        /// Which list that is: equal hashes, equal lists.
+        hash: String,
+    },
     /// Something about an incident.
     Incident {
         /// Its id.
@@ -136,6 +151,11 @@ pub enum Answer {
     Done,
     /// It was so already.
     Already,
+    /// This card or code was shown.
+    Shown {
+        /// Its hash.
+        credential: CredentialHash,
+    },
     /// It is not done.
     Refused {
         /// Why, as a stable word.
@@ -159,12 +179,14 @@ pub enum Refusal {
     NotAllowed,
     /// It came too late to be obeyed.
     Late,
+    /// Nobody came in time.
+    TimeOut,
+    /// Somebody else is at it, or another one is under way.
+    Busy,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
-    /// Another one is under way.
-    Busy,
     /// It was tried and did not come about; the event says why.
     Failed,
     /// No schedule arms it in the next hours, or the time is not known.

@@ -61,6 +61,8 @@ pub enum Show {
     Granted,
     /// Red.
     Denied,
+    /// Amber: a card is wanted.
+    Wait,
 }
 
 impl Thing {

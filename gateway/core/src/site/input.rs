@@ -118,6 +118,14 @@ pub enum Input {
         /// Found by re-reading the level.
         resynced: bool,
     },
+    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
+    /// says next is found, not seen.
+    RexLost {
+        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+        /// Since when.
+        at: Mono,
+    },
     /// A card or a code at a reader.
     Card(Card),
     /// What a reader says of itself.
@@ -128,6 +136,8 @@ pub enum Input {
         part: ReaderPart,
         /// Whether that is as it should be.
         good: bool,
+        /// Why it is not, for a person.
+        cause: Option<String>,
         /// When it was noticed.
         at: Mono,
     },
@@ -172,6 +182,7 @@ impl Input {
             | Self::Zone { at, .. }
             | Self::Rex { at, .. }
             | Self::KeySwitch { at, .. }
+            | Self::RexLost { at, .. }
             | Self::ReaderStatus { at, .. }
             | Self::Output { at, .. }
             | Self::LoopBack { at, .. }

@@ -18,6 +18,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "bus.restored",
     "challenge.failed",
     "challenge.passed",
+    "credential.captured",
+    "credentials.changed",
     "door.closed",
     "door.forced",
     "door.forced_restored",

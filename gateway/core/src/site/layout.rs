@@ -71,9 +71,10 @@ impl Input {
                 let output = moved(output, &from.outputs, &to.outputs);
                 Self::Output { output, does, fault, at }
             }
+            Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
-            Self::ReaderStatus { reader: place, part, good, at } => {
-                Self::ReaderStatus { reader: reader(place), part, good, at }
+            Self::ReaderStatus { reader: place, part, good, cause, at } => {
+                Self::ReaderStatus { reader: reader(place), part, good, cause, at }
             }
             Self::Recall { door: place, state } => Self::Recall { door: door(place), state },
             Self::Command(command) => {
@@ -95,6 +96,13 @@ impl Input {
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
                     Verb::Silence { partition: place } => {
                         Verb::Silence { partition: place.map(partition) }
+                    }
+                    Verb::Enrol { reader: place, lasts } => {
+                        Verb::Enrol { reader: reader(place), lasts }
+                    }
+                    // The places in it are those of another configuration: it is to be read anew.
+                    Verb::Credentials { .. } => {
+                        Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
                     }
                     verb @ (Verb::Incident { .. } | Verb::Challenge { .. }) => verb,
                 };

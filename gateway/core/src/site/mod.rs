@@ -15,6 +15,7 @@
 //! | `release` | doors in their site: what opens them, who went through |
 //! | `reader` | one reader, and its lockout |
 //! | `access` | cards and codes: granted or denied |
+//! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
@@ -47,6 +48,7 @@ mod config;
 mod dark;
 mod door;
 mod effect;
+mod enrol;
 mod guard;
 mod incident;
 mod input;
@@ -89,6 +91,7 @@ pub use config::{
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
+pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
@@ -114,7 +117,7 @@ use ledger::Ledger;
 use out::Out;
 use output::Output;
 use partition::Partition;
-use reader::Reader;
+use reader::{Reader, Said};
 use schedule::Schedules;
 use zone::Zone;
 
@@ -201,7 +204,7 @@ impl Site {
             readers,
             access: config.access,
             areas: config.areas,
-            credentials: Credentials::new(config.credentials),
+            credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
             zones: zones.collect(),
             partitions: whole.collect(),
@@ -243,13 +246,18 @@ impl Site {
             Input::KeySwitch { switch, turned, at, resynced } => {
                 self.key_switch(switch, turned, (at, resynced), &mut out);
             }
+            Input::RexLost { door, at } => {
+                if let Some(door) = self.doors.get_mut(door) {
+                    door.rex_lost(at);
+                }
+            }
             Input::Card(card) => {
                 self.card(&card, &mut out);
             }
-            Input::ReaderStatus { reader, part, good, at } => {
+            Input::ReaderStatus { reader, part, good, cause, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
                     let excused = bus::is_lost(&self.buses, known.config.bus);
-                    known.says(reader, part, (good, excused), at, &mut out);
+                    known.says(reader, part, Said { good, excused, cause }, at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
@@ -267,11 +275,7 @@ impl Site {
             }
             Input::LoopBack { condition, at } => self.challenge_input(condition, at, &mut out),
             Input::Command(command) => {
-                if let Verb::Challenge { nonce } = &command.verb {
-                    // Its answer is its outcome.
-                    self.challenge_begin(&command, nonce, &mut out);
-                } else {
-                    let answer = self.command(&command, &mut out);
+                if let Some(answer) = self.command(&command, &mut out) {
                     out.effects.push(Effect::Answer { command: command.id, answer });
                 }
             }
@@ -399,6 +403,11 @@ impl Site {
     /// The doors as configured.
     pub fn door(&self, index: usize) -> Option<&DoorConfig> {
         self.doors.get(index).map(Door::config)
+    }
+
+    /// The readers as configured.
+    pub fn reader(&self, index: usize) -> Option<&ReaderConfig> {
+        self.readers.get(index).map(|reader| &reader.config)
     }
 
     /// The present state of everything that has one, as [`Effect::State`] would tell it.

@@ -151,7 +151,7 @@ impl Site {
             readers,
             key_switches,
             schedules,
-            credentials: _,
+            credentials,
             places: at_places,
             dark,
             ledger,
@@ -175,6 +175,8 @@ impl Site {
             partitions.iter().map(|partition| partition.config.id.clone()).collect();
 
         self.gateway = gateway;
+        let by = By { via: Via::Rules, actor: None };
+        self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
         self.ledger.take_over(ledger, &moves.zones);

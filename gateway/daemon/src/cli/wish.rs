@@ -220,6 +220,7 @@ fn tell_within(
             output::eprint(&format!("error: {why}\n"));
             ExitCode::from(EX_USAGE)
         }
+        Ok(Outcome::Hash(_)) => ExitCode::from(EX_SOFTWARE),
         Err(error) => {
             output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
             ExitCode::from(EX_SOFTWARE)
@@ -227,9 +228,9 @@ fn tell_within(
     }
 }
 
-fn told(answer: &Answer) -> (String, ExitCode) {
+pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
     let Answer::Refused { reason, blockers } = answer else {
-        let text = if *answer == Answer::Done { "done\n" } else { "it is so already\n" };
+        let text = if *answer == Answer::Already { "it is so already\n" } else { "done\n" };
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
@@ -244,6 +245,7 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         }
         Refusal::TooLong => "its schedule may not be put off for so long",
         Refusal::Late => "it came too late",
+        Refusal::TimeOut => "nobody came in time",
         Refusal::Busy => "another one is under way",
         Refusal::Failed => "it failed; `gatehouse events` says where",
     };

@@ -101,6 +101,11 @@ impl LineConfig {
         Self::contact(&switch.input, switch.contact, switch.bias, switch.debounce)
     }
 
+    /// An input beside a door or a reader.
+    pub fn input(input: &gatehouse_config::WiredInput) -> Self {
+        Self::contact(&input.line, input.contact, input.bias, input.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

@@ -47,6 +47,8 @@ pub struct SiteConfig {
     pub readers: Vec<ReaderConfig>,
     /// Who may pass. Of several with the same hash the first counts.
     pub credentials: Vec<Credential>,
+    /// Which list of credentials that is; compared when another is loaded.
+    pub credentials_hash: String,
     /// Each with its own id; one of a partition that does not exist does nothing.
     pub schedules: Vec<ScheduleConfig>,
     /// What schedules follow instead of the days of the week.
