@@ -19,7 +19,7 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
-use crate::output::Output;
+use crate::output::{Challenge, Output};
 use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
@@ -75,6 +75,8 @@ pub struct Config {
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
+    /// The challenge test, if an output is wired back to an input.
+    pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -144,6 +146,7 @@ impl Config {
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            challenge: self.challenge.as_ref().map(|challenge| challenge.rules.clone()),
             schedules: self.schedules.clone(),
             holidays: self.holidays.clone(),
             key_switches: self.key_switches.iter().map(|switch| switch.rules.clone()).collect(),

@@ -130,13 +130,14 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         (config.help_points.len(), config.checkpoints.len(), config.rounds.len()),
         (1, 2, 1)
     );
+    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (3, 1));
+    assert_eq!(config.challenge.as_ref().unwrap().rules.output, 2);
     assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
     assert_eq!((config.readers.len(), config.rs485.len(), config.areas.len()), (2, 1, 2));
     let list = Credentials::parse(&uncommented("credentials.toml"), "list", &config);
     let list = list.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!((list.list.len(), list.warnings().is_empty()), (1, true));
     assert!(list.list[0].is_limited() && list.list[0].duress_pin.is_some());
-    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
     // The stair is there to show what a common area is; the box that has one adds its own zones. And
     // a schedule that disarms is always told.
     let warnings: Vec<_> = config.warnings().lines().collect();

@@ -2,6 +2,7 @@
 
 mod access;
 mod brokers;
+mod challenge;
 mod devices;
 mod doors;
 mod named;
@@ -55,6 +56,7 @@ pub(crate) fn config(
     let others = (&named_areas, &outputs);
     let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
     let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
     let schedules = schedules::schedules(file, &mut partitions, notes);
     let mut buses = Buses::read(file, notes, files);
@@ -104,6 +106,7 @@ pub(crate) fn config(
         holidays,
         key_switches: key_switches?,
         outputs: outputs.finish()?,
+        challenge: challenge?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

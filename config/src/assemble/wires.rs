@@ -64,18 +64,38 @@ impl Wires {
         self.chips.push(chip);
     }
 
+    /// A line that is none of a declared chip, by its key: of an output, of what is wired to one.
+    pub(super) fn plain(&mut self, key: &str, line: Option<&At<Line>>, notes: &mut Notes<'_>) {
+        self.take(key, line, notes);
+        let Some((line, chip)) = line.and_then(|line| Some((line, self.chip(line)?))) else {
+            return;
+        };
+        let title = format!("`{key}` is {}, which is a line of a [[chip]]", line.value);
+        notes.error(
+            Finding::new(title, line.span.clone())
+                .label("for doors and zones only")
+                .also(self.chips[chip].span.clone(), "the chip")
+                .hint("wire it to a GPIO chip of the kernel; `gpiodetect` lists them"),
+        );
+    }
+
     /// One more line, that of an input.
     pub(super) fn connect(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         self.connect_as("input", input, notes);
     }
 
-    /// One more line, by its key.
+    /// One more line of an input, by its key.
     pub(super) fn connect_as(
         &mut self,
         key: &str,
         input: Option<&At<Line>>,
         notes: &mut Notes<'_>,
     ) {
+        self.take(key, input, notes);
+        self.measure(input, notes);
+    }
+
+    fn take(&mut self, key: &str, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         self.lines.once(input, notes, |line| format!("the line {line} is used twice"));
         if let Some(input) = input.filter(|input| input.value.chip == Chip::Sim && !self.has_sim) {
             let title = format!("`{key}` is {}, but there is no table [sim]", input.value);
@@ -86,6 +106,10 @@ impl Wires {
                     .absent(),
             );
         }
+    }
+
+    /// An input of a declared chip.
+    fn measure(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         let Some((input, place)) = input.and_then(|input| Some((input, self.chip(input)?))) else {
             return;
         };

@@ -7,6 +7,7 @@ pub(crate) mod area;
 pub(crate) mod broker;
 pub(crate) mod bus;
 pub(crate) mod card_reader;
+pub(crate) mod challenge;
 pub(crate) mod checkpoint;
 pub(crate) mod chip;
 pub(crate) mod credential;
@@ -56,6 +57,7 @@ pub(crate) static FILE: Table = Table {
         &checkpoint::TABLE,
         &round::TABLE,
         &output::TABLE,
+        &challenge::TABLE,
         &schedule::TABLE,
         &schedule::holiday::TABLE,
         &key_switch::TABLE,

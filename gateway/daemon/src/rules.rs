@@ -131,6 +131,7 @@ impl Rules {
         (places, report): (Arc<Layout>, Input),
         stored: oneshot::Sender<()>,
     ) {
+        self.hands.moved(&to);
         let now = self.clock.now();
         let mut effects = self.site.reconfigure(to, &now);
         effects.append(&mut self.site.apply(report, &now));

@@ -4,6 +4,7 @@
 
 mod adversary;
 mod outage;
+mod outputs;
 mod patrol;
 mod protection;
 mod scene;

@@ -113,6 +113,17 @@ pub enum Verb {
         /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
         zone: usize,
     },
+    /// Silence the sirens; nothing is disarmed.
+    Silence {
+        /// Of this partition, by its place in
+        /// [`SiteConfig::partitions`](super::SiteConfig::partitions); `None`: all.
+        partition: Option<usize>,
+    },
+    /// Send a nonce through the whole path. The answer is the outcome.
+    Challenge {
+        /// What must come back, up to [`LONGEST_NONCE`](super::LONGEST_NONCE) characters.
+        nonce: String,
+    },
     /// Take the next card or code that nobody knows at a reader for a new one. The answer comes when
     /// it is shown, or when the time is over.
     Enrol {
@@ -202,12 +213,14 @@ pub enum Refusal {
     Active,
     /// Nobody came in time.
     TimeOut,
-    /// Somebody else is at it.
+    /// Somebody else is at it, or another one is under way.
     Busy,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
+    /// It was tried and did not come about; the event says why.
+    Failed,
     /// No schedule arms it in the next hours, or the time is not known.
     NotScheduled,
     /// It was put off for as long as the schedule allows.

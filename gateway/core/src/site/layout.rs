@@ -17,6 +17,7 @@ pub struct Layout {
     readers: Vec<Id>,
     key_switches: Vec<Id>,
     checkpoints: Vec<Id>,
+    outputs: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -33,6 +34,7 @@ impl SiteConfig {
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
             key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
             checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
+            outputs: self.outputs.iter().map(|output| output.id.clone()).collect(),
         }
     }
 }
@@ -74,6 +76,10 @@ impl Input {
                 let switch = moved(switch, &from.key_switches, &to.key_switches);
                 Self::KeySwitch { switch, turned, at, resynced }
             }
+            Self::Output { output, does, fault, at } => {
+                let output = moved(output, &from.outputs, &to.outputs);
+                Self::Output { output, does, fault, at }
+            }
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::ReaderStatus { reader: place, part, good, cause, at } => {
@@ -98,6 +104,9 @@ impl Input {
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
                     Verb::Reset { zone: place } => Verb::Reset { zone: zone(place) },
+                    Verb::Silence { partition: place } => {
+                        Verb::Silence { partition: place.map(partition) }
+                    }
                     Verb::Enrol { reader: place, lasts } => {
                         Verb::Enrol { reader: reader(place), lasts }
                     }
@@ -105,13 +114,14 @@ impl Input {
                     Verb::Credentials { .. } => {
                         Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
                     }
-                    verb @ (Verb::Incident { .. } | Verb::IncidentOnce { .. } | Verb::Ask(_)) => {
-                        verb
-                    }
+                    verb @ (Verb::Incident { .. }
+                    | Verb::IncidentOnce { .. }
+                    | Verb::Challenge { .. }
+                    | Verb::Ask(_)) => verb,
                 };
                 Self::Command(Command { verb, ..command })
             }
-            same @ (Self::Report(_) | Self::Tick) => same,
+            same @ (Self::LoopBack { .. } | Self::Report(_) | Self::Tick) => same,
         }
     }
 }

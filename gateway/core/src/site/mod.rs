@@ -30,6 +30,9 @@
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
+//! | `output` | one output: why it is on, what it does |
+//! | `siren` | which alarm sounds where, and what ends that |
+//! | `challenge` | the challenge test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
 //! | `reconfigure` | another configuration for a site that goes on |
@@ -42,6 +45,7 @@ mod access_tests;
 mod arming;
 mod build;
 mod bus;
+mod challenge;
 mod command;
 mod config;
 mod dark;
@@ -58,6 +62,7 @@ mod layout;
 mod ledger;
 mod lines;
 mod out;
+mod output;
 mod partition;
 mod reader;
 mod recall;
@@ -70,6 +75,9 @@ mod round;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod siren;
+#[cfg(test)]
+mod siren_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -79,19 +87,20 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
+pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Dangers, Dates,
-    Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig, KeyMotion, KeySwitchConfig,
-    LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order, OutputConfig,
-    PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig, SafeState,
-    ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
+    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
+    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
+    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
-pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
+pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use lines::ZoneLine;
@@ -107,12 +116,14 @@ use crate::id::Id;
 use crate::time::{Mono, Now};
 use access::{Credentials, Places};
 use bus::Bus;
+use challenge::Challenge;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
 use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
+use output::Output;
 use partition::Partition;
 use reader::{Reader, Said};
 use round::Rounds;
@@ -135,6 +146,8 @@ pub struct Site {
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
     buses: Vec<Bus>,
+    outputs: Vec<Output>,
+    challenge: Challenge,
     access: AccessConfig,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
@@ -159,6 +172,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    Output(usize),
+    Challenge,
     KeySwitch(usize),
     Schedule,
     Incident,
@@ -180,6 +195,8 @@ impl Site {
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
+        let outputs = build::outputs(&mut config);
+        let challenge = config.challenge.filter(|it| it.output < outputs.len());
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
@@ -212,6 +229,8 @@ impl Site {
             ledger: Ledger::new(count),
             gateway: None,
             buses: config.buses.into_iter().map(Bus::new).collect(),
+            outputs,
+            challenge: Challenge::new(challenge),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
@@ -270,6 +289,13 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::Output { output, does, fault, at } => {
+                if let Some(known) = self.outputs.get_mut(output) {
+                    known.says(output, does, fault, at, &mut out);
+                    self.challenge_output(output, does, at);
+                }
+            }
+            Input::LoopBack { condition, at } => self.challenge_input(condition, at, &mut out),
             Input::Command(command) => {
                 if let Some(answer) = self.command(&command, &mut out) {
                     out.effects.push(Effect::Answer { command: command.id, answer });
@@ -320,11 +346,16 @@ impl Site {
     /// What follows from every input.
     fn settle(&mut self, out: &mut Out<'_>) {
         self.account(out.now.mono);
+        self.sound_alarms(out);
+        self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
-        self.next = self.next.into_iter().chain(incident).min();
+        // A siren has just begun to sound.
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
     }
 
@@ -343,6 +374,8 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::Output(index) => self.siren_ended(index, at, out),
+                Due::Challenge => self.challenge_expired(at, out),
                 Due::KeySwitch(index) => self.key_switches[index].expire(out),
                 Due::Schedule => self.schedules_due(at, out),
                 Due::Rounds => self.rounds_due(at, out),
@@ -371,11 +404,14 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        let challenge = self.challenge.deadline().map(|at| (at, Due::Challenge));
         let switches = self.key_switches.iter().enumerate();
         let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
         let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
-        let things = things.chain(switches).chain(schedule);
+        let things = things.chain(switches).chain(schedule).chain(outputs).chain(challenge);
         let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
         things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
@@ -393,6 +429,9 @@ impl Site {
         }
         for reader in &mut self.readers {
             reader.keep(out);
+        }
+        for output in &mut self.outputs {
+            output.keep(|place| self.partitions[place].config.id.to_string(), out);
         }
         for switch in &mut self.key_switches {
             switch.keep(out);
@@ -432,7 +471,9 @@ impl Site {
         let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
         let readers = self.readers.iter().enumerate();
         let readers = readers.map(|(n, r)| (Thing::Reader(n), &r.config.id, r.word()));
-        doors.chain(zones).chain(partitions).chain(readers)
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.map(|(n, o)| (Thing::Output(n), &o.config.id, o.word()));
+        doors.chain(zones).chain(partitions).chain(readers).chain(outputs)
     }
 
     /// The interval before this start in which nothing was watched, for `system.started`.

@@ -41,6 +41,7 @@ impl Site {
         self.settle(&mut out);
         // Each event is looked at once by what follows from events.
         let mut effects = std::mem::take(&mut out.effects);
+        out.warned = 0;
         let commons = self.commons();
         let old = std::mem::replace(self, new);
         self.take_over(old, now, &mut out);
@@ -100,6 +101,7 @@ impl Site {
                 continue;
             }
             self.walk_end(place, GONE, by, at, out);
+            self.end_partition(place, GONE, at, out);
             if self.partitions[place].mode() != Mode::Disarmed {
                 self.disarm(place, by, at, out);
             }
@@ -120,6 +122,14 @@ impl Site {
             }
         }
         self.schedules.finish(&new.schedules, at, out);
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            if !new.outputs.iter().any(|known| output.is_still(known)) {
+                output.finish(index, GONE, at, out);
+            }
+        }
+        if !self.challenge.is_still(&new.challenge) {
+            self.challenge_over(Some(CHANGED), at, out);
+        }
         again
     }
 
@@ -135,13 +145,15 @@ impl Site {
             crossed,
             incidents,
             buses,
+            outputs,
+            challenge,
             access: _,
             areas,
             readers,
             key_switches,
             schedules,
             credentials,
-            places,
+            places: at_places,
             rounds,
             dark,
             ledger,
@@ -160,6 +172,9 @@ impl Site {
             (0..from.len()).map(|place| moved(place, from, to)).collect()
         };
         let moves = Moves { zones: all(&from, &to), areas: all(&areas_from, &areas_to) };
+
+        let partition_ids: Vec<Id> =
+            partitions.iter().map(|partition| partition.config.id.clone()).collect();
 
         self.gateway = gateway;
         let by = By { via: Via::Rules, actor: None };
@@ -255,8 +270,27 @@ impl Site {
         for gone in self.schedules.take_over(schedules, now) {
             forget("schedule", &gone, out);
         }
+        let places: Vec<usize> = partition_ids
+            .iter()
+            .map(|id| self.partitions.iter().position(|known| known.config.id == *id))
+            .map(|place| place.unwrap_or(NOWHERE))
+            .collect();
+        let mut fresh = vec![true; self.outputs.len()];
+        for old in outputs {
+            match self.outputs.iter().position(|known| old.is_still(known)) {
+                Some(place) => {
+                    self.outputs[place].take_over(old, &places);
+                    fresh[place] = false;
+                }
+                None => forget("output", &old.config.id, out),
+            }
+        }
+        for (place, _) in fresh.iter().enumerate().filter(|(_, fresh)| **fresh) {
+            self.outputs[place].show(place, now.mono, out);
+        }
+        self.challenge.take_over(challenge);
         self.excuse_all();
-        for (credential, area) in places {
+        for (credential, area) in at_places {
             let area = area.map(|area| moves.areas[area]);
             if area == Some(NOWHERE) || !self.credentials.knows(credential) {
                 let key = format!("place/{credential}");

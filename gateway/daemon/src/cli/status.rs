@@ -15,7 +15,7 @@ use super::{StatusArgs, load, output};
 use crate::control::{Outcome, Report, Wish};
 
 /// A daemon that does not answer in this time hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
     let config = match load(&args.config) {
@@ -154,9 +154,13 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    for (kind, title) in
-        [("partition", "partitions"), ("door", "doors"), ("zone", "zones"), ("reader", "readers")]
-    {
+    for (kind, title) in [
+        ("partition", "partitions"),
+        ("door", "doors"),
+        ("zone", "zones"),
+        ("reader", "readers"),
+        ("output", "outputs"),
+    ] {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
         if things.peek().is_some() {
             let _ = writeln!(text, "{}", paint.bold(title));
@@ -164,8 +168,8 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" | "online" => paint.good(&state),
-                "open" | "active" | "arming" | "pending" => paint.warn(&state),
+                "closed" | "normal" | "disarmed" | "online" | "off" => paint.good(&state),
+                "open" | "active" | "arming" | "pending" | "on" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),
             };

@@ -10,7 +10,9 @@ use std::time::Duration;
 use gatehouse_config::{Config, Credentials};
 use gatehouse_core::credential::{CredentialHash, PinContext};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Act, Answer, LONGEST_ENROL, LONGEST_WALK, Mode, Question, Verb, Via};
+use gatehouse_core::site::{
+    Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Verb, Via,
+};
 use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -64,6 +66,22 @@ pub enum Wish {
         partition: Id,
         /// How long it lasts at most; 0: end it.
         minutes: u32,
+    },
+    /// Let a door open once.
+    Release {
+        /// Its id.
+        door: Id,
+    },
+    /// Silence the sirens.
+    Silence {
+        /// Of this partition; none: all.
+        #[serde(default)]
+        partition: Option<Id>,
+    },
+    /// Send a nonce through the whole path.
+    Challenge {
+        /// What must come back.
+        nonce: String,
     },
     /// Acknowledge an incident.
     Acknowledge {
@@ -196,6 +214,20 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
                 return Err(format!("a walk test lasts {most} minutes at most, not {minutes}"));
             }
             Verb::WalkTest { partition: partition(&id)?, lasts }
+        }
+        Wish::Release { door: id } => {
+            let door = place("door", &id, config.doors.iter().map(|door| &door.id))?;
+            Verb::Release { door }
+        }
+        Wish::Silence { partition: None } => Verb::Silence { partition: None },
+        Wish::Silence { partition: Some(id) } => Verb::Silence { partition: Some(partition(&id)?) },
+        Wish::Challenge { nonce } => {
+            let good = (1..=LONGEST_NONCE).contains(&nonce.len())
+                && nonce.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !good {
+                return Err(format!("a nonce is 1 to {LONGEST_NONCE} of a-z, A-Z, 0-9 and '-'"));
+            }
+            Verb::Challenge { nonce }
         }
         Wish::Postpone { partition: id, minutes } => {
             let by = Duration::from_secs(u64::from(minutes) * 60);

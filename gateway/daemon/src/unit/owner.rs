@@ -23,6 +23,8 @@ pub(super) enum Thing {
     ZoneLine(Id, ZoneLine),
     /// The button of a checkpoint.
     Checkpoint(Id),
+    /// The input that the challenge test's output is wired to.
+    LoopBack,
 }
 
 impl Thing {
@@ -36,6 +38,7 @@ impl Thing {
             Self::KeySwitch(id) => ("key-switch", id.clone()),
             Self::Rex(id) => ("door", id.clone()),
             Self::Case(id) => ("reader", id.clone()),
+            Self::LoopBack => ("input", "loop-back".parse().expect("letters and a dash are an id")),
         }
     }
 
@@ -59,6 +62,7 @@ impl Thing {
             Self::Case(id) => {
                 config.readers.iter().position(|one| one.rules.id == *id).map(Owner::Case)
             }
+            Self::LoopBack => config.challenge.is_some().then_some(Owner::LoopBack),
         }
     }
 }
@@ -77,6 +81,8 @@ pub(super) enum Owner {
     ZoneLine(usize, ZoneLine),
     /// The button of a checkpoint.
     Checkpoint(usize),
+    /// The input that the challenge test's output is wired to.
+    LoopBack,
 }
 
 impl Owner {
@@ -112,6 +118,7 @@ impl Owner {
                 Input::Contact { door, contact, at, resynced }
             }
             Self::KeySwitch(switch) => Input::KeySwitch { switch, turned: active, at, resynced },
+            Self::LoopBack => Input::LoopBack { condition, at },
             Self::Rex(door) => match active {
                 None => Input::RexLost { door, at },
                 Some(pressed) => Input::Rex { door, pressed, at },
@@ -192,6 +199,13 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
     let checkpoints = config.checkpoints.iter().filter_map(|one| {
         Some(Wire::plain(one.input.as_ref()?, Thing::Checkpoint(one.rules.id.clone())))
     });
-    let inputs = rex.chain(cases).chain(further).chain(points).chain(checkpoints);
+    let challenge = config.challenge.iter().map(|test| Wire {
+        line: &test.input,
+        config: LineConfig::challenge(test),
+        contact: test.contact,
+        supervised: None,
+        thing: Thing::LoopBack,
+    });
+    let inputs = rex.chain(cases).chain(further).chain(points).chain(checkpoints).chain(challenge);
     doors.chain(zones).chain(switches).chain(inputs)
 }

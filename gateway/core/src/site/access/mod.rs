@@ -128,7 +128,7 @@ impl Site {
         let before = self.readers[index].shown_before(card.credential, at);
         let twice = before.is_some_and(|before| at.since(before) <= TWICE);
         if let Some(place) = disarms
-            && self.partitions[place].mode() != Mode::Disarmed
+            && (self.partitions[place].mode() != Mode::Disarmed || self.is_warning(place))
         {
             self.by_card(card, Verb::Disarm { partition: place }, out);
             self.readers[index].forget_shown();

@@ -1,6 +1,7 @@
 //! What the rules know of a site: no wires, no brokers, no names.
 
 mod access;
+mod challenge;
 mod door;
 mod output;
 mod partition;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
+pub use challenge::ChallengeConfig;
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
@@ -39,6 +41,8 @@ pub struct SiteConfig {
     pub buses: Vec<BusConfig>,
     /// What can be switched.
     pub outputs: Vec<OutputConfig>,
+    /// How a challenge goes through the site's own wires.
+    pub challenge: Option<ChallengeConfig>,
     /// Where people are, or are not.
     pub areas: Vec<AreaConfig>,
     /// Each with its own id.
