@@ -15,6 +15,7 @@ pub struct Layout {
     partitions: Vec<Id>,
     buses: Vec<Id>,
     readers: Vec<Id>,
+    key_switches: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -29,6 +30,7 @@ impl SiteConfig {
             partitions: self.partitions.iter().map(|partition| partition.id.clone()).collect(),
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
+            key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
         }
     }
 }
@@ -60,6 +62,10 @@ impl Input {
             }
             Self::Rex { door: place, pressed, at } => Self::Rex { door: door(place), pressed, at },
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
+            Self::KeySwitch { switch, turned, at, resynced } => {
+                let switch = moved(switch, &from.key_switches, &to.key_switches);
+                Self::KeySwitch { switch, turned, at, resynced }
+            }
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::ReaderStatus { reader: place, part, good, cause, at } => {
                 Self::ReaderStatus { reader: reader(place), part, good, cause, at }
@@ -77,6 +83,9 @@ impl Input {
                     Verb::Unbypass { zone: place } => Verb::Unbypass { zone: zone(place) },
                     Verb::WalkTest { partition: place, lasts } => {
                         Verb::WalkTest { partition: partition(place), lasts }
+                    }
+                    Verb::Postpone { partition: place, by } => {
+                        Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
                     Verb::Enrol { reader: place, lasts } => {

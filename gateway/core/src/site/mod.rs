@@ -22,6 +22,8 @@
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `schedule` | arming and disarming at times of the week |
+//! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
@@ -46,6 +48,7 @@ mod enrol;
 mod guard;
 mod incident;
 mod input;
+mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
@@ -58,6 +61,9 @@ mod reconfigure;
 mod reconfigure_tests;
 mod release;
 mod restore;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -69,10 +75,10 @@ mod zone_tests;
 pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Days, DoorConfig, Doors,
-    Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
-    ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
-    ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig,
+    Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout, Mode, ModeConfig,
+    Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState,
+    ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -82,6 +88,7 @@ pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use recall::recalled;
+pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
@@ -95,10 +102,12 @@ use bus::Bus;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
+use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
 use reader::{Reader, Said};
+use schedule::Schedules;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -122,6 +131,8 @@ pub struct Site {
     readers: Vec<Reader>,
     credentials: Credentials,
     places: Places,
+    key_switches: Vec<KeySwitch>,
+    schedules: Schedules,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -138,6 +149,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    KeySwitch(usize),
+    Schedule,
     Incident,
     Alive,
     Ledger,
@@ -150,6 +163,8 @@ impl Site {
     pub fn new(mut config: SiteConfig, boot: &str) -> Self {
         let doors = build::doors(&mut config);
         let readers = build::readers(&mut config, &doors);
+        let key_switches = build::key_switches(&mut config);
+        let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len());
@@ -178,6 +193,8 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            key_switches,
+            schedules,
             dark: Dark::default(),
             next: None,
             ledger: Ledger::new(count),
@@ -193,6 +210,8 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
+        // The wall clock may stand elsewhere than at the last input.
+        self.schedules.aim(now);
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -209,6 +228,9 @@ impl Site {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.rex_lost(at);
                 }
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);
@@ -273,6 +295,8 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::KeySwitch(index) => self.key_switches[index].expire(out),
+                Due::Schedule => self.schedules_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -298,7 +322,11 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let switches = self.key_switches.iter().enumerate();
+        let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
+        let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
+        let things = things.chain(switches).chain(schedule);
         things.chain(incident).chain(alive).chain(ledger).min()
     }
 
@@ -316,6 +344,10 @@ impl Site {
         for reader in &mut self.readers {
             reader.keep(out);
         }
+        for switch in &mut self.key_switches {
+            switch.keep(out);
+        }
+        self.schedules.keep(out);
         self.incidents.keep(out);
     }
 

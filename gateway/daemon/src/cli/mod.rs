@@ -8,6 +8,7 @@ mod credential;
 mod events;
 mod output;
 mod reload;
+mod schedule;
 mod status;
 mod wish;
 
@@ -28,6 +29,8 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse events --class door --since 2h what the doors did
   gatehouse reload                         use the edited configuration
   gatehouse arm lobby --mode night         protect a partition
+  gatehouse schedule                       what is armed and disarmed next
+  gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
@@ -57,6 +60,10 @@ enum Command {
     Bypass(wish::IdArgs),
     /// Take a bypassed zone in again.
     Unbypass(wish::IdArgs),
+    /// Show what schedules do next.
+    Schedule(schedule::ScheduleArgs),
+    /// Put off the next arming by a schedule.
+    Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
     /// Acknowledge, close, escalate or note an incident.
@@ -144,6 +151,8 @@ fn act(command: Command) -> ExitCode {
         Command::Disarm(args) => wish::disarm(args),
         Command::Bypass(args) => wish::bypass(args),
         Command::Unbypass(args) => wish::unbypass(args),
+        Command::Schedule(args) => schedule::schedule(&args),
+        Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Incident(args) => wish::incident(args),
         Command::Credential(args) => credential::credential(args),

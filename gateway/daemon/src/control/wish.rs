@@ -51,6 +51,13 @@ pub enum Wish {
         /// Its id.
         zone: Id,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// The partition's id.
+        partition: Id,
+        /// By how much.
+        minutes: u32,
+    },
     /// Begin a walk test, or end it.
     WalkTest {
         /// The partition's id.
@@ -192,6 +199,10 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
         }
         // Not a matter of the rules.
         Wish::HashPin { .. } => return Err("a hash is made before this".to_owned()),
+        Wish::Postpone { partition: id, minutes } => {
+            let by = Duration::from_secs(u64::from(minutes) * 60);
+            Verb::Postpone { partition: partition(&id)?, by }
+        }
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatehouse_config::{Chip, Config, Sim};
 
+use super::chip_bus::{self, ChipBus};
 use super::gpio_lines::{LineConfig, LineSource};
-use super::owner::{Thing, wired};
+use super::owner::{Thing, Wire, wired};
 use super::readers;
 use crate::io::gpiochip::MAX_LINES;
 use crate::io::sim::Origin;
@@ -24,6 +25,8 @@ pub(super) enum Spec {
     Lines(Lines),
     /// The readers of one bus, or one on two lines.
     Readers(readers::Plan),
+    /// A bus with its chips.
+    Chips(Box<ChipBus>),
 }
 
 /// Lines of one chip that are watched together.
@@ -50,7 +53,14 @@ pub(super) struct Change {
 /// What is to run for a configuration, by the names of the units.
 pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
     let mut units: BTreeMap<String, Spec> = BTreeMap::new();
-    for (input, line, owner) in wired(config) {
+    let buses = chip_bus::plans(config);
+    let of_chips = |wire: &Wire<'_>| config.chip(wire.line).is_some();
+    let lines = wired(config).filter(|wire| !of_chips(wire));
+    let lines = lines.map(|wire| (wire.line, wire.config, wire.thing));
+    let interrupts = buses.iter().flat_map(ChipBus::interrupts);
+    let interrupts = interrupts
+        .map(|(bus, line)| (line, LineConfig::interrupt(line), Thing::Interrupt(bus.clone())));
+    for (input, line, owner) in lines.chain(interrupts) {
         let Some(source) = source(&input.chip, config.sim.as_ref()) else { continue };
         let name = match &input.chip {
             Chip::Gpio(name) => format!("gpio_lines({name})"),
@@ -59,10 +69,11 @@ pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
         let unit = units.entry(name).or_insert_with(|| {
             Spec::Lines(Lines { chip: source, lines: BTreeMap::new(), ignored: BTreeSet::new() })
         });
-        // The name is that of a chip.
-        let Spec::Lines(lines) = unit else { continue };
-        lines.lines.insert(input.to_string(), (line, owner));
+        if let Spec::Lines(lines) = unit {
+            lines.lines.insert(input.to_string(), (line, owner));
+        }
     }
+    units.extend(buses.into_iter().map(|bus| (bus.name(), Spec::Chips(Box::new(bus)))));
     units.extend(readers::plan(config).map(|(name, plan)| (name, Spec::Readers(plan))));
     units
 }
@@ -84,15 +95,11 @@ pub(super) fn change(running: &BTreeMap<String, Spec>, wanted: BTreeMap<String, 
     for (name, spec) in wanted {
         match spec {
             Spec::Lines(lines) => change_lines(running, &name, lines, &mut change),
-            // Kept or started as a whole.
-            spec @ Spec::Readers(_) => {
-                if running.get(&name) == Some(&spec) {
-                    change.stop.remove(&name);
-                    change.keep.insert(name, spec);
-                } else {
-                    change.start.insert(name, spec);
-                }
+            Spec::Chips(_) | Spec::Readers(_) if running.get(&name) == Some(&spec) => {
+                change.stop.remove(&name);
+                change.keep.insert(name, spec);
             }
+            Spec::Chips(_) | Spec::Readers(_) => drop(change.start.insert(name, spec)),
         }
     }
     change
