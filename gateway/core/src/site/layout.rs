@@ -61,11 +61,11 @@ impl Input {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
             }
             Self::Rex { door: place, pressed, at } => Self::Rex { door: door(place), pressed, at },
-            Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::KeySwitch { switch, turned, at, resynced } => {
                 let switch = moved(switch, &from.key_switches, &to.key_switches);
                 Self::KeySwitch { switch, turned, at, resynced }
             }
+            Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::ReaderStatus { reader: place, part, good, cause, at } => {
                 Self::ReaderStatus { reader: reader(place), part, good, cause, at }

@@ -188,6 +188,10 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
             }
             Verb::WalkTest { partition: partition(&id)?, lasts }
         }
+        Wish::Postpone { partition: id, minutes } => {
+            let by = Duration::from_secs(u64::from(minutes) * 60);
+            Verb::Postpone { partition: partition(&id)?, by }
+        }
         Wish::Enrol { reader: id } => {
             let reader = place("reader", &id, config.readers.iter().map(|one| &one.rules.id))?;
             Verb::Enrol { reader, lasts: LONGEST_ENROL }
@@ -199,10 +203,6 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
         }
         // Not a matter of the rules.
         Wish::HashPin { .. } => return Err("a hash is made before this".to_owned()),
-        Wish::Postpone { partition: id, minutes } => {
-            let by = Duration::from_secs(u64::from(minutes) * 60);
-            Verb::Postpone { partition: partition(&id)?, by }
-        }
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },

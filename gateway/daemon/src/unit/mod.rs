@@ -44,9 +44,9 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Units {
     running: BTreeMap<String, Spec>,
     reins: BTreeMap<String, Reins>,
-    own: Own,
     /// What wakes each bus, by its id. Outlives the units.
     bells: BTreeMap<Id, Bell>,
+    own: Own,
 }
 
 /// What units share with others of the daemon: where readers show things, and at which of them the
@@ -85,8 +85,8 @@ impl Units {
         inputs: &Inputs,
         own: (Hands, Enrolling),
     ) -> Self {
-        let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut units = Self { running, reins, own, bells };
+        let mut units =
+            Self { running: BTreeMap::new(), reins: BTreeMap::new(), bells: BTreeMap::new(), own };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -186,10 +186,6 @@ impl Units {
                     watch(lines.clone(), told, reins.end.subscribe(), inputs.clone())
                 });
             }
-            Spec::Readers(plan) => {
-                let ways = readers::Ways { inputs, own: self.own.clone(), end: reins.end };
-                readers::start(supervisor, name, plan, config, ways);
-            }
             Spec::Chips(bus) => {
                 // A plan is of the configuration that it was made from.
                 let Some(places) = bus.places(config) else { return };
@@ -203,6 +199,10 @@ impl Units {
                         ended.map_err(|error| error.to_string())
                     }
                 });
+            }
+            Spec::Readers(plan) => {
+                let ways = readers::Ways { inputs, own: self.own.clone(), end: reins.end };
+                readers::start(supervisor, name, plan, config, ways);
             }
         }
     }

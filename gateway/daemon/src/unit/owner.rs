@@ -1,6 +1,6 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
-use gatehouse_config::{Config, Line, Loop};
+use gatehouse_config::{Config, Line, Loop, WiredInput};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Contact, Input, ReaderPart};
 use gatehouse_core::time::Mono;
@@ -33,6 +33,8 @@ impl Thing {
             Self::Zone(id) => ("zone", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
+            Self::Rex(id) => ("door", id.clone()),
+            Self::Case(id) => ("reader", id.clone()),
         }
     }
 
@@ -71,91 +73,47 @@ pub(super) enum Owner {
 impl Owner {
     /// What a reading of its line is to the rules; `None`: nothing that they need to know.
     pub(super) fn input(self, reading: &Reading) -> Option<Input> {
-        let (at, resynced) = (reading.at, reading.resynced);
+        let condition = match reading.state {
+            ContactState::Unknown => Condition::Unknown,
+            ContactState::Closed => Condition::Normal,
+            ContactState::Open => Condition::Active,
+        };
+        self.condition(condition, reading.at, reading.resynced)
+    }
+
+    /// What a condition of its line is to the rules. A supervised loop or a sensor tells more than a
+    /// contact.
+    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Option<Input> {
+        // What a contact says, quiet or not: closed is quiet, whatever way it is wired.
+        let active = match condition {
+            Condition::Normal => Some(false),
+            Condition::Active => Some(true),
+            // What a detector says of itself is nothing that a plain contact has.
+            _ => None,
+        };
         Some(match self {
+            Self::Zone(zone) => Input::Zone { zone, condition, at, resynced },
             Self::Door(door) => {
-                let contact = match reading.state {
-                    ContactState::Unknown => Contact::Unknown,
-                    ContactState::Closed => Contact::Closed,
-                    ContactState::Open => Contact::Open,
+                let contact = match active {
+                    _ if condition == Condition::Tamper => Contact::Tamper,
+                    None => Contact::Unknown,
+                    Some(false) => Contact::Closed,
+                    Some(true) => Contact::Open,
                 };
                 Input::Contact { door, contact, at, resynced }
             }
-            Self::Zone(zone) => {
-                let condition = match reading.state {
-                    ContactState::Unknown => Condition::Unknown,
-                    ContactState::Closed => Condition::Normal,
-                    ContactState::Open => Condition::Active,
-                };
-                Input::Zone { zone, condition, at, resynced }
-            }
-            Self::KeySwitch(switch) => {
-                let turned = match reading.state {
-                    ContactState::Unknown => None,
-                    ContactState::Closed => Some(false),
-                    ContactState::Open => Some(true),
-                };
-                Input::KeySwitch { switch, turned, at, resynced }
-            }
-            Self::Rex(door) => match reading.state {
-                ContactState::Unknown => Input::RexLost { door, at },
-                // Quiet is closed, whatever way it is wired.
-                state => Input::Rex { door, pressed: state == ContactState::Open, at },
+            Self::KeySwitch(switch) => Input::KeySwitch { switch, turned: active, at, resynced },
+            Self::Rex(door) => match active {
+                None => Input::RexLost { door, at },
+                Some(pressed) => Input::Rex { door, pressed, at },
             },
             Self::Case(reader) => {
-                let good = match reading.state {
-                    // That its chip is gone is told by the chip.
-                    ContactState::Unknown => return None,
-                    state => state == ContactState::Closed,
-                };
-                let cause = (!good).then(|| CASE_OPEN.to_owned());
+                // That its chip is gone is told by the chip.
+                let good = !active?;
+                let cause = (!good).then(|| "its tamper contact is open".to_owned());
                 Input::ReaderStatus { reader, part: ReaderPart::Case, good, cause, at }
             }
         })
-    }
-}
-
-impl Owner {
-    /// What a condition of its line is to the rules, where that is more than a contact tells: a
-    /// supervised loop, a sensor. `None`: nothing that they need to know.
-    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Option<Input> {
-        let door = match self {
-            Self::Zone(zone) => return Some(Input::Zone { zone, condition, at, resynced }),
-            Self::Door(door) => door,
-            Self::Rex(door) => {
-                return Some(match condition {
-                    Condition::Normal | Condition::Active => {
-                        Input::Rex { door, pressed: condition == Condition::Active, at }
-                    }
-                    _ => Input::RexLost { door, at },
-                });
-            }
-            Self::Case(reader) => {
-                if condition == Condition::Unknown {
-                    return None;
-                }
-                let good = condition == Condition::Normal;
-                let cause = (!good).then(|| CASE_OPEN.to_owned());
-                let part = ReaderPart::Case;
-                return Some(Input::ReaderStatus { reader, part, good, cause, at });
-            }
-            Self::KeySwitch(switch) => {
-                let turned = match condition {
-                    Condition::Normal => Some(false),
-                    Condition::Active => Some(true),
-                    _ => None,
-                };
-                return Some(Input::KeySwitch { switch, turned, at, resynced });
-            }
-        };
-        let contact = match condition {
-            Condition::Normal => Contact::Closed,
-            Condition::Active => Contact::Open,
-            Condition::Tamper => Contact::Tamper,
-            // What a detector says of itself is nothing that a door's contact has.
-            Condition::Unknown | Condition::Fault | Condition::Masked => Contact::Unknown,
-        };
-        Some(Input::Contact { door, contact, at, resynced })
     }
 }
 
@@ -167,6 +125,14 @@ pub(super) struct Wire<'c> {
     /// How its loop is wired, if it is one.
     pub(super) supervised: Option<Loop>,
     pub(super) thing: Thing,
+}
+
+impl<'c> Wire<'c> {
+    /// An input beside a door or a reader.
+    fn plain(input: &'c WiredInput, thing: Thing) -> Self {
+        let config = LineConfig::input(input);
+        Self { line: &input.line, config, contact: input.contact, supervised: None, thing }
+    }
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
@@ -192,23 +158,13 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
         supervised: None,
         thing: Thing::KeySwitch(switch.rules.id.clone()),
     });
-    let rex = config
-        .doors
-        .iter()
-        .filter_map(|door| Some(beside(&door.rex.as_ref()?.input, Thing::Rex(door.id.clone()))));
+    let rex = config.doors.iter().filter_map(|door| {
+        let input = &door.rex.as_ref()?.input;
+        Some(Wire::plain(input, Thing::Rex(door.id.clone())))
+    });
     let cases = config.readers.iter().filter_map(|reader| {
-        Some(beside(reader.tamper.as_ref()?, Thing::Case(reader.rules.id.clone())))
+        let input = reader.tamper.as_ref()?;
+        Some(Wire::plain(input, Thing::Case(reader.rules.id.clone())))
     });
     doors.chain(zones).chain(switches).chain(rex).chain(cases)
-}
-
-/// An input beside a door or a reader.
-fn beside(input: &gatehouse_config::WiredInput, thing: Thing) -> Wire<'_> {
-    Wire {
-        line: &input.line,
-        config: LineConfig::input(input),
-        contact: input.contact,
-        supervised: None,
-        thing,
-    }
 }

@@ -23,10 +23,10 @@ use crate::io::sim::Origin;
 pub(super) enum Spec {
     /// Lines of one chip.
     Lines(Lines),
-    /// The readers of one bus, or one on two lines.
-    Readers(readers::Plan),
     /// A bus with its chips.
     Chips(Box<ChipBus>),
+    /// The readers of one bus, or one on two lines.
+    Readers(readers::Plan),
 }
 
 /// Lines of one chip that are watched together.
@@ -69,6 +69,7 @@ pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
         let unit = units.entry(name).or_insert_with(|| {
             Spec::Lines(Lines { chip: source, lines: BTreeMap::new(), ignored: BTreeSet::new() })
         });
+        // The name is that of a chip.
         if let Spec::Lines(lines) = unit {
             lines.lines.insert(input.to_string(), (line, owner));
         }
@@ -95,11 +96,15 @@ pub(super) fn change(running: &BTreeMap<String, Spec>, wanted: BTreeMap<String, 
     for (name, spec) in wanted {
         match spec {
             Spec::Lines(lines) => change_lines(running, &name, lines, &mut change),
-            Spec::Chips(_) | Spec::Readers(_) if running.get(&name) == Some(&spec) => {
-                change.stop.remove(&name);
-                change.keep.insert(name, spec);
+            // Kept or started as a whole.
+            spec @ (Spec::Chips(_) | Spec::Readers(_)) => {
+                if running.get(&name) == Some(&spec) {
+                    change.stop.remove(&name);
+                    change.keep.insert(name, spec);
+                } else {
+                    change.start.insert(name, spec);
+                }
             }
-            Spec::Chips(_) | Spec::Readers(_) => drop(change.start.insert(name, spec)),
         }
     }
     change

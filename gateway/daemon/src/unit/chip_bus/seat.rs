@@ -25,6 +25,7 @@ pub(super) enum News {
 }
 
 impl News {
+    /// What it is to the rules, if it is anything.
     pub(super) fn input(self, boot: impl Fn(u64) -> Mono) -> Option<Input> {
         match self {
             Self::Line { owner, condition, at_ns, resynced } => {
