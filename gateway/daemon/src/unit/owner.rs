@@ -7,9 +7,6 @@ use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
-/// Why a reader's case is not as it should be.
-const CASE_OPEN: &str = "its tamper contact is open";
-
 /// What a line belongs to, by its id: a place moves when another thing is added or taken out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Thing {
@@ -28,8 +25,7 @@ impl Thing {
     /// As source of events: a kind of thing and its id.
     pub(super) fn source(&self) -> (&'static str, Id) {
         match self {
-            Self::Door(id) | Self::Rex(id) => ("door", id.clone()),
-            Self::Case(id) => ("reader", id.clone()),
+            Self::Door(id) => ("door", id.clone()),
             Self::Zone(id) => ("zone", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
