@@ -26,6 +26,7 @@
 
 mod access;
 mod assemble;
+mod clock;
 mod config;
 mod credentials;
 mod devices;
@@ -64,7 +65,7 @@ pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
 pub use output::Output;
 pub use patrol::{Checkpoint, HelpPoint, Round};
-pub use protection::{Partition, Zone};
+pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
@@ -85,6 +86,15 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
+
+/// The most schedules: one for each partition, or two for half of them.
+pub const MAX_SCHEDULES: usize = MAX_PARTITIONS;
+
+/// The most holidays: the public and school holidays of some years.
+pub const MAX_HOLIDAYS: usize = 128;
+
+/// The most key switches: a site that has more has readers.
+pub const MAX_KEY_SWITCHES: usize = 16;
 
 /// The most areas: no more than doors lead to.
 pub const MAX_AREAS: usize = MAX_DOORS;

@@ -15,12 +15,14 @@ pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod help_point;
 pub(crate) mod journal;
+pub(crate) mod key_switch;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod responders;
 pub(crate) mod round;
 pub(crate) mod rs485;
+pub(crate) mod schedule;
 pub(crate) mod sim;
 pub(crate) mod supervised;
 pub(crate) mod uplink;
@@ -54,6 +56,9 @@ pub(crate) static FILE: Table = Table {
         &checkpoint::TABLE,
         &round::TABLE,
         &output::TABLE,
+        &schedule::TABLE,
+        &schedule::holiday::TABLE,
+        &key_switch::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,

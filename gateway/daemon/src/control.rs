@@ -1,9 +1,11 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
-//! answered with one JSON object, `reload` with what came of it, a line `follow` with a line for each commit, holding the newest
+//! answered with one JSON object, `schedule` with a list of what schedules do next, `reload` with
+//! what came of it, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
+mod schedule;
 mod wish;
 
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +25,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 
+pub use schedule::{ScheduleMoment, ScheduleReport};
+pub(crate) use schedule::{of_config, of_view};
 pub use wish::{Outcome, Wish};
 
 use crate::board::Board;
@@ -180,6 +184,13 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some("schedule") => {
+            let config = Arc::clone(&sources.running.borrow().config);
+            let reports = of_view(&config, &sources.board.view().schedules);
+            let mut json = serde_json::to_vec(&reports)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
         Some("reload") => {
             let mut json = serde_json::to_vec(&reload(user, &sources.reloads).await)?;
@@ -194,7 +205,7 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
                     wish::fulfil(wish, user, &running.config, &running.desk).await
                 }
                 Err(error) => Outcome::Error(format!(
-                    "neither status nor follow nor a wish that can be read: {error}"
+                    "neither status nor schedule nor follow nor a wish that can be read: {error}"
                 )),
             };
             let mut json = serde_json::to_vec(&outcome)?;

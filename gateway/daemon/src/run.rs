@@ -177,6 +177,8 @@ pub async fn live(
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let health = inputs.clone();
+    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {

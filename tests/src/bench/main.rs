@@ -8,6 +8,7 @@
 //! `tests/bench/run [quick]` builds and calls this. `tests/bench/RESULTS.md` says what was found.
 
 mod bed;
+mod chips;
 mod cpu;
 mod disk;
 mod flash;
@@ -85,6 +86,7 @@ enum Part {
     Storm,
     Flash,
     Cpu,
+    Chips,
 }
 
 fn main() -> ExitCode {
@@ -136,6 +138,9 @@ async fn measure(size: Size, only: &[Part]) -> anyhow::Result<Rows> {
     }
     if wanted(Part::Cpu) {
         cpu::measure(size, &mut rows).await?;
+    }
+    if wanted(Part::Chips) {
+        chips::measure(size, &mut rows).await?;
     }
     Ok(rows)
 }

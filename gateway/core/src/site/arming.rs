@@ -19,6 +19,13 @@ pub(super) struct By<'a> {
     pub(super) actor: Option<&'a str>,
 }
 
+impl By<'_> {
+    /// Whether a person wants it, here or in the control room.
+    const fn is_somebody(self) -> bool {
+        !matches!(self.via, Via::Schedule | Via::Rules)
+    }
+}
+
 impl Site {
     /// Does what is wanted. `None`: the answer comes later.
     pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
@@ -61,6 +68,11 @@ impl Site {
             // Answered later, above.
             Verb::Enrol { .. } => Answer::Already,
             Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
+            &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
+                None => refused(Refusal::Unknown),
+                Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
+                Some(_) => self.postpone(partition, lasts, by, at, out),
+            },
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Reset { zone } => self.reset(zone, by, at, out),
             &Verb::Ask(question) => self.asked(question, out.now),
@@ -122,7 +134,7 @@ impl Site {
         zones.collect()
     }
 
-    fn arm(
+    pub(super) fn arm(
         &mut self,
         place: usize,
         mode: Mode,
@@ -156,6 +168,9 @@ impl Site {
         } else {
             self.armed(place, mode, by, at, out);
         }
+        if by.is_somebody() {
+            self.by_hand(place, false, at, out);
+        }
         Answer::Done
     }
 
@@ -181,6 +196,7 @@ impl Site {
             draft.actor = by.actor.map(str::to_owned);
             draft.detail = Some(json!({ "via": by.via.as_str() }));
         });
+        self.schedules_closed(place, at, out);
         self.common_areas(at, out);
     }
 
@@ -226,6 +242,10 @@ impl Site {
             draft.detail = Some(json!({ "via": by.via.as_str(), "was": was }));
         });
         self.end_of_arming(place, by, at, out);
+        self.schedules_opened(place);
+        if by.is_somebody() {
+            self.by_hand(place, true, at, out);
+        }
         self.common_areas(at, out);
         Answer::Done
     }
@@ -260,14 +280,7 @@ impl Site {
                 continue;
             }
             let modes = users.iter().map(|user| self.partitions[*user].protects());
-            // Night protects more than home, away more than both.
-            let wanted = modes.min_by_key(|mode| match mode {
-                Mode::Disarmed => 0,
-                Mode::Custom => 1,
-                Mode::Home => 2,
-                Mode::Night => 3,
-                Mode::Away => 4,
-            });
+            let wanted = modes.min_by_key(|mode| mode.rank());
             // A mode that it does not have is one in which its users pass through it.
             let has = |mode: &Mode| self.partitions[place].config.mode(*mode).is_some();
             let wanted = wanted.filter(has);

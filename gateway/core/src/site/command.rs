@@ -96,6 +96,13 @@ pub enum Verb {
         /// How long it lasts at most, up to [`LONGEST_WALK`](super::LONGEST_WALK); zero: end it.
         lasts: Duration,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+        /// By how much.
+        by: Duration,
+    },
     /// Let a door open once.
     Release {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
@@ -201,6 +208,10 @@ pub enum Refusal {
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
+    /// No schedule arms it in the next hours, or the time is not known.
+    NotScheduled,
+    /// It was put off for as long as the schedule allows.
+    TooLong,
 }
 
 /// Something that prevents arming (EN 50131-1:2006, Table 4).

@@ -114,6 +114,17 @@ pub enum Input {
         /// Since when.
         at: Mono,
     },
+    /// A key switch became stable, or was lost.
+    KeySwitch {
+        /// Its place in [`SiteConfig::key_switches`](super::SiteConfig::key_switches).
+        switch: usize,
+        /// Whether the key is turned; `None`: not known.
+        turned: Option<bool>,
+        /// The kernel's timestamp of the edge.
+        at: Mono,
+        /// Found by re-reading the level.
+        resynced: bool,
+    },
     /// A card or a code at a reader.
     Card(Card),
     /// What a reader says of itself.
@@ -154,6 +165,7 @@ impl Input {
             | Self::Checkpoint { at, .. }
             | Self::Rex { at, .. }
             | Self::RexLost { at, .. }
+            | Self::KeySwitch { at, .. }
             | Self::ReaderStatus { at, .. }
             | Self::Bus { at, .. } => Some(*at),
             Self::Card(card) => Some(card.at),

@@ -16,6 +16,7 @@ pub struct Layout {
     buses: Vec<Id>,
     readers: Vec<Id>,
     checkpoints: Vec<Id>,
+    key_switches: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -31,6 +32,7 @@ impl SiteConfig {
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
             checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
+            key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
         }
     }
 }
@@ -68,6 +70,10 @@ impl Input {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
             }
             Self::Rex { door: place, pressed, at } => Self::Rex { door: door(place), pressed, at },
+            Self::KeySwitch { switch, turned, at, resynced } => {
+                let switch = moved(switch, &from.key_switches, &to.key_switches);
+                Self::KeySwitch { switch, turned, at, resynced }
+            }
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::ReaderStatus { reader: place, part, good, cause, at } => {
@@ -86,6 +92,9 @@ impl Input {
                     Verb::Unbypass { zone: place } => Verb::Unbypass { zone: zone(place) },
                     Verb::WalkTest { partition: place, lasts } => {
                         Verb::WalkTest { partition: partition(place), lasts }
+                    }
+                    Verb::Postpone { partition: place, by } => {
+                        Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
                     Verb::Reset { zone: place } => Verb::Reset { zone: zone(place) },

@@ -25,6 +25,8 @@
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `schedule` | arming and disarming at times of the week |
+//! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
@@ -50,6 +52,7 @@ mod guard;
 mod help;
 mod incident;
 mod input;
+mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
@@ -64,6 +67,9 @@ mod reconfigure_tests;
 mod release;
 mod restore;
 mod round;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -75,10 +81,11 @@ mod zone_tests;
 pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Dangers, Days,
-    DoorConfig, Doors, Fail, HelpConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes,
-    Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role,
-    RoundConfig, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, CheckpointConfig, Credential, CrossConfig, Dangers, Dates,
+    Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig, KeyMotion, KeySwitchConfig,
+    LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order, OutputConfig,
+    PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig, SafeState,
+    ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -89,6 +96,7 @@ pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use lines::ZoneLine;
 pub use recall::recalled;
+pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
@@ -102,11 +110,13 @@ use bus::Bus;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
+use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
 use reader::{Reader, Said};
 use round::Rounds;
+use schedule::Schedules;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -131,6 +141,8 @@ pub struct Site {
     credentials: Credentials,
     places: Places,
     rounds: Rounds,
+    key_switches: Vec<KeySwitch>,
+    schedules: Schedules,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -147,6 +159,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    KeySwitch(usize),
+    Schedule,
     Incident,
     Rounds,
     Alive,
@@ -160,6 +174,8 @@ impl Site {
     pub fn new(mut config: SiteConfig, boot: &str) -> Self {
         let doors = build::doors(&mut config);
         let readers = build::readers(&mut config, &doors);
+        let key_switches = build::key_switches(&mut config);
+        let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
@@ -189,6 +205,8 @@ impl Site {
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            key_switches,
+            schedules,
             dark: Dark::default(),
             next: None,
             ledger: Ledger::new(count),
@@ -204,6 +222,8 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
+        // The wall clock may stand elsewhere than at the last input.
+        self.schedules.aim(now);
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -220,6 +240,9 @@ impl Site {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.rex_lost(at);
                 }
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);
@@ -318,6 +341,8 @@ impl Site {
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
                 Due::Rounds => self.rounds_due(at, out),
+                Due::KeySwitch(index) => self.key_switches[index].expire(out),
+                Due::Schedule => self.schedules_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -343,9 +368,13 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let switches = self.key_switches.iter().enumerate();
+        let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
+        let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
         let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
-        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
+        let things = things.chain(switches).chain(schedule).chain(rounds);
+        things.chain(incident).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -363,6 +392,10 @@ impl Site {
             reader.keep(out);
         }
         self.rounds.keep(out);
+        for switch in &mut self.key_switches {
+            switch.keep(out);
+        }
+        self.schedules.keep(out);
         self.incidents.keep(out);
     }
 

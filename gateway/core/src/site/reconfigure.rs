@@ -114,6 +114,12 @@ impl Site {
                 reader.finish(at, out);
             }
         }
+        for switch in &mut self.key_switches {
+            if !new.key_switches.iter().any(|known| known.id() == switch.id()) {
+                switch.finish(at, out);
+            }
+        }
+        self.schedules.finish(&new.schedules, at, out);
         again
     }
 
@@ -132,6 +138,8 @@ impl Site {
             access: _,
             areas,
             readers,
+            key_switches,
+            schedules,
             credentials: _,
             places,
             rounds,
@@ -234,6 +242,16 @@ impl Site {
         }
         for old in before.into_iter().flatten() {
             forget("reader", &old.config.id, out);
+        }
+        for switch in key_switches {
+            let known = self.key_switches.iter_mut().find(|known| known.id() == switch.id());
+            match known {
+                Some(known) => known.take_over(switch),
+                None => forget("key-switch", switch.id(), out),
+            }
+        }
+        for gone in self.schedules.take_over(schedules, now) {
+            forget("schedule", &gone, out);
         }
         self.excuse_all();
         for (credential, area) in places {

@@ -9,6 +9,7 @@ mod ledger;
 mod output;
 mod reload;
 mod rounds;
+mod schedule;
 mod status;
 mod wish;
 
@@ -29,6 +30,8 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse events --class door --since 2h what the doors did
   gatehouse reload                         use the edited configuration
   gatehouse arm lobby --mode night         protect a partition
+  gatehouse schedule                       what is armed and disarmed next
+  gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
   gatehouse ledger --since 7d              what did not protect, and why
   gatehouse rounds                         today's patrol rounds
@@ -59,6 +62,10 @@ enum Command {
     Bypass(wish::IdArgs),
     /// Take a bypassed zone in again.
     Unbypass(wish::IdArgs),
+    /// Show what schedules do next.
+    Schedule(schedule::ScheduleArgs),
+    /// Put off the next arming by a schedule.
+    Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
     /// End an alarm that stays until somebody resets it.
@@ -150,6 +157,8 @@ fn act(command: Command) -> ExitCode {
         Command::Disarm(args) => wish::disarm(args),
         Command::Bypass(args) => wish::bypass(args),
         Command::Unbypass(args) => wish::unbypass(args),
+        Command::Schedule(args) => schedule::schedule(&args),
+        Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Reset(args) => wish::reset(args),
         Command::Ledger(args) => ledger::ledger(&args),

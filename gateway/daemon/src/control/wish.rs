@@ -42,6 +42,13 @@ pub enum Wish {
         /// Its id.
         zone: Id,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// The partition's id.
+        partition: Id,
+        /// By how much.
+        minutes: u32,
+    },
     /// Begin a walk test, or end it.
     WalkTest {
         /// The partition's id.
@@ -125,6 +132,10 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
                 return Err(format!("a walk test lasts {most} minutes at most, not {minutes}"));
             }
             Verb::WalkTest { partition: partition(&id)?, lasts }
+        }
+        Wish::Postpone { partition: id, minutes } => {
+            let by = Duration::from_secs(u64::from(minutes) * 60);
+            Verb::Postpone { partition: partition(&id)?, by }
         }
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },

@@ -5,6 +5,7 @@ mod door;
 mod output;
 mod partition;
 mod round;
+mod schedule;
 mod weekly;
 mod zone;
 
@@ -17,6 +18,7 @@ pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
 pub use round::{CheckpointConfig, Order, RoundConfig};
+pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
 pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
@@ -45,6 +47,12 @@ pub struct SiteConfig {
     pub credentials: Vec<Credential>,
     /// Which list of credentials that is; compared when another is loaded.
     pub credentials_hash: String,
+    /// Each with its own id; one of a partition that does not exist does nothing.
+    pub schedules: Vec<ScheduleConfig>,
+    /// What schedules follow instead of the days of the week.
+    pub holidays: Vec<HolidayConfig>,
+    /// Each with its own id.
+    pub key_switches: Vec<KeySwitchConfig>,
     /// What holds for all readers.
     pub access: AccessConfig,
     /// Where patrol rounds pass.
