@@ -31,7 +31,7 @@ mod config;
 mod credentials;
 mod devices;
 mod door;
-mod edit;
+pub mod edit;
 mod files;
 mod finding;
 mod hint;
@@ -58,7 +58,7 @@ pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Up
 pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};
-pub use edit::{EditError, NewCredential, block, enrol, remove};
+pub use edit::{EditError, NewCredential};
 pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};

@@ -157,6 +157,26 @@ impl World {
         self.shared.wires().tell_all(&format!("held {bus} {clocks}\n"));
     }
 
+    /// What a Wiegand reader on these two lines sends for these bits: a pulse of 50 µs each
+    /// millisecond, the last one just now. Both lines rest at level 1.
+    pub fn wiegand(&self, (d0, d1): (u32, u32), bits: &[bool]) {
+        const MS: u64 = 1_000_000;
+        let mut wires = self.shared.wires();
+        let end_ns = monotonic_ns();
+        for (bit, left) in bits.iter().zip((1..=bits.len() as u64).rev()) {
+            let at_ns = end_ns - left * MS;
+            let line = if *bit { d1 } else { d0 };
+            for (level, at_ns) in [(0, at_ns), (1, at_ns + MS / 20)] {
+                for connection in wires.open.values_mut() {
+                    let number = connection.edges.entry(line).or_default();
+                    *number += 1;
+                    let edge = format!("edge {line} {level} {at_ns} {number}\n");
+                    let _ = connection.lines.try_send(edge);
+                }
+            }
+        }
+    }
+
     /// The present level of a line.
     pub fn level(&self, line: u32) -> Option<bool> {
         self.shared.wires().levels.get(&line).map(|level| level.high)

@@ -175,7 +175,9 @@ impl Rules {
                     continue;
                 }
                 Effect::Reader { reader, show } => {
-                    self.hands.reader(reader, show);
+                    if let Some(config) = self.site.reader(reader) {
+                        self.hands.reader(&config.id, show);
+                    }
                     continue;
                 }
             };

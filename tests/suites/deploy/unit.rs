@@ -47,6 +47,7 @@ fn the_exposure_of_each_unit_is_below_two() -> anyhow::Result<()> {
 #[test]
 fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
+    ensure!(deploy("man/credentials.toml.5").is_file());
     for page in ["man/gatehouse.8", "man/gateway.toml.5"] {
         let (_, name) = page.split_once('/').context("a page")?;
         let (name, section) = name.rsplit_once('.').context("a section")?;

@@ -30,7 +30,7 @@ impl Site {
     /// Does what is wanted. `None`: the answer comes later.
     pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
         if let Verb::Enrol { reader, lasts } = command.verb {
-            return self.enrol(command, reader, lasts).err().map(refused);
+            return self.enrol(command, reader, lasts, out).err().map(refused);
         }
         Some(self.do_now(command, out))
     }

@@ -59,6 +59,8 @@ pub enum Show {
     Granted,
     /// Red.
     Denied,
+    /// Amber: a card is wanted.
+    Wait,
 }
 
 impl Thing {

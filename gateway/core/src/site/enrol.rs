@@ -40,10 +40,11 @@ impl Site {
     pub(super) fn enrol(
         &mut self,
         command: &Command,
-        reader: usize,
+        index: usize,
         lasts: Duration,
+        out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
-        let reader = self.readers.get_mut(reader).ok_or(Refusal::Unknown)?;
+        let reader = self.readers.get_mut(index).ok_or(Refusal::Unknown)?;
         if reader.wanted.is_some() {
             return Err(Refusal::Busy);
         }
@@ -52,6 +53,7 @@ impl Site {
             actor: command.actor.clone(),
             until: command.at.plus(lasts.min(LONGEST_ENROL)),
         });
+        out.effects.push(Effect::Reader { reader: index, show: Show::Wait });
         Ok(())
     }
 
@@ -87,24 +89,37 @@ impl Site {
             self.places.remove(&credential);
             out.effects.push(Effect::Keep { key: format!("place/{credential}"), value: None });
         }
-        let Some(gateway) = self.gateway.clone() else { return Answer::Done };
+        self.credentials_changed(&before.hash, by, at, out);
+        Answer::Done
+    }
+
+    /// Tells that the list is another one than before.
+    pub(super) fn credentials_changed(
+        &self,
+        before: &str,
+        by: By<'_>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
+        let Some(gateway) = self.gateway.as_ref().filter(|_| self.credentials.hash != before)
+        else {
+            return;
+        };
         let head = Head {
             class: Class::System,
             kind: "credentials.changed",
             qualifier: Qualifier::Status,
             severity: 5,
-            source: ("gateway", &gateway),
+            source: ("gateway", gateway),
         };
-        let count = self.credentials.count();
         out.record(at, head, |draft| {
             draft.actor = by.actor.map(str::to_owned);
             draft.detail = Some(json!({
                 "via": by.via.as_str(),
-                "before": before.hash,
-                "after": hash,
-                "credentials": count,
+                "before": before,
+                "after": self.credentials.hash,
+                "credentials": self.credentials.count(),
             }));
         });
-        Answer::Done
     }
 }

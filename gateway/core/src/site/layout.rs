@@ -74,8 +74,8 @@ impl Input {
                 let switch = moved(switch, &from.key_switches, &to.key_switches);
                 Self::KeySwitch { switch, turned, at, resynced }
             }
-            Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
+            Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
             Self::ReaderStatus { reader: place, part, good, cause, at } => {
                 Self::ReaderStatus { reader: reader(place), part, good, cause, at }
             }
@@ -101,10 +101,13 @@ impl Input {
                     Verb::Enrol { reader: place, lasts } => {
                         Verb::Enrol { reader: reader(place), lasts }
                     }
-                    verb @ (Verb::Incident { .. }
-                    | Verb::IncidentOnce { .. }
-                    | Verb::Credentials { .. }
-                    | Verb::Ask(_)) => verb,
+                    // The places in it are those of another configuration: it is to be read anew.
+                    Verb::Credentials { .. } => {
+                        Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
+                    }
+                    verb @ (Verb::Incident { .. } | Verb::IncidentOnce { .. } | Verb::Ask(_)) => {
+                        verb
+                    }
                 };
                 Self::Command(Command { verb, ..command })
             }

@@ -414,6 +414,11 @@ impl Site {
         self.doors.get(index).map(Door::config)
     }
 
+    /// The readers as configured.
+    pub fn reader(&self, index: usize) -> Option<&ReaderConfig> {
+        self.readers.get(index).map(|reader| &reader.config)
+    }
+
     /// The present state of everything that has one, as [`Effect::State`] would tell it.
     pub fn states(&self) -> impl Iterator<Item = (Thing, &Id, &'static str)> {
         let doors = self.doors.iter().enumerate();

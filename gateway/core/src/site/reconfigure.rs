@@ -140,7 +140,7 @@ impl Site {
             readers,
             key_switches,
             schedules,
-            credentials: _,
+            credentials,
             places,
             rounds,
             dark,
@@ -162,6 +162,8 @@ impl Site {
         let moves = Moves { zones: all(&from, &to), areas: all(&areas_from, &areas_to) };
 
         self.gateway = gateway;
+        let by = By { via: Via::Rules, actor: None };
+        self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
         self.rounds.take_over(rounds, now, out);

@@ -4,6 +4,7 @@
 //! device or file may not be opened, 78 configuration.
 
 mod check;
+mod credential;
 mod events;
 mod ledger;
 mod output;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use gatehouse_config::{Config, LogFormat};
+use gatehouse_config::{Config, Credentials, LogFormat};
 
 /// The gateway of a residential community: doors in, events out, nothing lost.
 #[derive(Debug, Parser)]
@@ -35,8 +36,9 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse incident ack a17               take an incident
   gatehouse ledger --since 7d              what did not protect, and why
   gatehouse rounds                         today's patrol rounds
+  gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
-Manual: gatehouse(8), gateway.toml(5)")]
+Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -76,6 +78,8 @@ enum Command {
     Rounds(rounds::RoundsArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
+    /// List, enrol, block and remove cards and codes.
+    Credential(credential::CredentialArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -164,6 +168,7 @@ fn act(command: Command) -> ExitCode {
         Command::Ledger(args) => ledger::ledger(&args),
         Command::Rounds(args) => rounds::rounds(&args),
         Command::Incident(args) => wish::incident(args),
+        Command::Credential(args) => credential::credential(args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS
@@ -185,6 +190,14 @@ fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
     })
 }
 
+/// Loads the list of credentials, or says everything that is wrong with it.
+fn load_credentials(config: &Config, colour: Colour) -> Result<Credentials, ExitCode> {
+    Credentials::of(config).map_err(|errors| {
+        output::eprint(&errors.render(output::coloured(colour, &std::io::stderr())));
+        ExitCode::from(EX_CONFIG)
+    })
+}
+
 fn run(args: &ConfigArg) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
@@ -194,7 +207,14 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config, args.config.clone()) {
+    let credentials = match load_credentials(&config, args.color) {
+        Ok(credentials) => credentials,
+        Err(code) => return code,
+    };
+    for warning in credentials.warnings().lines() {
+        tracing::warn!("{warning}");
+    }
+    match crate::run::run(config, credentials, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

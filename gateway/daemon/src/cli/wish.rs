@@ -180,6 +180,7 @@ fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
             output::eprint(&format!("error: {why}\n"));
             ExitCode::from(EX_USAGE)
         }
+        Ok(Outcome::Hash(_)) => ExitCode::from(EX_SOFTWARE),
         Err(error) => {
             output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
             ExitCode::from(EX_SOFTWARE)
@@ -187,9 +188,9 @@ fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
     }
 }
 
-fn told(answer: &Answer) -> (String, ExitCode) {
+pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
     let Answer::Refused { reason, blockers } = answer else {
-        let text = if *answer == Answer::Done { "done\n" } else { "it is so already\n" };
+        let text = if *answer == Answer::Already { "it is so already\n" } else { "done\n" };
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
@@ -200,13 +201,13 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
-        Refusal::TimeOut => "nobody came in time",
-        Refusal::Busy => "somebody else is at it",
         Refusal::NotScheduled => {
             "no schedule arms it in the next four hours, or the time is not known"
         }
         Refusal::TooLong => "its schedule may not be put off for so long",
         Refusal::Late => "it came too late",
+        Refusal::TimeOut => "nobody came in time",
+        Refusal::Busy => "somebody else is at it",
     };
     let mut text = format!("refused: {why}\n");
     for blocker in blockers {

@@ -372,7 +372,9 @@ impl<C: LineClock> Bus<C> {
             {
                 *resynced |= self.anew.remove(owner);
             }
-            self.send(news.input(|at_ns| self.at(at_ns)))?;
+            if let Some(input) = news.input(|at_ns| self.at(at_ns)) {
+                self.send(input)?;
+            }
         }
         self.news = news;
         Ok(())

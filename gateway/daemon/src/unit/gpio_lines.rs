@@ -84,11 +84,6 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
-    /// An input beside them.
-    pub fn input(input: &gatehouse_config::WiredInput) -> Self {
-        Self::contact(&input.line, input.contact, input.bias, input.debounce)
-    }
-
     /// The interrupt pin of a chip: low while it is pulled, and never bounces. Its own resistor is
     /// not needed where the board has one, and does no harm.
     pub fn interrupt(line: &gatehouse_config::Line) -> Self {
@@ -99,6 +94,11 @@ impl LineConfig {
     /// The contact of a key switch.
     pub fn key_switch(switch: &gatehouse_config::KeySwitch) -> Self {
         Self::contact(&switch.input, switch.contact, switch.bias, switch.debounce)
+    }
+
+    /// An input beside a door or a reader.
+    pub fn input(input: &gatehouse_config::WiredInput) -> Self {
+        Self::contact(&input.line, input.contact, input.bias, input.debounce)
     }
 
     /// With a pull-down it is wired to the supply, else to ground.
@@ -130,17 +130,6 @@ pub struct Reading {
     /// Edges were lost or the line was gone before this: the state may have begun earlier, and more
     /// may have happened in between.
     pub resynced: bool,
-}
-
-impl Reading {
-    /// Whether its circuit is other than at rest; `None`: it is not known.
-    pub(super) fn active(&self) -> Option<bool> {
-        match self.state {
-            ContactState::Unknown => None,
-            ContactState::Closed => Some(false),
-            ContactState::Open => Some(true),
-        }
-    }
 }
 
 /// What the unit tells.

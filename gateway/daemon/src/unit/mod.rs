@@ -6,6 +6,7 @@ pub mod gpio_lines;
 mod owner;
 mod plan;
 pub mod reader;
+pub mod readers;
 pub mod rs485_bus;
 pub mod wiegand;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use crate::hands::Hands;
 use crate::io::{KernelClock, LineClock};
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
@@ -28,6 +30,7 @@ use chip_bus::Bell;
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
 use owner::{Owner, Thing};
 use plan::{Lines, Spec};
+use readers::Enrolling;
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
@@ -37,13 +40,18 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The units that run for the present configuration. They are the supervisor's; this knows what they
 /// were built from, and what stands told of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Units {
     running: BTreeMap<String, Spec>,
     reins: BTreeMap<String, Reins>,
     /// What wakes each bus, by its id. Outlives the units.
     bells: BTreeMap<Id, Bell>,
+    own: Own,
 }
+
+/// What units share with others of the daemon: where readers show things, and at which of them the
+/// next card is wanted.
+type Own = (Hands, Enrolling);
 
 /// What is held of a unit that runs.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +79,14 @@ type Faults = Arc<Mutex<BTreeSet<String>>>;
 
 impl Units {
     /// Starts the units of a configuration; `inputs` is of the same.
-    pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &Inputs) -> Self {
-        let mut units = Self::default();
+    pub fn start(
+        supervisor: &mut Supervisor,
+        config: &Config,
+        inputs: &Inputs,
+        own: (Hands, Enrolling),
+    ) -> Self {
+        let mut units =
+            Self { running: BTreeMap::new(), reins: BTreeMap::new(), bells: BTreeMap::new(), own };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -186,6 +200,10 @@ impl Units {
                     }
                 });
             }
+            Spec::Readers(plan) => {
+                let ways = readers::Ways { inputs, own: self.own.clone(), end: reins.end };
+                readers::start(supervisor, name, plan, config, ways);
+            }
         }
     }
 }
@@ -252,11 +270,8 @@ impl Told {
                 } else if self.known.remove(&reading.line) {
                     reading.resynced = true;
                 }
-                self.owners
-                    .get(&reading.line)
-                    .map(|owner| owner.input(&reading))
-                    .into_iter()
-                    .collect()
+                let owner = self.owners.get(&reading.line);
+                owner.and_then(|owner| owner.input(&reading)).into_iter().collect()
             }
             UnitReport::Fault { what, cause, at } => {
                 lock(&self.faults).insert(what.clone());
@@ -269,8 +284,8 @@ impl Told {
                 for line in lost {
                     let state = ContactState::Unknown;
                     let reading = Reading { line, state, at, resynced: false };
-                    inputs
-                        .extend(self.owners.get(&reading.line).map(|owner| owner.input(&reading)));
+                    let owner = self.owners.get(&reading.line);
+                    inputs.extend(owner.and_then(|owner| owner.input(&reading)));
                 }
                 inputs
             }

@@ -1,8 +1,8 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
-use gatehouse_config::{Config, Line, Loop};
+use gatehouse_config::{Config, Line, Loop, WiredInput};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Condition, Contact, Input, ZoneLine};
+use gatehouse_core::site::{Condition, Contact, Input, ReaderPart, ZoneLine};
 use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
@@ -19,6 +19,10 @@ pub(super) enum Thing {
     /// The interrupt pins of chips on a bus: it wakes that bus, and is nothing to the rules.
     Interrupt(Id),
     KeySwitch(Id),
+    /// The request-to-exit input of a door.
+    Rex(Id),
+    /// The tamper contact of a reader.
+    Case(Id),
 }
 
 impl Thing {
@@ -30,6 +34,8 @@ impl Thing {
             Self::Checkpoint(id) => ("checkpoint", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
+            Self::Rex(id) => ("door", id.clone()),
+            Self::Case(id) => ("reader", id.clone()),
         }
     }
 
@@ -49,6 +55,10 @@ impl Thing {
                 let place = config.key_switches.iter().position(|it| it.rules.id == *id);
                 place.map(Owner::KeySwitch)
             }
+            Self::Rex(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Rex),
+            Self::Case(id) => {
+                config.readers.iter().position(|one| one.rules.id == *id).map(Owner::Case)
+            }
         }
     }
 }
@@ -63,78 +73,58 @@ pub(super) enum Owner {
     /// The button of a checkpoint.
     Checkpoint(usize),
     KeySwitch(usize),
+    /// The request-to-exit input of a door.
+    Rex(usize),
+    /// The tamper contact of a reader.
+    Case(usize),
 }
 
 impl Owner {
-    /// What a reading of its line is to the rules.
-    pub(super) fn input(self, reading: &Reading) -> Input {
-        let (at, resynced) = (reading.at, reading.resynced);
-        match self {
+    /// What a reading of its line is to the rules; `None`: nothing that they need to know.
+    pub(super) fn input(self, reading: &Reading) -> Option<Input> {
+        let condition = match reading.state {
+            ContactState::Unknown => Condition::Unknown,
+            ContactState::Closed => Condition::Normal,
+            ContactState::Open => Condition::Active,
+        };
+        self.condition(condition, reading.at, reading.resynced)
+    }
+
+    /// What a condition of its line is to the rules. A supervised loop or a sensor tells more than a
+    /// contact.
+    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Option<Input> {
+        // What a contact says, quiet or not: closed is quiet, whatever way it is wired.
+        let active = match condition {
+            Condition::Normal => Some(false),
+            Condition::Active => Some(true),
+            // What a detector says of itself is nothing that a plain contact has.
+            _ => None,
+        };
+        Some(match self {
+            Self::Zone(zone) => Input::Zone { zone, condition, at, resynced },
             Self::Door(door) => {
-                let contact = match reading.state {
-                    ContactState::Unknown => Contact::Unknown,
-                    ContactState::Closed => Contact::Closed,
-                    ContactState::Open => Contact::Open,
+                let contact = match active {
+                    _ if condition == Condition::Tamper => Contact::Tamper,
+                    None => Contact::Unknown,
+                    Some(false) => Contact::Closed,
+                    Some(true) => Contact::Open,
                 };
                 Input::Contact { door, contact, at, resynced }
             }
-            Self::Zone(zone) => {
-                let condition = match reading.state {
-                    ContactState::Unknown => Condition::Unknown,
-                    ContactState::Closed => Condition::Normal,
-                    ContactState::Open => Condition::Active,
-                };
-                Input::Zone { zone, condition, at, resynced }
+            Self::KeySwitch(switch) => Input::KeySwitch { switch, turned: active, at, resynced },
+            Self::Rex(door) => match active {
+                None => Input::RexLost { door, at },
+                Some(pressed) => Input::Rex { door, pressed, at },
+            },
+            Self::Case(reader) => {
+                // That its chip is gone is told by the chip.
+                let good = !active?;
+                let cause = (!good).then(|| "its tamper contact is open".to_owned());
+                Input::ReaderStatus { reader, part: ReaderPart::Case, good, cause, at }
             }
-            Self::ZoneLine(zone, line) => {
-                Input::ZoneLine { zone, line, active: reading.active(), at, resynced }
-            }
-            Self::Checkpoint(checkpoint) => {
-                Input::Checkpoint { checkpoint, pressed: reading.active(), at }
-            }
-            Self::KeySwitch(switch) => {
-                let turned = match reading.state {
-                    ContactState::Unknown => None,
-                    ContactState::Closed => Some(false),
-                    ContactState::Open => Some(true),
-                };
-                Input::KeySwitch { switch, turned, at, resynced }
-            }
-        }
-    }
-}
-
-impl Owner {
-    /// What a condition of its line is to the rules, where that is more than a contact tells: a
-    /// supervised loop, a sensor.
-    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Input {
-        let active = |condition| match condition {
-            Condition::Normal => Some(false),
-            Condition::Active => Some(true),
-            _ => None,
-        };
-        let door = match self {
-            Self::Zone(zone) => return Input::Zone { zone, condition, at, resynced },
-            Self::Door(door) => door,
-            Self::KeySwitch(switch) => {
-                let turned = active(condition);
-                return Input::KeySwitch { switch, turned, at, resynced };
-            }
-            Self::ZoneLine(zone, line) => {
-                return Input::ZoneLine { zone, line, active: active(condition), at, resynced };
-            }
-            Self::Checkpoint(checkpoint) => {
-                return Input::Checkpoint { checkpoint, pressed: active(condition), at };
-            }
-        };
-        let contact = match condition {
-            Condition::Normal => Contact::Closed,
-            Condition::Active => Contact::Open,
-            Condition::Tamper => Contact::Tamper,
-            // What a detector says of itself is nothing that a door's contact has.
-            Condition::Unknown | Condition::Fault | Condition::Masked => Contact::Unknown,
-        };
-        Input::Contact { door, contact, at, resynced }
+            Self::ZoneLine(zone, line) => Input::ZoneLine { zone, line, active, at, resynced },
+            Self::Checkpoint(checkpoint) => Input::Checkpoint { checkpoint, pressed: active, at },
+        })
     }
 }
 
@@ -146,6 +136,14 @@ pub(super) struct Wire<'c> {
     /// How its loop is wired, if it is one.
     pub(super) supervised: Option<Loop>,
     pub(super) thing: Thing,
+}
+
+impl<'c> Wire<'c> {
+    /// An input beside a door or a reader.
+    fn plain(input: &'c WiredInput, thing: Thing) -> Self {
+        let config = LineConfig::input(input);
+        Self { line: &input.line, config, contact: input.contact, supervised: None, thing }
+    }
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
@@ -185,12 +183,15 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
     let checkpoints = config.checkpoints.iter();
     let checkpoints = checkpoints
         .filter_map(|one| Some((one.input.as_ref()?, Thing::Checkpoint(one.rules.id.clone()))));
-    let inputs = further.chain(points).chain(checkpoints).map(|(input, thing)| Wire {
-        line: &input.line,
-        config: LineConfig::input(input),
-        contact: input.contact,
-        supervised: None,
-        thing,
+    let inputs = further.chain(points).chain(checkpoints);
+    let inputs = inputs.map(|(input, thing)| Wire::plain(input, thing));
+    let rex = config.doors.iter().filter_map(|door| {
+        let input = &door.rex.as_ref()?.input;
+        Some(Wire::plain(input, Thing::Rex(door.id.clone())))
     });
-    doors.chain(zones).chain(switches).chain(inputs)
+    let cases = config.readers.iter().filter_map(|reader| {
+        let input = reader.tamper.as_ref()?;
+        Some(Wire::plain(input, Thing::Case(reader.rules.id.clone())))
+    });
+    doors.chain(zones).chain(switches).chain(rex).chain(cases).chain(inputs)
 }

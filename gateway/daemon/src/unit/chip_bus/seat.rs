@@ -25,13 +25,14 @@ pub(super) enum News {
 }
 
 impl News {
-    pub(super) fn input(self, boot: impl Fn(u64) -> Mono) -> Input {
+    /// What it is to the rules, if it is anything.
+    pub(super) fn input(self, boot: impl Fn(u64) -> Mono) -> Option<Input> {
         match self {
             Self::Line { owner, condition, at_ns, resynced } => {
                 owner.condition(condition, boot(at_ns), resynced)
             }
             Self::Report { report, at_ns } => {
-                Input::Report(Report { at: Some(boot(at_ns)), ..report })
+                Some(Input::Report(Report { at: Some(boot(at_ns)), ..report }))
             }
         }
     }

@@ -40,8 +40,8 @@ fn starts(configs: &[Config]) -> Vec<Vec<String>> {
         );
         // Each wanted line is watched once, and none by two parts, not even ignored.
         let mut watched: Vec<&String> = Vec::new();
-        for part in running.values() {
-            let Spec::Lines(part) = part else { continue };
+        for spec in running.values() {
+            let Spec::Lines(part) = spec else { continue };
             watched.extend(part.lines.keys().chain(&part.ignored));
         }
         let all: BTreeSet<_> = watched.iter().copied().collect();
