@@ -69,14 +69,14 @@ impl Site {
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.postpone(partition, lasts, by, at, out),
             },
-            // Answered later, above.
-            Verb::Enrol { .. } => Answer::Already,
-            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Reset { zone } => self.reset(zone, by, at, out),
             &Verb::Ask(question) => self.asked(question, out.now),

@@ -258,13 +258,13 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
-            Input::KeySwitch { switch, turned, at, resynced } => {
-                self.key_switch(switch, turned, (at, resynced), &mut out);
-            }
             Input::RexLost { door, at } => {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.rex_lost(at);
                 }
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);
