@@ -54,8 +54,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Wires {
     levels: BTreeMap<u32, Level>,
-    /// The way to the box, and how many edges each line had on this connection.
-    connection: Option<Connection>,
+    /// The ways to the box, by their numbers: it may watch its lines in several parts, and each is
+    /// told of all of them.
+    open: BTreeMap<u64, Connection>,
     connections: u64,
 }
 
@@ -65,6 +66,7 @@ struct Level {
     since_ns: u64,
 }
 
+/// A way to the box, and how many edges each line had on it.
 #[derive(Debug)]
 struct Connection {
     lines: mpsc::Sender<String>,
@@ -124,9 +126,9 @@ impl World {
         self.shared.wires().levels.get(&line).map(|level| level.high)
     }
 
-    /// Cuts the connection to the box; it may come back.
+    /// Cuts every connection to the box; it may come back.
     pub fn disconnect(&self) {
-        self.shared.wires().connection = None;
+        self.shared.wires().open.clear();
     }
 }
 
@@ -135,8 +137,7 @@ impl Shared {
         self.wires.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over from an earlier connection; the greeting and later edges are in one queue, so no
-    /// edge falls between them.
+    /// The greeting and later edges are in one queue, so no edge falls between them.
     fn connect(&self) -> (u64, mpsc::Receiver<String>) {
         let mut wires = self.wires();
         let (lines, outbox) = mpsc::channel(BUFFER + wires.levels.len() + 1);
@@ -145,13 +146,14 @@ impl Shared {
             let _ = lines.try_send(wires.tell(line));
         }
         let _ = lines.try_send("ready\n".into());
-        wires.connection = Some(Connection { lines, edges: BTreeMap::new() });
         wires.connections += 1;
-        (wires.connections, outbox)
+        let number = wires.connections;
+        wires.open.insert(number, Connection { lines, edges: BTreeMap::new() });
+        (number, outbox)
     }
 
     /// Obeys one line of the box.
-    fn obey(&self, text: &str) {
+    fn obey(&self, connection: u64, text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
         let number = |word: &str| word.parse::<u32>().ok();
         let mut wires = self.wires();
@@ -159,7 +161,7 @@ impl Shared {
             ["get", line] => match number(line).filter(|line| wires.levels.contains_key(line)) {
                 Some(line) => {
                     let answer = wires.tell(line);
-                    if let Some(connection) = &wires.connection {
+                    if let Some(connection) = wires.open.get(&connection) {
                         let _ = connection.lines.try_send(answer);
                     }
                     Step::Asked(line)
@@ -195,7 +197,7 @@ impl Wires {
             return level.since_ns;
         }
         *level = Level { high, since_ns };
-        if let Some(connection) = &mut self.connection {
+        for connection in self.open.values_mut() {
             let number = connection.edges.entry(line).or_default();
             *number += 1;
             if seen {
@@ -218,7 +220,8 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 shared.steps.push(Step::Connected(number));
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
-                    serve(stream, outbox, &shared).await;
+                    serve(number, stream, outbox, &shared).await;
+                    shared.wires().open.remove(&number);
                     shared.steps.push(Step::Gone(number));
                 });
             }
@@ -227,8 +230,13 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-/// Ends when the box goes, when another connection takes over, or when the test disconnects.
-async fn serve(mut stream: UnixStream, mut outbox: mpsc::Receiver<String>, shared: &Shared) {
+/// Ends when the box goes, or when the test disconnects.
+async fn serve(
+    number: u64,
+    mut stream: UnixStream,
+    mut outbox: mpsc::Receiver<String>,
+    shared: &Shared,
+) {
     let (read, mut write) = stream.split();
     let mut lines = BufReader::new(read).lines();
     loop {
@@ -240,7 +248,7 @@ async fn serve(mut stream: UnixStream, mut outbox: mpsc::Receiver<String>, share
                 }
             }
             line = lines.next_line() => match line {
-                Ok(Some(line)) => shared.obey(&line),
+                Ok(Some(line)) => shared.obey(number, &line),
                 _ => return,
             },
         }

@@ -26,6 +26,7 @@
 //! | `walk` | the walk test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `replay` | what would have been different under another configuration |
 //! | `reconfigure` | another configuration for a site that goes on |
 //! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
@@ -55,6 +56,7 @@ mod reconfigure;
 #[cfg(test)]
 mod reconfigure_tests;
 mod release;
+mod replay;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -79,6 +81,7 @@ pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use recall::recalled;
+pub use replay::{Counts, Difference, How, Recording, Replayed, Told};
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
