@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{
-    AccessConfig, BusConfig, CrossConfig, DoorConfig, SiteConfig, ZoneConfig,
-};
+use gatehouse_core::site::{BusConfig, CrossConfig, DoorConfig, RexConfig, SiteConfig, ZoneConfig};
 use gatehouse_core::topic::Address;
 use jiff::tz::TimeZone;
 
+use crate::access::{Access, Area, CardReader, Rs485};
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
+use crate::output::Output;
 use crate::protection::{Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
@@ -32,6 +32,15 @@ pub struct Config {
     pub socket: PathBuf,
     /// The doors, at most [`MAX_DOORS`](crate::MAX_DOORS).
     pub doors: Vec<Door>,
+    /// The areas, at most [`MAX_AREAS`](crate::MAX_AREAS).
+    pub areas: Vec<Area>,
+    /// The RS-485 buses, at most [`MAX_RS485`](crate::MAX_RS485). They are the first of the rules'
+    /// buses, in this order.
+    pub rs485: Vec<Rs485>,
+    /// The readers, at most [`MAX_READERS`](crate::MAX_READERS).
+    pub readers: Vec<CardReader>,
+    /// What holds for all readers.
+    pub access: Access,
     /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
     pub zones: Vec<Zone>,
     /// The buses, at most [`MAX_BUSES`](crate::MAX_BUSES).
@@ -44,6 +53,9 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
+    /// their place here.
+    pub outputs: Vec<Output>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -71,12 +83,26 @@ impl Config {
         &self.warnings
     }
 
-    /// What the rules need to know: no wires' polarity, no brokers, no names.
+    /// What the rules need to know: no wires' polarity, no brokers, no names. Credentials stand in
+    /// a file of their own, see [`Credentials`](crate::Credentials).
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
             bus: self.chip(&door.input).map(|chip| self.chip_place(chip)),
             partition: door.partition.clone(),
             held_open: door.held_open,
+            propped: door.propped,
+            chime: door.chime,
+            forced: door.forced,
+            grace: door.grace,
+            passage: door.passage,
+            rex: door.rex.as_ref().map(|rex| RexConfig {
+                driver: rex.input.line.to_string(),
+                hold: rex.hold,
+                releases: rex.releases,
+                stuck_after: rex.stuck_after,
+            }),
+            lock: door.lock.clone(),
+            release_allowed: door.release,
             ..DoorConfig::new(door.id.clone(), door.input.to_string())
         });
         SiteConfig {
@@ -85,7 +111,10 @@ impl Config {
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
-            access: AccessConfig { time_zone: self.time_zone.clone(), ..AccessConfig::default() },
+            areas: self.areas.iter().map(|area| area.rules.clone()).collect(),
+            readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
+            access: self.access.rules(&self.time_zone),
+            outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()
@@ -99,24 +128,25 @@ impl Config {
         self.chips.iter().position(|chip| chip.id.as_str() == name)
     }
 
-    /// The place of a bus in the rules' `SiteConfig::buses`.
+    /// The place of a bus in the rules' `SiteConfig::buses`: RS-485 buses come first, chips last.
     pub const fn bus_place(&self, bus: usize) -> usize {
-        bus
+        self.rs485.len() + bus
     }
 
     /// The place of a chip in the rules' `SiteConfig::buses`.
     pub const fn chip_place(&self, chip: usize) -> usize {
-        self.buses.len() + chip
+        self.bus_place(self.buses.len()) + chip
     }
 
     fn rules_buses(&self) -> Vec<BusConfig> {
+        let rs485 = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         let buses = self.buses.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         let chips = self.chips.iter().map(|chip| {
             let hold_off = self.buses.get(chip.bus).map(|bus| bus.hold_off).unwrap_or_default();
             let on = Some(self.bus_place(chip.bus));
             BusConfig { on, ..BusConfig::new(chip.id.clone(), hold_off) }
         });
-        buses.chain(chips).collect()
+        rs485.chain(buses).chain(chips).collect()
     }
 
     fn zone(&self, zone: &Zone) -> ZoneConfig {

@@ -58,7 +58,10 @@ impl Config {
                     .hint(format!("chmod o-w {name}")),
             );
         }
-        outcome.finish(&name)
+        let mut config = outcome.finish(&name)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.access.credentials = folder.join(&config.access.credentials);
+        Ok(config)
     }
 }
 
@@ -76,6 +79,10 @@ pub fn socket_of(path: impl AsRef<Path>) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
+    read_up_to(path, MAX_BYTES)
+}
+
+pub(crate) fn read_up_to(path: &Path, max: u64) -> Result<Vec<u8>, Box<Finding>> {
     let unreadable = |error: std::io::Error| {
         use std::io::ErrorKind::{NotFound, PermissionDenied};
         let finding = Finding::of_file(format!("the configuration cannot be read: {error}"));
@@ -87,15 +94,15 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let title = format!("the configuration is larger than {MAX_BYTES} bytes");
+    file.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > max {
+        let title = format!("the configuration is larger than {max} bytes");
         return Err(Box::new(Finding::of_file(title).hint("is this the right file?")));
     }
     Ok(bytes)
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Box<Finding>> {
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Box<Finding>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = bytes[..at].split(|byte| *byte == b'\n').count();

@@ -185,6 +185,12 @@ impl std::error::Error for ConfigErrors {}
 pub struct Warnings(pub(crate) Findings);
 
 impl Warnings {
+    /// One more, of the file as a whole.
+    pub(crate) fn note(&mut self, name: &str, finding: Finding) {
+        name.clone_into(&mut self.0.name);
+        self.0.list.push(finding);
+    }
+
     /// Whether there is nothing to warn of.
     pub fn is_empty(&self) -> bool {
         self.0.list.is_empty()

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gatehouse_core::credential::CredentialHash;
 use gatehouse_core::id::Id;
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -126,6 +127,41 @@ impl<T> Number<T> {
     }
 }
 
+/// One of a few numbers.
+pub(crate) struct OneOf {
+    pub(crate) of: &'static [u32],
+    /// What is counted, as "in bits per second".
+    pub(crate) unit: &'static str,
+}
+
+impl Kind for OneOf {
+    type Out = u32;
+
+    fn allowed(&self) -> String {
+        let all: Vec<_> = self.of.iter().map(u32::to_string).collect();
+        format!("{}, {}", all.join(", "), self.unit)
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "integer", "enum": self.of })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<u32, Wrong> {
+        let good = |n: &u32| self.of.contains(n);
+        match value {
+            DeValue::Integer(digits) => {
+                let n = u32::from_str_radix(digits.as_str(), digits.radix()).ok().filter(good);
+                n.ok_or_else(Wrong::default)
+            }
+            DeValue::String(text) => {
+                let n = text.trim().parse().ok().filter(good);
+                Err(n.map_or_else(Wrong::default, |n| Wrong::hint(format!("write {name} = {n}"))))
+            }
+            _ => Err(Wrong::default()),
+        }
+    }
+}
+
 /// Yes or no.
 pub(crate) struct Switch;
 
@@ -207,11 +243,15 @@ impl Kind for Text {
     }
 }
 
-/// An absolute path.
+/// An absolute path; of one kind also a name beside the configuration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Of a file.
     Any,
+    /// Of a file, or its name beside the configuration.
+    Beside,
+    /// Of a device.
+    Device,
     /// Of a folder that is written to.
     Folder,
     /// Of a socket: the kernel takes at most 107 bytes.
@@ -225,7 +265,7 @@ impl Place {
     const fn max(self) -> usize {
         match self {
             Self::Socket => 107,
-            Self::Any | Self::Folder | Self::Secret => 4095,
+            Self::Any | Self::Beside | Self::Device | Self::Folder | Self::Secret => 4095,
         }
     }
 }
@@ -237,19 +277,23 @@ impl Kind for Place {
         match self {
             Self::Socket => "an absolute path of at most 107 bytes, as \"/run/…\"".into(),
             Self::Folder => "an absolute path, as \"/var/lib/…\"".into(),
+            Self::Device => "an absolute path, as \"/dev/serial/by-path/…\"".into(),
+            Self::Beside => "the name of a file beside this one, or an absolute path".into(),
             Self::Any | Self::Secret => "an absolute path, as \"/etc/gatehouse/…\"".into(),
         }
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": "^/", "maxLength": self.max() })
+        let pattern = if *self == Self::Beside { "^(/|[^/~]*$)" } else { "^/" };
+        json!({ "type": "string", "pattern": pattern, "maxLength": self.max() })
     }
 
     fn read(&self, name: &str, value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
         let given = text(name, value)
             .map_err(|wrong| if self.confidential() { Wrong::default() } else { wrong })?;
         let good = given.len() <= self.max() && !given.contains(char::is_control);
-        if good && given.starts_with('/') {
+        let beside = *self == Self::Beside && !given.is_empty() && !given.starts_with(['~', '.']);
+        if good && (given.starts_with('/') || (beside && !given.contains('/'))) {
             return Ok(PathBuf::from(given));
         }
         Err(match self {
@@ -257,7 +301,8 @@ impl Kind for Place {
                 "the secret itself goes into a file that only the gateway may read; its path goes here",
             ),
             _ if !good || given.is_empty() || given.starts_with(['~', '.']) => Wrong::default(),
-            Self::Any => whole_path(name, "/etc/gatehouse", given),
+            Self::Any | Self::Beside => whole_path(name, "/etc/gatehouse", given),
+            Self::Device => whole_path(name, "/dev", given),
             Self::Folder => whole_path(name, "/var/lib", given),
             Self::Socket => whole_path(name, "/run/gatehouse", given),
         })
@@ -361,6 +406,35 @@ impl Kind for Credential {
             return Ok(name.to_owned());
         }
         Err(Wrong::hint("the secret itself is given to systemd: LoadCredential=NAME:/path"))
+    }
+
+    fn confidential(&self) -> bool {
+        true
+    }
+}
+
+/// The hash of a card or a PIN.
+pub(crate) struct HashText;
+
+impl Kind for HashText {
+    type Out = CredentialHash;
+
+    fn allowed(&self) -> String {
+        "32 hexadecimal digits, as an event names it when the card is presented".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[0-9a-fA-F]{32}$" })
+    }
+
+    fn read(&self, _: &str, value: &DeValue<'_>) -> Result<CredentialHash, Wrong> {
+        let given = value.as_str().unwrap_or_default();
+        given.parse().map_err(|_| {
+            Wrong::hint(
+                "the number of a card or the digits of a PIN never stand here; `gatehouse credential \
+                 enrol` writes the hash",
+            )
+        })
     }
 
     fn confidential(&self) -> bool {

@@ -24,10 +24,13 @@
 //! assert!(mistakes.to_string().contains("hint: write id = \"lobby\""));
 //! ```
 
+mod access;
 mod assemble;
 mod config;
+mod credentials;
 mod devices;
 mod door;
+mod edit;
 mod files;
 mod finding;
 mod hint;
@@ -36,6 +39,7 @@ mod kind;
 mod list;
 mod man;
 mod network;
+mod output;
 mod parse;
 mod protection;
 mod reader;
@@ -44,18 +48,23 @@ mod secret;
 mod shown;
 mod spec;
 mod time_zone;
+mod when;
 mod wiring;
 
+pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
-pub use door::Door;
+pub use door::{Door, Rex};
+pub use edit::{EditError, NewCredential, block, enrol, remove};
 pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
-pub use man::man_page;
+pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use output::Output;
 pub use protection::{Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
-pub use wiring::{Bias, Chip, Contact, Line};
+pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
 /// The most doors of one gateway: what one box serves.
 pub const MAX_DOORS: usize = 64;
@@ -74,6 +83,23 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
+
+/// The most areas: no more than doors lead to.
+pub const MAX_AREAS: usize = MAX_DOORS;
+
+/// The most RS-485 buses: what one box has ports for.
+pub const MAX_RS485: usize = 4;
+
+/// The most readers on one RS-485 bus: more would each be asked too seldom at the slow speeds.
+pub const MAX_ON_BUS: usize = 8;
+
+/// The most readers of one gateway, over all wires.
+pub const MAX_READERS: usize = 16;
+
+/// The most credentials: a large community with visitors' cards.
+pub const MAX_CREDENTIALS: usize = 4096;
+/// The most outputs: two relay boards of 16.
+pub const MAX_OUTPUTS: usize = 32;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::keys::FILE;
+use crate::keys::{FILE, credential};
 use crate::spec::{AnyKey, Presence, Table, Times};
 
 /// The manual page in roff, as it is shipped.
@@ -14,6 +14,56 @@ pub fn man_page() -> String {
     page.push_str(TAIL);
     page
 }
+
+/// The manual page of the list of credentials, `credentials.toml(5)`.
+pub fn credentials_man_page() -> String {
+    let mut page = String::from(CREDENTIALS_HEAD);
+    for table in credential::FILE.tables {
+        describe(table, "", &mut page);
+    }
+    page.push_str(CREDENTIALS_TAIL);
+    page
+}
+
+const CREDENTIALS_HEAD: &str = r#".\" Made from the declaration of the keys by `cargo run -p gatehouse-config --example generate`.
+.TH CREDENTIALS.TOML 5 "" "Gatehouse" "Gatehouse"
+.nh
+.SH NAME
+credentials.toml \- who may pass where and when, at a Gatehouse gateway
+.SH SYNOPSIS
+.I /etc/gatehouse/credentials.toml
+.SH DESCRIPTION
+One TOML file in UTF\-8, beside
+.BR gateway.toml (5)
+or where its key
+.B credentials
+in
+.B [access]
+says. It holds keyed hashes: no number of a card, no digits of a PIN, and no name but a label that
+stays on the box. Without the site's own key, which never leaves the box, the hashes say nothing.
+.PP
+.B gatehouse credential
+lists, enrols, blocks and removes; comments and order stay as they are. After a change by hand,
+.B gatehouse credential reload
+loads it into the running gateway. The file is taken whole or refused whole; a running gateway then
+keeps the list that it has.
+.PP
+Only the gateway's user and group may read it (chmod 640); one that everybody can write is refused.
+"#;
+
+const CREDENTIALS_TAIL: &str = r#".SH EXAMPLE
+.EX
+[[credential]]
+hash = "e8727ae1bbb2842af8c0fac08a82ce71"
+label = "Cleaners"
+until = 2026-12-31
+weekly = ["mon-fri 06:00-08:00"]
+doors = ["lobby"]
+.EE
+.SH SEE ALSO
+.BR gatehouse (8),
+.BR gateway.toml (5)
+"#;
 
 const HEAD: &str = r#".\" Made from the declaration of the keys by `cargo run -p gatehouse-config --example generate`.
 .TH GATEWAY.TOML 5 "" "Gatehouse" "Gatehouse"
@@ -81,6 +131,7 @@ Site profiles: a lobby, a residential compound, a school, a clinic, a pump stati
 transformer; and a gated community of 24 doors.
 .SH SEE ALSO
 .BR gatehouse (8),
+.BR credentials.toml (5),
 .BR systemd.exec (5)
 "#;
 

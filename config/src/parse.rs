@@ -9,8 +9,10 @@ use crate::assemble;
 use crate::config::Config;
 use crate::files::FileRef;
 use crate::finding::{ConfigErrors, Finding, Findings, Warnings};
+use crate::keys::FILE;
 use crate::reader::{Notes, Reader};
 use crate::shown::{blotted, without_secrets};
+use crate::spec::Table;
 
 /// What one reading of a file gives, good or bad.
 pub(crate) struct Outcome<'t> {
@@ -37,14 +39,7 @@ impl Config {
 impl Outcome<'_> {
     /// The configuration with its warnings, or everything that is wrong.
     pub(crate) fn finish(self, name: &str) -> Result<Config, ConfigErrors> {
-        let text = blotted(self.notes.shown, &self.notes.blots);
-        let gather = |list: Vec<Finding>| {
-            let text = if list.is_empty() { String::new() } else { text.clone() };
-            let mut findings = Findings { name: name.to_owned(), text, list };
-            findings.sort();
-            findings
-        };
-        let (errors, warnings) = (gather(self.notes.errors), gather(self.notes.warnings));
+        let (errors, warnings) = findings(self.notes, name);
         match self.config {
             Some(config) if errors.list.is_empty() => {
                 Ok(Config { warnings: Warnings(warnings), ..config })
@@ -56,10 +51,23 @@ impl Outcome<'_> {
 
 /// Reads a file's text.
 pub(crate) fn read(text: &str) -> Outcome<'_> {
-    let (root, syntax) = DeTable::parse_recoverable(text);
-    let mut notes = Notes::new(text, without_secrets(text));
     let mut files = Vec::new();
-    let config = assemble::config(&Reader::file(&root, &mut notes), &mut notes, &mut files);
+    let (config, notes) = tables(text, without_secrets(text), &FILE, |file, notes| {
+        assemble::config(file, notes, &mut files)
+    });
+    Outcome { config, files, notes }
+}
+
+/// Reads the tables of any file of ours. `shown` is its text as it may be shown.
+pub(crate) fn tables<'t, T>(
+    text: &'t str,
+    shown: String,
+    whole: &'static Table,
+    assemble: impl FnOnce(&Reader<'_, '_>, &mut Notes<'_>) -> T,
+) -> (T, Notes<'t>) {
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    let mut notes = Notes::new(text, shown);
+    let told = assemble(&Reader::file(&root, whole, &mut notes), &mut notes);
     if !syntax.is_empty() {
         // What the parser made of a broken line is a guess, and a key may have gone down with it.
         let newlines: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
@@ -77,7 +85,19 @@ pub(crate) fn read(text: &str) -> Outcome<'_> {
             notes.error(finding.label("here").maybe_hint(hint));
         }
     }
-    Outcome { config, files, notes }
+    (told, notes)
+}
+
+/// What was found, sorted, with the text that may be shown: mistakes, then warnings.
+pub(crate) fn findings(notes: Notes<'_>, name: &str) -> (Findings, Findings) {
+    let text = blotted(notes.shown, &notes.blots);
+    let gather = |list: Vec<Finding>| {
+        let text = if list.is_empty() { String::new() } else { text.clone() };
+        let mut findings = Findings { name: name.to_owned(), text, list };
+        findings.sort();
+        findings
+    };
+    (gather(notes.errors), gather(notes.warnings))
 }
 
 fn span(text: &str, error: &toml::de::Error) -> Range<usize> {

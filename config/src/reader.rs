@@ -79,9 +79,13 @@ pub(crate) struct Reader<'d, 'i> {
 
 impl<'d, 'i> Reader<'d, 'i> {
     /// The file itself.
-    pub(crate) fn file(root: &'d Spanned<DeTable<'i>>, notes: &mut Notes<'_>) -> Self {
+    pub(crate) fn file(
+        root: &'d Spanned<DeTable<'i>>,
+        whole: &'static Table,
+        notes: &mut Notes<'_>,
+    ) -> Self {
         // What is missing from the file as a whole is missing at its beginning.
-        Self::open(&FILE, root.get_ref(), 0..0, String::new(), notes)
+        Self::open(whole, root.get_ref(), 0..0, String::new(), notes)
     }
 
     /// Opens a table, and reports every key in it that nobody knows.

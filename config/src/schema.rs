@@ -2,15 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::keys::FILE;
+use crate::keys::{FILE, credential};
 use crate::spec::{AnyKey, Presence, Table, Times};
 
 /// The schema as it is shipped, `gateway.schema.json`.
 pub(crate) fn document() -> String {
-    let mut schema = object(&FILE);
+    of(&FILE, "gateway.toml")
+}
+
+/// The schema of the list of credentials, `credentials.schema.json`.
+pub(crate) fn credentials() -> String {
+    of(&credential::FILE, "credentials.toml")
+}
+
+fn of(whole: &Table, title: &str) -> String {
+    let mut schema = object(whole);
     if let Some(map) = schema.as_object_mut() {
         map.insert("$schema".into(), "http://json-schema.org/draft-07/schema#".into());
-        map.insert("title".into(), "gateway.toml".into());
+        map.insert("title".into(), title.into());
     }
     // A `Value` is always JSON.
     format!("{schema:#}\n")

@@ -11,8 +11,8 @@ use crate::keys::broker::{PASSWORD_CREDENTIAL, PASSWORD_FILE};
 
 /// Whether a key of this name is likely to hold a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
-    // To bypass a zone has nothing to do with a password.
-    let lower = name.to_ascii_lowercase().replace("bypass", "");
+    // To bypass a zone has nothing to do with a password, nor has passing back through a door.
+    let lower = name.to_ascii_lowercase().replace("bypass", "").replace("passback", "");
     ["pass", "secret", "token", "pwd", "psk"].iter().any(|part| lower.contains(part))
         || nearest(name, std::iter::once("password")).is_some()
 }
@@ -20,6 +20,15 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// The text with stars for what looks like a secret, and nothing in it that a terminal obeys: what
 /// shows the lines takes care of all but the C1 controls (U+009B is ESC and `[` in one).
 pub(crate) fn without_secrets(text: &str) -> String {
+    without(text, is_secret)
+}
+
+/// The text of a list of credentials: a PIN that stands where its hash belongs is a secret too.
+pub(crate) fn without_pins(text: &str) -> String {
+    without(text, |name| is_secret(name) || name.to_ascii_lowercase().contains("pin"))
+}
+
+fn without(text: &str, telling: fn(&str) -> bool) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut until: Option<&str> = None;
     let mut at = 0;
@@ -33,7 +42,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
             until = (!line.contains("-----END")).then_some("-----END");
             blot(&mut bytes, at..end);
         } else {
-            if let Some(secret) = after_telling_key(line) {
+            if let Some(secret) = after_telling_key(line, telling) {
                 blot(&mut bytes, at + secret..end);
                 until = ["\"\"\"", "'''"].into_iter().find(|mark| {
                     // Opened, and not closed in the same line.
@@ -62,14 +71,14 @@ pub(crate) fn blotted(text: String, places: &[Range<usize>]) -> String {
 }
 
 /// Where the value begins of the first key in a line that is likely to be a secret.
-fn after_telling_key(line: &str) -> Option<usize> {
+fn after_telling_key(line: &str, telling: fn(&str) -> bool) -> Option<usize> {
     let mut from = 0;
     for (equals, _) in line.match_indices('=') {
         let key = &line[from..equals];
         let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         let name = key.trim_end_matches(|c| !word(c)).rsplit(|c| !word(c)).next();
         from = equals + 1;
-        let Some(name) = name.filter(|name| is_secret(name)) else { continue };
+        let Some(name) = name.filter(|name| telling(name)) else { continue };
         // These name the place of a secret: a path is no secret.
         let named = [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name].contains(&name);
         let value = line[from..].trim_start();

@@ -1,6 +1,7 @@
 //! Lines, and how contacts are wired to them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -102,6 +103,56 @@ impl Word for Bias {
         ("off", "disabled"),
         ("default", "as-is"),
     ];
+}
+
+/// An input beside a door or a reader: a request-to-exit button, a tamper contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiredInput {
+    /// Its line. Nothing else has it.
+    pub line: Line,
+    /// What its circuit does while all is quiet.
+    pub contact: Contact,
+    /// The resistor at the input.
+    pub bias: Bias,
+    /// How long it must be still before it is believed.
+    pub debounce: Duration,
+}
+
+/// A level of a line, electrically.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are the field's own")]
+pub enum Level {
+    Low,
+    High,
+}
+
+impl Word for Level {
+    const WORDS: &'static [(Self, &'static str, &'static str)] =
+        &[(Self::High, "high", "at the supply"), (Self::Low, "low", "at ground")];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("1", "high"), ("active-high", "high"), ("0", "low"), ("active-low", "low")];
+}
+
+/// How a line is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// To either level.
+    PushPull,
+    /// To ground, or not at all.
+    OpenDrain,
+}
+
+impl Word for Drive {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::PushPull, "push-pull", "to the supply or to ground"),
+        (
+            Self::OpenDrain,
+            "open-drain",
+            "to ground, or not at all: the load or a resistor pulls up",
+        ),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("totem-pole", "push-pull"), ("open-collector", "open-drain"), ("od", "open-drain")];
 }
 
 /// A [`Line`] as it stands in the file.

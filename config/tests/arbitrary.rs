@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use gatehouse_config::{
-    Chip, Config, MAX_BROKERS, MAX_CROSS_ZONES, MAX_DOORS, MAX_PARTITIONS, MAX_ZONES,
+    Chip, Config, Credentials, MAX_BROKERS, MAX_CROSS_ZONES, MAX_DOORS, MAX_PARTITIONS,
+    MAX_READERS, MAX_RS485, MAX_ZONES, ReaderWires,
 };
 use gatehouse_core::site::{Mode, ModeConfig};
 use proptest::prelude::*;
@@ -14,6 +15,7 @@ use proptest::sample::Index;
 const COMMUNITY: &str = include_str!("../examples/community.toml");
 const COMPOUND: &str = include_str!("../examples/compound.toml");
 const COMMENTED: &str = include_str!("../gateway.toml");
+const LIST: &str = include_str!("../credentials.toml");
 
 /// Pieces that mean something to TOML, or to us.
 const PIECES: [&str; 27] = [
@@ -72,9 +74,17 @@ fn invariants(config: &Config) {
     assert!((1..=MAX_BROKERS).contains(&config.brokers.len()));
     let ids: HashSet<_> = config.doors.iter().map(|door| &door.id).collect();
     let lines = config.doors.iter().map(|door| &door.input);
-    let lines: HashSet<_> = lines.chain(config.zones.iter().map(|zone| &zone.input)).collect();
+    let lines = lines.chain(config.zones.iter().map(|zone| &zone.input));
+    let rex = config.doors.iter().filter_map(|door| Some(&door.rex.as_ref()?.input.line));
+    let tamper = config.readers.iter().filter_map(|reader| Some(&reader.tamper.as_ref()?.line));
+    let wiegand = config.readers.iter().flat_map(|reader| match &reader.wires {
+        ReaderWires::Wiegand { d0, d1, .. } => vec![d0, d1],
+        ReaderWires::Bus { .. } => vec![],
+    });
+    let lines: Vec<_> = lines.chain(rex).chain(tamper).chain(wiegand).collect();
     assert_eq!(ids.len(), config.doors.len());
-    assert_eq!(lines.len(), config.doors.len() + config.zones.len());
+    assert_eq!(lines.iter().collect::<HashSet<_>>().len(), lines.len(), "a line has one use");
+    access(config);
     protection(config);
     for door in &config.doors {
         assert!(door.debounce <= Duration::from_secs(2));
@@ -86,6 +96,32 @@ fn invariants(config: &Config) {
     assert!(config.journal.reserve_bytes * 2 <= config.journal.max_bytes);
     assert!(config.brokers.iter().all(|broker| broker.port > 0));
     assert!(config.brokers.iter().all(|b| b.password.is_none() || b.username.is_some()));
+}
+
+/// What units and rules rely on.
+fn access(config: &Config) {
+    assert!(config.readers.len() <= MAX_READERS && config.rs485.len() <= MAX_RS485);
+    let site = config.site();
+    let mut seats = HashSet::new();
+    for (reader, rules) in config.readers.iter().zip(&site.readers) {
+        match &reader.wires {
+            ReaderWires::Wiegand { d0, d1, .. } => {
+                assert!(d0.chip == d1.chip && !rules.secure && rules.bus.is_none());
+            }
+            ReaderWires::Bus { bus, address, secure } => {
+                assert!(seats.insert((bus, address)) && *address < 127);
+                assert!(!secure || config.rs485[*bus].key_file.is_some());
+                assert_eq!((rules.bus, rules.secure), (Some(*bus), *secure));
+                assert_eq!(site.buses[*bus].id, config.rs485[*bus].id);
+            }
+        }
+        assert!(rules.door.is_none_or(|door| door < site.doors.len()));
+        assert!(rules.partition.is_some() || (!rules.disarms && rules.arms.is_none()));
+    }
+    for door in &site.doors {
+        let Some(passage) = door.passage else { continue };
+        assert!(passage.outside != Some(passage.inside) && passage.inside < site.areas.len());
+    }
 }
 
 /// What the rules rely on.
@@ -141,6 +177,35 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..60),
     ) {
         told(&pieces.concat());
+    }
+
+    #[test]
+    fn any_list_of_credentials_gets_an_answer(
+        changes in prop::collection::vec(
+            (any::<Index>(), any::<Index>(), prop::sample::select(&PIECES[..])), 0..6,
+        ),
+    ) {
+        let config = Config::parse(COMMENTED, "gateway.toml").unwrap();
+        let mut text = LIST.replace("\n#", "\n");
+        for (from, length, piece) in changes {
+            let boundaries: Vec<_> =
+                text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+            let first = from.index(boundaries.len());
+            let last = (first + length.index(40)).min(boundaries.len() - 1);
+            text.replace_range(boundaries[first]..boundaries[last], piece);
+        }
+        match Credentials::parse(&text, "any.toml", &config) {
+            Ok(list) => {
+                let hashes: HashSet<_> = list.list.iter().map(|one| one.hash).collect();
+                prop_assert_eq!(hashes.len(), list.entries.len());
+                let site = config.site();
+                for one in list.list {
+                    prop_assert!(one.from.is_none() || one.until.is_none() || one.from < one.until);
+                    prop_assert!(one.arms.iter().all(|place| *place < site.partitions.len()));
+                }
+            }
+            Err(errors) => prop_assert!(errors.len() > 0 && !errors.render(true).is_empty()),
+        }
     }
 
     /// Cuts, doubles and replaces pieces of good files.

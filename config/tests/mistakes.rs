@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, Credentials};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -33,6 +33,24 @@ fn each_kind_of_mistake_is_told_in_these_very_words() {
         assert_eq!(told, expected, "{name}");
     }
     assert!(seen >= 29, "{seen} files in bad/");
+}
+
+/// The same for lists of credentials: read with the configuration as it is shipped.
+#[test]
+fn each_mistake_in_a_list_of_credentials_is_told_in_these_very_words() {
+    let config = std::fs::read_to_string(here("gateway.toml")).unwrap();
+    let config = Config::parse(&config, "gateway.toml").unwrap();
+    let path = here("bad/credentials/everything.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let told = Credentials::parse(&text, "credentials.toml", &config).unwrap_err().to_string();
+    // Somebody put a card's number and digits of PINs where hashes belong.
+    for secret in ["1984", "1985", "12345678"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path.with_extension("txt"), &told).unwrap();
+    }
+    assert_eq!(told, std::fs::read_to_string(path.with_extension("txt")).unwrap());
 }
 
 #[test]

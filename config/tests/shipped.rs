@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use gatehouse_config::{
-    Bias, Chip, Config, Contact, LogFormat, LogLevel, PasswordSource, Protocol, Sim, man_page,
+    Bias, Chip, Config, Contact, Credentials, LogFormat, LogLevel, PasswordSource, Protocol, Sim,
+    credentials_man_page, man_page,
 };
 use gatehouse_core::event::Class;
 use serde_json::Value;
@@ -31,6 +32,12 @@ fn keys(schema: &Value, path: &str, found: &mut Vec<(String, String, Value)>) {
     }
 }
 
+fn all_keys_of_credentials() -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    keys(&serde_json::from_str(&Credentials::schema()).expect("JSON"), "", &mut found);
+    found
+}
+
 fn all_keys() -> Vec<(String, String, Value)> {
     let mut found = Vec::new();
     keys(&serde_json::from_str(&Config::schema()).expect("JSON"), "", &mut found);
@@ -43,13 +50,20 @@ fn schema_and_manual_page_are_what_the_keys_say() {
     let how = "run `cargo run -p gatehouse-config --example generate`";
     assert_eq!(file("gateway.schema.json"), Config::schema(), "{how}");
     assert_eq!(file("../deploy/man/gateway.toml.5"), man_page(), "{how}");
+    assert_eq!(file("credentials.schema.json"), Credentials::schema(), "{how}");
+    assert_eq!(file("../deploy/man/credentials.toml.5"), credentials_man_page(), "{how}");
 }
 
 #[test]
 fn the_commented_file_shows_every_key_in_its_table_with_its_default() {
     let text = file("gateway.toml");
     assert!(text.starts_with("#:schema ./gateway.schema.json\n"));
-    for (table, name, schema) in all_keys() {
+    let list = file("credentials.toml");
+    assert!(list.starts_with("#:schema ./credentials.schema.json\n"));
+    let all = all_keys().into_iter().map(|key| (&text, key));
+    for (text, (table, name, schema)) in
+        all.chain(all_keys_of_credentials().into_iter().map(|key| (&list, key)))
+    {
         let mut here = String::new();
         let shown = text.lines().find_map(|line| {
             let line = line.strip_prefix('#').unwrap_or(line);
@@ -69,8 +83,11 @@ fn the_commented_file_shows_every_key_in_its_table_with_its_default() {
 
 #[test]
 fn the_manual_page_has_every_key_under_its_table() {
-    let page = man_page().replace("\\-", "-");
-    for (table, name, _) in all_keys() {
+    let pages = [man_page(), credentials_man_page()].map(|page| page.replace("\\-", "-"));
+    let all = all_keys().into_iter().map(|key| (&pages[0], key));
+    for (page, (table, name, _)) in
+        all.chain(all_keys_of_credentials().into_iter().map(|key| (&pages[1], key)))
+    {
         let section = page
             .split(".SH TABLE ")
             .find(|section| {
@@ -84,10 +101,9 @@ fn the_manual_page_has_every_key_under_its_table() {
 /// The keys that exclude each other, of which only one may be taken out of its comment.
 const EXCLUDED: [&str; 2] = ["#password-credential", "#script"];
 
-#[test]
-fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
-    let text = file("gateway.toml");
-    let uncommented: Vec<_> = text
+fn uncommented(path: &str) -> String {
+    let text = file(path);
+    let lines: Vec<_> = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(rest) if rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => {
@@ -100,12 +116,23 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
             _ => line,
         })
         .collect();
-    let config =
-        Config::parse(&uncommented.join("\n"), "all").unwrap_or_else(|errors| panic!("{errors}"));
+    lines.join("\n")
+}
+
+#[test]
+fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
+    let config = Config::parse(&uncommented("gateway.toml"), "all")
+        .unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
     assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (4, 2, 1));
     assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
+    assert_eq!((config.readers.len(), config.rs485.len(), config.areas.len()), (2, 1, 2));
+    let list = Credentials::parse(&uncommented("credentials.toml"), "list", &config);
+    let list = list.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((list.list.len(), list.warnings().is_empty()), (1, true));
+    assert!(list.list[0].is_limited() && list.list[0].duress_pin.is_some());
+    assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (2, 1));
     // The stair is there to show what a common area is; the box that has one adds its own zones.
     let warnings: Vec<_> = config.warnings().lines().collect();
     assert!(matches!(&warnings[..], [only] if only.contains("\"stair\"")), "{warnings:?}");

@@ -2,7 +2,7 @@
 //!
 //! A Unix socket on which the box's `io/sim` connects. On connect it is told the level of every
 //! line and `ready`, then each edge with its time on `CLOCK_MONOTONIC` and its number on that line
-//! and connection. It may ask (`get 3`) and drive outputs (`set 3 1`).
+//! and connection. It may ask (`get 3`) and drive outputs (`drive 3 1`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,8 +54,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Wires {
     levels: BTreeMap<u32, Level>,
-    /// The ways to the box, by their numbers: it may watch its lines in several parts, and each is
-    /// told of all of them.
+    /// The ways to the box, by their numbers: one for its inputs, one for each output.
     open: BTreeMap<u64, Connection>,
     connections: u64,
 }
@@ -70,6 +69,7 @@ struct Level {
 #[derive(Debug)]
 struct Connection {
     lines: mpsc::Sender<String>,
+    /// How many edges each line had on this connection.
     edges: BTreeMap<u32, u32>,
 }
 
@@ -126,9 +126,16 @@ impl World {
         self.shared.wires().levels.get(&line).map(|level| level.high)
     }
 
-    /// Cuts every connection to the box; it may come back.
+    /// Cuts the connections to the box; it may come back.
     pub fn disconnect(&self) {
         self.shared.wires().open.clear();
+    }
+
+    /// Waits until the box drives a line to this level.
+    pub async fn driven(&self, line: u32, high: bool) -> anyhow::Result<()> {
+        let what = format!("line {line} driven to {}", u8::from(high));
+        let is = |_: &[Step]| (self.level(line) == Some(high)).then_some(());
+        self.steps().wait_for(&what, SOON, is).await
     }
 }
 
@@ -152,23 +159,23 @@ impl Shared {
         (number, outbox)
     }
 
-    /// Obeys one line of the box.
-    fn obey(&self, connection: u64, text: &str) {
+    /// Obeys one line of the box, on this connection.
+    fn obey(&self, number: u64, text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
-        let number = |word: &str| word.parse::<u32>().ok();
+        let line_of = |word: &str| word.parse::<u32>().ok();
         let mut wires = self.wires();
         let step = match words.as_slice() {
-            ["get", line] => match number(line).filter(|line| wires.levels.contains_key(line)) {
+            ["get", line] => match line_of(line).filter(|line| wires.levels.contains_key(line)) {
                 Some(line) => {
                     let answer = wires.tell(line);
-                    if let Some(connection) = wires.open.get(&connection) {
+                    if let Some(connection) = wires.open.get(&number) {
                         let _ = connection.lines.try_send(answer);
                     }
                     Step::Asked(line)
                 }
                 None => Step::Nonsense(text.into()),
             },
-            ["set", line, level @ ("0" | "1")] => match number(line) {
+            ["drive", line, level @ ("0" | "1")] => match line_of(line) {
                 Some(line) => {
                     let high = *level == "1";
                     let since_ns = monotonic_ns();
@@ -282,7 +289,7 @@ mod tests {
         assert_eq!(read(&mut lines).await, format!("edge 3 1 {at} 1"));
         assert_eq!(read(&mut lines).await, format!("edge 3 1 {last} 3"));
 
-        to.write_all(b"get 4\nset 9 1\nget 77\n").await.unwrap();
+        to.write_all(b"get 4\ndrive 9 1\nget 77\n").await.unwrap();
         assert!(read(&mut lines).await.starts_with("level 4 1 "));
         let steps = [
             Step::Connected(1),

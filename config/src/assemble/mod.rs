@@ -1,9 +1,11 @@
 //! Reads every table, and checks what must fit together.
 
+mod access;
 mod brokers;
 mod devices;
 mod doors;
 mod named;
+mod outputs;
 mod partitions;
 mod wires;
 mod zones;
@@ -20,6 +22,8 @@ use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
+use access::{Around, Buses};
+use outputs::Outputs;
 use partitions::Partitions;
 use wires::Wires;
 
@@ -44,8 +48,17 @@ pub(crate) fn config(
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
     let devices = devices::devices(file, &mut wires, notes);
-    let doors = doors::doors(file, &mut wires, &mut partitions, notes);
+    let (named_areas, areas) = access::areas(file, notes);
+    let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
+    let others = (&named_areas, &outputs);
+    let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let mut buses = Buses::read(file, notes, files);
+    let around =
+        Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
+    let readers = access::readers(file, around, notes);
+    let rs485 = buses.finish(notes);
+    let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
@@ -61,12 +74,17 @@ pub(crate) fn config(
         time_zone,
         state_dir,
         socket,
-        doors,
+        doors: doors.all,
+        areas: areas?,
+        rs485: rs485?,
+        readers: readers?,
+        access: access?,
         zones,
         buses,
         chips,
         partitions: partitions?,
         crosses,
+        outputs: outputs.finish()?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,
@@ -79,7 +97,7 @@ pub(crate) fn config(
 }
 
 /// The first 16 hex digits of BLAKE3.
-fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 

@@ -196,6 +196,20 @@ impl Partitions {
         found
     }
 
+    /// The partition that an output warns for. It protects nothing, so the partition may be empty
+    /// all the same.
+    pub(super) fn find_for_output<K>(
+        &mut self,
+        key: &crate::spec::Key<K>,
+        table: &Reader<'_, '_>,
+        at: &At<Id>,
+        notes: &mut Notes<'_>,
+    ) -> Option<usize> {
+        let found = self.named.find(key, table, at, notes);
+        self.unsure |= found.is_none();
+        found
+    }
+
     /// The ids in words; empty: there are none.
     pub(super) fn list(&self) -> String {
         self.named.list()

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::supervised;
+use gatehouse_core::site::Fail;
+
 use crate::MAX_DOORS;
-use crate::kind::{Choice, Identifier, Number, Text};
+use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 use crate::wiring::{Bias, Contact, LineKind};
@@ -24,7 +26,23 @@ pub(crate) static TABLE: Table = Table {
         &supervised::END,
         &supervised::ALARM,
         &HELD_OPEN,
+        &PROPPED,
+        &CHIME,
         &PARTITION,
+        &OUTSIDE,
+        &INSIDE,
+        &FORCED,
+        &GRACE,
+        &REX,
+        &REX_CONTACT,
+        &REX_BIAS,
+        &REX_HOLD,
+        &REX_STUCK,
+        &REX_RELEASES,
+        &LOCK,
+        &LOCK_PULSE,
+        &FAIL,
+        &RELEASE,
     ],
     tables: &[],
 };
@@ -85,4 +103,111 @@ pub(crate) static PARTITION: Key<Identifier> = Key {
     presence: Optional,
     doc: "The id of the `[[partition]]` that the door belongs to: what is armed and disarmed as \
           one.",
+};
+pub(crate) static PROPPED: Key<Number<Duration>> = Key {
+    name: "propped-s",
+    kind: super::seconds(1, 86_400),
+    presence: Optional,
+    doc: "A door that is open for longer is propped: an alarm, where `held-open-s` is a warning. \
+          Without this key it never is.",
+};
+pub(crate) static CHIME: Key<Switch> = Key {
+    name: "chime",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "The warning that the door is held open chimes.",
+};
+pub(crate) static OUTSIDE: Key<Identifier> = Key {
+    name: "outside",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[area]]` before the door. Without this key: the street. With `inside`.",
+};
+pub(crate) static INSIDE: Key<Identifier> = Key {
+    name: "inside",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[area]]` behind the door.",
+};
+pub(crate) static FORCED: Key<Switch> = Key {
+    name: "forced",
+    kind: Switch,
+    presence: Default("true"),
+    doc: "The door is forced when it is opened without a granted card or a request to exit: an \
+          alarm. That needs a reader or `rex-input` at this door: a plain contact cannot tell, and \
+          never is forced. `false`: people go through it with a key.",
+};
+pub(crate) static GRACE: Key<Number<Duration>> = Key {
+    name: "grace-s",
+    kind: super::seconds(0, 60),
+    presence: Default("5"),
+    doc: "After a granted card the door may be opened for so long beyond the lock's own release \
+          time: the time to walk up to it and pull.",
+};
+pub(crate) static REX: Key<LineKind> = Key {
+    name: "rex-input",
+    kind: LineKind,
+    presence: Optional,
+    doc: "The line of the request-to-exit button, bar or detector behind the door. It always \
+          explains an opening.",
+};
+pub(crate) static REX_CONTACT: Key<Choice<Contact>> = Key {
+    name: "rex-contact",
+    kind: Choice::NEW,
+    presence: Default("\"normally-open\""),
+    doc: "What the request-to-exit circuit does while nobody wants out. Normally open is the rule: a \
+          cut wire must not excuse a forced door.",
+};
+pub(crate) static REX_BIAS: Key<Choice<Bias>> = Key {
+    name: "rex-bias",
+    kind: Choice::NEW,
+    presence: Default("\"pull-up\""),
+    doc: "The resistor that the box switches to the request-to-exit input.",
+};
+pub(crate) static REX_HOLD: Key<Number<Duration>> = Key {
+    name: "rex-hold-s",
+    kind: super::seconds(1, 60),
+    presence: Default("5"),
+    doc: "So long after the request to exit was let go, opening the door is still that exit.",
+};
+pub(crate) static REX_STUCK: Key<Number<Duration>> = Key {
+    name: "rex-stuck-s",
+    kind: super::seconds(10, 3600),
+    presence: Default("300"),
+    doc: "Pressed for so long, the request to exit is stuck or tied down: a fault, and it explains \
+          no opening any more.",
+};
+pub(crate) static REX_RELEASES: Key<Switch> = Key {
+    name: "rex-releases",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "The request to exit also releases the lock. Otherwise the lock opens from inside by its \
+          own mechanics, which is the rule for escape routes.",
+};
+pub(crate) static LOCK: Key<Identifier> = Key {
+    name: "lock",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[output]]` with the role `lock` that lets the door open. With it `fail` \
+          must be stated.",
+};
+pub(crate) static LOCK_PULSE: Key<Number<Duration>> = Key {
+    name: "lock-pulse-s",
+    kind: super::seconds(1, 60),
+    presence: Optional,
+    doc: "How long the lock is released each time. Without this key 5.",
+};
+pub(crate) static FAIL: Key<Choice<Fail>> = Key {
+    name: "fail",
+    kind: Choice::NEW,
+    presence: Optional,
+    doc: "What the lock does without power. It is a matter of the lock, not of the gateway: what \
+          stands here is what people rely on in a fire, so it must be stated.",
+};
+pub(crate) static RELEASE: Key<Switch> = Key {
+    name: "release",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "Whether the gateway may release the lock at all: by a card, a request to exit or a \
+          command. Without this key it never does.",
 };

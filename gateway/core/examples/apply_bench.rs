@@ -16,7 +16,7 @@ use gatehouse_core::id::Id;
 use gatehouse_core::site::{
     AreaConfig, Card, Condition, Contact, Credential, CredentialHash, Days, DoorConfig, Fail,
     Input, LockConfig, Mode, ModeConfig, OutputConfig, PartitionConfig, Passage, ReaderConfig,
-    ReaderPart, RexConfig, Role, SafeState, Site, SiteConfig, Weekly, ZoneConfig, ZoneKind,
+    ReaderPart, RexConfig, Role, Site, SiteConfig, Weekly, ZoneConfig, ZoneKind,
 };
 use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 
@@ -112,12 +112,7 @@ fn site() -> Site {
     let credentials =
         (0..2_000).map(|n| Credential { weekly: vec![day], ..Credential::new(hash(n)) });
     let areas = (0..4).map(|n| AreaConfig { id: id(&format!("area-{n}")), passback: true });
-    let lock = OutputConfig {
-        id: id("lock"),
-        role: Role::Lock,
-        driver: "sim:lock".to_owned(),
-        safe: SafeState::Off,
-    };
+    let lock = OutputConfig::new(id("lock"), Role::Lock, "sim:lock".to_owned());
     let config = SiteConfig {
         doors: doors.collect(),
         zones: zones.collect(),

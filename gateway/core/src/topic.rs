@@ -68,6 +68,11 @@ impl Address {
         format!("{self}/alarm/+/op")
     }
 
+    /// `…/alarm/{id}/op`: an operator's act on this incident, towards the gateway.
+    pub fn alarm_act(&self, incident: &Id) -> String {
+        format!("{self}/alarm/{incident}/op")
+    }
+
     /// The incident of a topic of [`Self::alarm_acts`], if it is one.
     pub fn alarm_act_of(&self, topic: &str) -> Option<Id> {
         let rest = topic.strip_prefix(&self.to_string())?.strip_prefix("/alarm/")?;
@@ -117,6 +122,7 @@ mod tests {
         assert_eq!(topic, "gatehouse/v1/d1/s-9/g-7f3a/ev/door");
         let act = "gatehouse/v1/d1/s-9/g-7f3a/alarm/a17/op";
         assert_eq!(address.alarm_act_of(act), Some("a17".parse().unwrap()));
+        assert_eq!(address.alarm_act(&"a17".parse().unwrap()), act);
         assert_eq!(address.alarm_act_of("gatehouse/v1/d1/s-9/g-7f3b/alarm/a17/op"), None);
         assert_eq!(Address::parse(&topic), Some((address, "ev/door")));
         assert_eq!(Address::parse("gatehouse/v1/d1/_dc/state"), None);

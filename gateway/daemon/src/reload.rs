@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
+use crate::hands::Hands;
 use crate::rules::{Desk, Inputs};
 use crate::supervise::{Ended, Supervisor};
 use crate::unit::{Counts, Units};
@@ -96,6 +97,7 @@ pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) units: Units,
     pub(crate) inputs: Inputs,
+    pub(crate) hands: Hands,
     pub(crate) journal: Journal,
     pub(crate) running: watch::Sender<Running>,
 }
@@ -170,13 +172,15 @@ impl Reloader {
             "units": units, "needs_restart": needs_restart,
         });
         let report = report("config.applied", &before.config, request, detail);
-        let handed = self.inputs.reconfigure(config.site(), Input::Report(report)).await;
+        let hands = self.hands.of(&config);
+        let report = Input::Report(report);
+        let handed = self.inputs.reconfigure(config.site(), hands.clone(), report).await;
         let Ok((inputs, stored)) = handed else {
             return (Reloaded::Failed { why: "the rules have ended".to_owned() }, ended);
         };
         self.recall(&before.config, &config, &inputs).await;
         self.units.begin(supervisor, pending, &config, &inputs);
-        self.inputs = inputs.clone();
+        (self.inputs, self.hands) = (inputs.clone(), hands);
         let hash = config.hash().to_owned();
         // Whoever is told that it holds finds it in the record, and its things on the board.
         let stored = stored.await;
@@ -245,7 +249,10 @@ fn difference(before: &Config, after: &Config) -> (Vec<String>, Vec<String>) {
         let doors = config.doors.iter().map(|door| name("door", &door.id));
         let zones = config.zones.iter().map(|zone| name("zone", &zone.rules.id));
         let partitions = config.partitions.iter().map(|part| name("partition", &part.rules.id));
-        doors.chain(zones).chain(partitions).collect()
+        let readers = config.readers.iter().map(|reader| name("reader", &reader.rules.id));
+        let outputs = config.outputs.iter().map(|output| name("output", &output.rules.id));
+        let things = doors.chain(zones).chain(partitions);
+        things.chain(readers).chain(outputs).collect()
     };
     let (before, after) = (things(before), things(after));
     let only = |these: &[String], those: &[String]| -> Vec<String> {

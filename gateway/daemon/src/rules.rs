@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::board::{Board, IncidentView, View};
 use crate::clock::Clock;
+use crate::hands::Hands;
 use crate::supervise::Outcome;
 pub use desk::{AskError, Desk};
 use inputs::Message;
@@ -40,6 +41,7 @@ pub struct Rules {
     pipe: Pipe,
     board: Board,
     desk: Desk,
+    hands: Hands,
     clock: Clock,
     queue: Queue,
     stop: watch::Receiver<bool>,
@@ -50,12 +52,12 @@ impl Rules {
     pub fn new(
         site: Site,
         journal: &Journal,
-        (board, desk): (Board, Desk),
+        (board, desk, hands): (Board, Desk, Hands),
         clock: Clock,
         queue: Queue,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { site, pipe: Pipe::new(journal), board, desk, clock, queue, stop }
+        Self { site, pipe: Pipe::new(journal), board, desk, hands, clock, queue, stop }
     }
 
     /// Runs until `stop` turns true and everything that was sent before is stored.
@@ -107,9 +109,10 @@ impl Rules {
                     let input = if known { input } else { input.moved(&said, &self.queue.places) };
                     effects.append(&mut self.site.apply(input, &self.clock.now()));
                 }
-                Message::Reconfigure { to, places, report, stored } => {
-                    // What came before is shown at its old place.
+                Message::Reconfigure { to, places, hands, report, stored } => {
+                    // What came before is shown, and switched, at its old place.
                     self.carry_out(std::mem::take(&mut effects));
+                    self.hands = hands;
                     self.reconfigure(*to, (places, report), stored);
                 }
             }
@@ -157,8 +160,19 @@ impl Rules {
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
-                // Outputs and readers cannot be configured yet: there is nothing to switch or light.
-                Effect::Chime { .. } | Effect::Output { .. } | Effect::Reader { .. } => continue,
+                // At once: a siren does not wait for the disk.
+                Effect::Output { output, drive } => {
+                    self.hands.output(output, drive);
+                    continue;
+                }
+                Effect::Chime { of, sound } => {
+                    self.hands.chime(of, sound);
+                    continue;
+                }
+                Effect::Reader { reader, show } => {
+                    self.hands.reader(reader, show);
+                    continue;
+                }
             };
             changes.push(Change { what, draft: drafts.len().checked_sub(1) });
         }

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
@@ -135,7 +136,8 @@ pub async fn live(
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
     record_start(&config, &journal, &opened, dark, &clock).await?;
-    let wires = (board.clone(), desk.clone());
+    let hands = Hands::new(&config, clock.clone());
+    let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
     // What ran out while the box was dark, behind the event of the start.
     rules.carry_out(past);
@@ -182,7 +184,7 @@ pub async fn live(
     }
 
     let mut reloader =
-        Reloader { path, units, inputs: inputs.clone(), journal: journal.clone(), running };
+        Reloader { path, units, inputs: inputs.clone(), hands, journal: journal.clone(), running };
     tokio::pin!(asked);
     let ended = loop {
         let mut request = None;

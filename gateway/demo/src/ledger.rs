@@ -5,9 +5,10 @@
 //! it), and the control room (what its database holds). None of the figures on the page is what
 //! the box says of itself.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use gatehouse_core::event::{Event, Flag};
+use gatehouse_core::event::{Draft, Event, Flag};
+use gatehouse_core::time::UtcMs;
 use serde::Serialize;
 
 /// Rows of the event stream on the page.
@@ -30,8 +31,10 @@ pub(crate) enum Step {
 pub(crate) struct Row {
     pub(crate) seq: u64,
     pub(crate) utc: String,
-    /// The door, or the gateway itself.
+    /// The door, the sensor, the partition, the incident, or the gateway itself.
     pub(crate) source: String,
+    /// Which of these it is.
+    pub(crate) source_kind: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// The state after, if it is a change of state.
@@ -53,6 +56,16 @@ pub(crate) struct Ledger {
     received: u64,
     /// Doors opened or closed as an edge told it: not found after a dark time or by re-reading.
     edges_recorded: u64,
+    arming: BTreeMap<String, Arming>,
+}
+
+/// What the box last recorded of a partition's arming. Its state's word tells neither the mode of
+/// an alarm nor the end of a delay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arming {
+    pub(crate) mode: String,
+    /// The end of the delay that began then.
+    pub(crate) until: Option<UtcMs>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +90,7 @@ impl Ledger {
         if swung && !draft.flags.iter().any(|flag| found.contains(flag)) {
             self.edges_recorded += 1;
         }
+        self.note_arming(draft);
         if self.rows.len() == ROWS {
             self.rows.pop_back();
         }
@@ -84,12 +98,31 @@ impl Ledger {
             seq,
             utc: draft.time.utc.to_string(),
             source: draft.source.id.to_string(),
+            source_kind: draft.source.kind.clone().into_owned(),
             kind: draft.kind.clone().into_owned(),
             to: draft.state.as_ref().map(|state| state.to.clone().into_owned()),
             step: Step::Stored,
             flags: draft.flags.clone(),
             duplicates: 0,
         });
+    }
+
+    fn note_arming(&mut self, draft: &Draft) {
+        let (Some(mode), true) = (&draft.arming, draft.source.kind == "partition") else { return };
+        let delay = match &*draft.kind {
+            "partition.arming" => "exit_s",
+            "partition.entry" => "delay_s",
+            _ => "",
+        };
+        let seconds = draft.detail.as_ref().and_then(|detail| detail.get(delay)?.as_i64());
+        let until = seconds.map(|seconds| UtcMs(draft.time.utc.0 + seconds * 1000));
+        let arming = Arming { mode: mode.clone().into_owned(), until };
+        self.arming.insert(draft.source.id.to_string(), arming);
+    }
+
+    /// How a partition is armed, as of its last event.
+    pub(crate) fn arming(&self, partition: &str) -> Option<&Arming> {
+        self.arming.get(partition)
     }
 
     /// A broker has taken this event. Whether that is news: the second time it is a repetition.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::lab::Remains;
 use crate::latency::Percentiles;
+use crate::story::BreakIn;
 use crate::teller::{Teller, Tone};
 use crate::truth::Truth;
 
@@ -23,6 +24,8 @@ pub(crate) struct Outcome {
     /// From an edge to the arrival of its PUBLISH inside the broker, over loopback; without what
     /// was sent late or found after a dark time.
     pub(crate) edge_to_publish_ms: Percentiles,
+    /// What the break-in of a scripted run has shown.
+    pub(crate) break_in: Option<BreakIn>,
 }
 
 impl Outcome {
@@ -46,9 +49,15 @@ impl Outcome {
             lost,
             duplicates: seen.duplicates,
             edge_to_publish_ms: seen.latency,
+            break_in: remains.break_in,
         };
         outcome.sum_up(remains, teller);
         outcome
+    }
+
+    /// Nothing was lost, and a break-in was noticed, handled and outlived every cut.
+    pub(crate) fn is_well(&self) -> bool {
+        self.lost == 0 && self.break_in.is_none_or(BreakIn::is_whole)
     }
 
     fn sum_up(&self, remains: &Remains, teller: Teller) {
@@ -61,6 +70,21 @@ impl Outcome {
                 self.stored, self.received, self.lost, self.duplicates
             ),
         );
+        if let Some(shown) = self.break_in {
+            let word = |done: bool| if done { "yes" } else { "NO" };
+            teller.say(
+                if shown.is_whole() { Tone::Well } else { Tone::Broken },
+                format_args!(
+                    "break-in: alarm at the control room {}, incident open {}, acknowledged from \
+                     there {}, acked at the box {}, still armed {}",
+                    word(shown.alarm),
+                    word(shown.incident),
+                    word(shown.acknowledged),
+                    word(shown.acked_at_the_box),
+                    word(shown.still_armed)
+                ),
+            );
+        }
         teller.say(
             Tone::Faint,
             format_args!("broker cut {} times, power cut {} times", cuts.broker, cuts.power),

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use gatehouse_core::contract::Replay;
 use gatehouse_core::event::Flag;
 use gatehouse_core::id::{Id, IdError};
+use gatehouse_core::site::is_silent_event;
 use gatehouse_receiver::{BrokerAddress, Committed, Handle, Receiver, ReceiverConfig, Scheme};
 
 use crate::child::gatebox::{DISTRICT, HEARTBEAT_S};
 use crate::error::DemoError;
 use crate::world::DOORS;
+use crate::world::community::{PARTITIONS, SENSORS};
 
 /// The pace that the district asks of backlogs. A viewer wants to see one arrive; a real district
 /// spreads it over minutes.
@@ -40,14 +42,26 @@ pub(crate) async fn open(dir: &Path, broker_port: u16) -> Result<Handle, DemoErr
 pub(crate) fn line(committed: &Committed) -> Option<String> {
     let event = committed.event().ok()?;
     let draft = &event.draft;
-    let door = DOORS.iter().find(|door| door.id == draft.source.id.as_str());
-    let who = door.map_or("the box", |door| door.name_en);
+    let id = draft.source.id.as_str();
+    let name = match &*draft.source.kind {
+        "door" => DOORS.iter().find(|door| door.id == id).map(|door| door.name_en),
+        "zone" => SENSORS.iter().find(|sensor| sensor.id == id).map(|sensor| sensor.name_en),
+        "partition" => PARTITIONS.iter().find(|known| known.id == id).map(|known| known.name_en),
+        "incident" => Some(id),
+        _ => None,
+    };
+    let who = name.unwrap_or("the box");
     // "North lobby opened", but "the box: uplink lost".
-    let what = draft.kind.strip_prefix("door.").unwrap_or(&draft.kind);
+    let own = ["door.", "zone.", "partition.", "incident."];
+    let what = own.iter().find_map(|own| draft.kind.strip_prefix(own)).unwrap_or(&draft.kind);
+    let silent = if is_silent_event(draft) { "SILENT " } else { "" };
     let time = draft.time.utc.to_string();
     let clock = time.get(11..19).unwrap_or(&time);
-    let mut line =
-        format!("  {clock}Z  #{:<5} {who:<14} {}", event.seq, what.replace(['_', '.'], " "));
+    let mut line = format!(
+        "  {clock}Z  #{:<5} {who:<14} {silent}{}",
+        event.seq,
+        what.replace(['_', '.'], " ")
+    );
     for (fact, word) in [
         (draft.flags.contains(&Flag::WhileDown), "while dark"),
         (committed.replayed, "sent late"),

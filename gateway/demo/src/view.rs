@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use crate::latency::Percentiles;
 use crate::ledger::Row;
+use crate::story::Scene;
+use crate::tiles::{DoorTile, IncidentTile, PartitionTile, ZoneTile};
 
 /// Whether a part runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +26,8 @@ pub(crate) enum Part {
 pub(crate) enum Banner {
     Starting,
     Calm,
+    /// An incident waits for an operator.
+    Alarm,
     BrokerDown,
     PowerDown,
     BothDown,
@@ -38,7 +42,7 @@ pub(crate) enum Banner {
 /// How many events have come how far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
-    /// Movements of doors.
+    /// Movements of doors and sensors.
     pub(crate) edges: u64,
     /// Of these, while no box was there to see them.
     pub(crate) in_the_dark: u64,
@@ -60,18 +64,6 @@ pub(crate) struct Cuts {
     pub(crate) power: u32,
 }
 
-/// One door.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct DoorTile {
-    pub(crate) id: &'static str,
-    pub(crate) en: &'static str,
-    pub(crate) zh: &'static str,
-    /// As the control room sees it: `closed`, `open`, `held-open` or `unknown`.
-    pub(crate) state: String,
-    /// As it really is: `closed` or `open`.
-    pub(crate) wire: &'static str,
-}
-
 /// Everything on the page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct View {
@@ -84,5 +76,11 @@ pub(crate) struct View {
     /// Edge to broker, over loopback and into the broker's process.
     pub(crate) latency: Option<Percentiles>,
     pub(crate) doors: Vec<DoorTile>,
+    pub(crate) zones: Vec<ZoneTile>,
+    pub(crate) partitions: Vec<PartitionTile>,
+    /// Open ones, those that nobody has taken first.
+    pub(crate) incidents: Vec<IncidentTile>,
+    /// Where the break-in has come to, if one is played.
+    pub(crate) story: Option<Scene>,
     pub(crate) events: Vec<Row>,
 }

@@ -1,19 +1,23 @@
 //! Puts together what the witnesses say, for the page and for the end of the run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_journal::Reader;
-use gatehouse_receiver::{Committed, GatewayView, Life, Link, Snapshot};
+use gatehouse_receiver::{Committed, GatewayView, Life, Link, Snapshot, ThingView};
 use tokio::sync::watch;
 
 use crate::child::broker::Passed;
 use crate::latency::{Latency, Percentiles};
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::view::{Banner, Counts, Cuts, DoorTile, Part, View};
+use crate::story::Scene;
+use crate::tiles::{self, IncidentTile};
+use crate::view::{Banner, Counts, Cuts, Part, View};
+use crate::world::community::{PARTITIONS, SENSORS};
 use crate::world::{DOORS, WorldView};
 
 /// Events per look at the journal; a look comes eight times a second.
@@ -38,6 +42,7 @@ pub(crate) struct Seen {
 pub(crate) struct Watcher {
     journal: Reader,
     world: watch::Receiver<WorldView>,
+    scene: watch::Receiver<Option<Scene>>,
     view: watch::Sender<Arc<str>>,
     ledger: Ledger,
     latency: Latency,
@@ -47,6 +52,7 @@ pub(crate) struct Watcher {
     receipted: u64,
     /// The control room's view of the one box.
     gateway: GatewayView,
+    incidents: Vec<IncidentTile>,
     linked: bool,
     /// The box has been online since it was last switched on.
     met: bool,
@@ -56,17 +62,20 @@ impl Watcher {
     pub(crate) fn new(
         journal: &Path,
         world: watch::Receiver<WorldView>,
+        scene: watch::Receiver<Option<Scene>>,
         view: watch::Sender<Arc<str>>,
     ) -> Self {
         Self {
             journal: Reader::open(journal, ""),
             world,
+            scene,
             view,
             ledger: Ledger::default(),
             latency: Latency::default(),
             head: 0,
             receipted: 0,
             gateway: GatewayView::default(),
+            incidents: Vec::new(),
             linked: false,
             met: false,
         }
@@ -112,6 +121,7 @@ impl Watcher {
             return;
         };
         self.linked = room.link == Link::Up;
+        self.incidents = tiles::incidents(room);
         let Some(gateway) = room.gateways.values().next() else { return };
         let from = self.gateway.upto.0;
         self.gateway = gateway.clone();
@@ -120,9 +130,23 @@ impl Watcher {
         }
     }
 
-    /// Box and control room have met, and every door is known.
+    /// Box and control room have met, and everything is known.
     pub(crate) fn online(&self) -> bool {
-        self.linked && self.gateway.life == Life::Online && self.known_doors() == DOORS.len()
+        let known = |things: &BTreeMap<String, ThingView>| {
+            things.values().filter(|thing| thing.shown != "unknown").count()
+        };
+        // Between two heartbeats of a busy machine a box may be suspect; it is believed all the same.
+        self.linked
+            && matches!(self.gateway.life, Life::Online | Life::Suspect)
+            && known(&self.gateway.doors) == DOORS.len()
+            && known(&self.gateway.zones) == SENSORS.len()
+            && known(&self.gateway.partitions) == PARTITIONS.len()
+    }
+
+    /// Whether the control room sees this partition armed, with or without an alarm in it.
+    pub(crate) fn armed(&self, partition: &str) -> bool {
+        let shown = self.gateway.partitions.get(partition).map(|partition| &*partition.shown);
+        shown.is_some_and(|shown| shown == "triggered" || shown.starts_with("armed-"))
     }
 
     /// Everything has arrived, the receipts for it included; and every owed edge is among it.
@@ -158,10 +182,6 @@ impl Watcher {
         self.gateway.heartbeat.as_ref().map_or(0, |(_, beat)| beat.host_upto.0)
     }
 
-    fn known_doors(&self) -> usize {
-        self.gateway.doors.values().filter(|door| door.shown != "unknown").count()
-    }
-
     /// Sends a new snapshot to the page, if it says anything new.
     pub(crate) fn show(&mut self, broker: bool, gatebox: bool, quiet: bool, cuts: Cuts) {
         let online = self.online();
@@ -176,7 +196,8 @@ impl Watcher {
             (true, true) => Part::Up,
         };
         let broker = if broker { Part::Up } else { Part::Down };
-        let banner = banner(broker, gatebox, online, quiet, cuts, &counts);
+        let unanswered = self.incidents.iter().any(|incident| !incident.acked);
+        let banner = banner(broker, gatebox, online, quiet, unanswered, cuts, &counts);
         self.send(banner, broker, gatebox, counts, cuts);
     }
 
@@ -195,8 +216,8 @@ impl Watcher {
     fn counts(&self) -> Counts {
         let world = *self.world.borrow();
         Counts {
-            edges: world.edges,
-            in_the_dark: world.in_the_dark,
+            edges: world.doors.edges + world.sensors.edges,
+            in_the_dark: world.doors.in_the_dark + world.sensors.in_the_dark,
             stored: self.ledger.count_stored(),
             broker_acked: self.ledger.count_acked(),
             received: self.ledger.count_received(),
@@ -217,7 +238,11 @@ impl Watcher {
             counts,
             cuts,
             latency: latency.p50.is_some().then_some(latency),
-            doors: self.doors(&world),
+            doors: tiles::doors(&self.gateway, &world),
+            zones: tiles::zones(&self.gateway, &world),
+            partitions: tiles::partitions(&self.gateway, &self.ledger),
+            incidents: self.incidents.clone(),
+            story: *self.scene.borrow(),
             events: self.ledger.rows(),
         };
         // A view is made of strings and numbers only.
@@ -230,21 +255,6 @@ impl Watcher {
             news
         });
     }
-
-    fn doors(&self, world: &WorldView) -> Vec<DoorTile> {
-        let tile = |(door, open): (&crate::world::Door, bool)| DoorTile {
-            id: door.id,
-            en: door.name_en,
-            zh: door.name_zh,
-            state: self
-                .gateway
-                .doors
-                .get(door.id)
-                .map_or_else(|| "unknown".to_owned(), |door| door.shown.clone()),
-            wire: if open { "open" } else { "closed" },
-        };
-        DOORS.iter().zip(world.open).map(tile).collect()
-    }
 }
 
 /// The sentence for the present state of things; the worst first.
@@ -253,6 +263,7 @@ fn banner(
     gatebox: Part,
     online: bool,
     quiet: bool,
+    unanswered: bool,
     cuts: Cuts,
     counts: &Counts,
 ) -> Banner {
@@ -264,6 +275,7 @@ fn banner(
         (_, Part::Starting) if cuts.power > 0 => Banner::BoxStarting,
         (_, Part::Starting) => Banner::Starting,
         _ if !online => Banner::Reconnecting,
+        _ if unanswered => Banner::Alarm,
         _ if quiet && counts.waiting > 0 => Banner::Draining,
         _ if counts.waiting > BACKLOG => Banner::CatchingUp,
         _ => Banner::Calm,

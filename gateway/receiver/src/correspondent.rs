@@ -1,10 +1,9 @@
 //! One gateway as the database's thread holds it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_core::contract::{GatewayState, Heartbeat, RetainedState, Status};
+use gatehouse_core::contract::{AlarmState, GatewayState, Heartbeat, RetainedState, Status};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{Mono, Now};
 use gatehouse_core::topic::Address;
@@ -12,11 +11,9 @@ use gatehouse_core::topic::Address;
 use crate::gaps::GapTracker;
 use crate::life::{Life, Vital};
 use crate::receipts::Owed;
-use crate::snapshot::{DoorView, GatewayView};
+use crate::snapshot::GatewayView;
+use crate::states::{Kind, States};
 use crate::store::Loaded;
-
-/// The most doors kept per gateway; the contract's boxes have 64 wires.
-const MAX_DOORS: usize = 256;
 
 /// Ranges of holes that a [`GatewayView`] carries.
 const SHOWN_HOLES: usize = 4;
@@ -35,9 +32,7 @@ pub(crate) struct Correspondent {
     pub(crate) owed: Owed,
     pub(crate) counts: Counts,
     vital: Vital,
-    doors: Arc<BTreeMap<String, DoorView>>,
-    /// The shortest validity among its doors' states.
-    valid_s: Option<u32>,
+    states: States,
     heartbeat: Option<(Mono, Arc<Heartbeat>)>,
     /// What was logged last, so that a change is logged once.
     life: Life,
@@ -65,8 +60,7 @@ impl Correspondent {
             owed: Owed::default(),
             counts: Counts::default(),
             vital: Vital::default(),
-            doors: Arc::default(),
-            valid_s: None,
+            states: States::default(),
             heartbeat: None,
             life: Life::default(),
             due: None,
@@ -95,7 +89,7 @@ impl Correspondent {
     }
 
     /// Its flash was wiped: it numbers events and sessions from 1 again, and is another from now on.
-    pub(crate) fn begin_anew(&mut self, row: i64) {
+    pub(crate) fn begin_anew(&mut self, row: i64, session: u64) {
         self.former.extend(self.row.replace(row));
         self.tracker = GapTracker::default();
         self.tip = None;
@@ -103,6 +97,7 @@ impl Correspondent {
         self.counts = Counts::default();
         // Or what it says of itself were of an older session.
         self.vital = Vital::default();
+        self.states.forget_incidents_after(session);
     }
 
     pub(crate) fn event(&mut self, session: u64) {
@@ -121,6 +116,8 @@ impl Correspondent {
             GatewayState::Online => {
                 self.owed.at_once();
                 self.owed.ask_again();
+                // Every open incident was told before it said so.
+                self.states.forget_incidents_before(status.session);
             }
             GatewayState::Stopping | GatewayState::Updating | GatewayState::Lost => {}
         }
@@ -137,22 +134,14 @@ impl Correspondent {
         self.heartbeat = Some((now.mono, Arc::new(beat)));
     }
 
-    pub(crate) fn door(&mut self, id: &str, state: Option<RetainedState>, now: Now) {
-        let doors = Arc::make_mut(&mut self.doors);
-        match state {
-            None => {
-                doors.remove(id);
-            }
-            Some(state) if doors.contains_key(id) || doors.len() < MAX_DOORS => {
-                let view = DoorView { state, shown: String::new(), received: now.utc };
-                doors.insert(id.to_owned(), view);
-            }
-            Some(_) => {
-                tracing::warn!(gateway = %self.address, door = id,
-                    "more than {MAX_DOORS} doors; this one is not kept");
-            }
-        }
-        self.valid_s = doors.values().map(|door| door.state.valid_s).min();
+    /// A retained state of a thing; none: the gateway has it no more.
+    pub(crate) fn thing(&mut self, kind: Kind, id: &str, state: Option<RetainedState>, now: Now) {
+        self.states.thing(&self.address, kind, id, state, now.utc);
+    }
+
+    /// A retained incident; none: it is closed.
+    pub(crate) fn incident(&mut self, id: &str, state: Option<AlarmState>, now: Now) {
+        self.states.incident(&self.address, id, state, now.utc);
     }
 
     pub(crate) fn life(&self, now: Mono, period: Duration) -> Life {
@@ -177,18 +166,15 @@ impl Correspondent {
         let reachable = self.life(now, period).reachable();
         let receipt = self.owed.due(&self.tracker, reachable);
         let silence = self.vital.next_change(now, period);
-        let expiry = self.valid_s.and_then(|s| self.vital.expiry(s)).filter(|at| *at > now);
+        let expiry =
+            self.states.valid_s().and_then(|s| self.vital.expiry(s)).filter(|at| *at > now);
         [receipt, silence, expiry].into_iter().flatten().min()
     }
 
     pub(crate) fn view(&self, now: Mono, period: Duration) -> GatewayView {
-        let mut doors = Arc::clone(&self.doors);
-        let believed = |door: &DoorView| self.vital.believed(&door.state, now, period).to_owned();
-        if doors.values().any(|door| door.shown != believed(door)) {
-            for door in Arc::make_mut(&mut doors).values_mut() {
-                door.shown = believed(door);
-            }
-        }
+        let [doors, zones, partitions, readers, outputs] =
+            self.states.things(|state| self.vital.believed(state, now, period));
+        let known = |session| self.vital.is_current(session, now, period);
         GatewayView {
             life: self.life(now, period),
             session: self.vital.session(),
@@ -204,6 +190,11 @@ impl Correspondent {
             breaks: self.counts.breaks,
             heartbeat: self.heartbeat.clone(),
             doors,
+            zones,
+            partitions,
+            readers,
+            outputs,
+            incidents: self.states.incidents(known),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Desk, Parts, QUEUE, Work};
 use crate::link::Linker;
+use crate::operator::Operator;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, Snapshot};
 use crate::store::{OpenError, Store};
@@ -40,6 +41,7 @@ pub struct Handle {
     stop_desk: Arc<AtomicBool>,
     watchers: broadcast::Sender<Arc<Committed>>,
     board: Arc<Mutex<Snapshot>>,
+    operator: Operator,
 }
 
 /// Why a receiver could not start.
@@ -134,6 +136,7 @@ impl Receiver {
             Ok(opened) => opened?,
             Err(_) => unreachable!("the thread answers before it does anything else"),
         }
+        let operator = Operator::new(&outbox, &board, &watchers, &clock);
         let linker = Linker {
             config,
             clock,
@@ -154,6 +157,7 @@ impl Receiver {
             stop_desk,
             watchers,
             board,
+            operator,
         })
     }
 }
@@ -168,6 +172,11 @@ impl Handle {
     /// Counts and states at this moment.
     pub fn snapshot(&self) -> Snapshot {
         desk::lock(&self.board).summed()
+    }
+
+    /// The operators' desk: incidents, and what is done about them. Of no use after the end.
+    pub fn operator(&self) -> Operator {
+        self.operator.clone()
     }
 
     /// Waits until the receiver ends by itself, which it does only if the database's thread dies.

@@ -43,16 +43,19 @@ mod approach;
 pub mod cli;
 mod clock;
 mod config;
+mod control;
 mod correspondent;
 mod desk;
 pub mod gaps;
 mod handle;
 mod life;
 mod link;
+mod operator;
 mod outbox;
 mod password;
 pub mod receipts;
 mod snapshot;
+mod states;
 mod store;
 mod wire;
 
@@ -64,6 +67,9 @@ pub use config::{
 pub use gatehouse_link::{ClientCertificate, Tls, TlsError};
 pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
+pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
-pub use snapshot::{Committed, DoorView, GatewayView, LATEST_EVENTS, Link, Snapshot};
+pub use snapshot::{
+    Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,
+};
 pub use store::{Audit, Database, Filter, OpenError, Store, Stored};

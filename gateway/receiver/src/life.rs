@@ -1,6 +1,6 @@
-//! Whether a gateway lives, and what may be believed of its doors. Pure: time comes in.
+//! Whether a gateway lives, and what may be believed of its things. Pure: time comes in.
 //!
-//! Unknown is not closed: a door counts as known only while its gateway is heard of, within the
+//! Unknown is not closed: a door, a zone, a partition counts as known only while its gateway is heard of, within the
 //! state's own validity, and from the gateway's present start.
 
 use std::time::Duration;
@@ -145,11 +145,15 @@ impl Vital {
         period: Duration,
     ) -> &'a str {
         let heard = self.sign.map_or(Duration::MAX, |sign| now.since(sign));
-        let life = self.life(now, period);
-        let valid = matches!(life, Life::Online | Life::Suspect)
-            && heard < Duration::from_secs(state.valid_s.into())
-            && state.session >= self.session;
+        let valid = heard < Duration::from_secs(state.valid_s.into())
+            && self.is_current(state.session, now, period);
         if valid { &state.state } else { "unknown" }
+    }
+
+    /// Whether what a start of this number said is still to be believed.
+    pub(crate) fn is_current(&self, session: u64, now: Mono, period: Duration) -> bool {
+        let life = self.life(now, period);
+        matches!(life, Life::Online | Life::Suspect) && session >= self.session
     }
 }
 

@@ -16,7 +16,9 @@ use gatehouse_core::topic::{self, Address};
 use gatehouse_link::Stamp;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{
+    Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
+};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -25,7 +27,8 @@ use crate::approach::{Approach, Failure, WATCHDOG};
 use crate::clock::Clock;
 use crate::config::ReceiverConfig;
 use crate::desk::{self, Inbound, Work};
-use crate::outbox::{Outbox, Say};
+use crate::operator::ACT_WITHIN;
+use crate::outbox::{Outbox, Say, Saying, Taken};
 use crate::snapshot::{Link, Snapshot};
 
 /// The most messages that the broker may have sent without our acknowledgement: at 30,000 events
@@ -79,6 +82,7 @@ struct Flight {
 enum Handed {
     State,
     Receipt(Arc<Address>, Receipt),
+    Act(Saying),
 }
 
 impl Flight {
@@ -232,6 +236,11 @@ impl Linker {
             filter("status", None, QoS::AtLeastOnce),
             filter("hb", None, QoS::AtMostOnce),
             filter("door/+", None, QoS::AtLeastOnce),
+            filter("zone/+", None, QoS::AtLeastOnce),
+            filter("partition/+", None, QoS::AtLeastOnce),
+            filter("reader/+", None, QoS::AtLeastOnce),
+            filter("output/+", None, QoS::AtLeastOnce),
+            filter("alarm/+", None, QoS::AtLeastOnce),
             filter("desc", None, QoS::AtLeastOnce),
         ]
     }
@@ -312,24 +321,35 @@ impl Session<'_> {
             }
             Event::Incoming(Packet::PubAck(ack)) => {
                 let handed = self.flight().numbered.remove(&ack.pkid);
-                let taken = matches!(
-                    ack.reason,
-                    PubAckReason::Success | PubAckReason::NoMatchingSubscribers
-                );
-                match handed {
-                    Some(Handed::Receipt(address, _)) if taken => {
-                        tracing::trace!(gateway = %address, "receipt delivered to the broker");
-                        desk::lock(&self.linker.board).receipts += 1;
-                    }
-                    Some(handed) if !taken => {
-                        tracing::error!(reason = ?ack.reason, what = ?handed,
-                            "the broker refuses what we say; check its ACL");
-                    }
-                    _ => {}
-                }
+                self.acknowledged(handed, ack);
                 self.linker.outbox.nudge();
             }
             _ => {}
+        }
+    }
+
+    fn acknowledged(&self, handed: Option<Handed>, ack: &PubAck) {
+        let reason = ack.reason;
+        let taken = match reason {
+            PubAckReason::Success => Taken::Taken,
+            PubAckReason::NoMatchingSubscribers => Taken::NobodyListens,
+            _ => Taken::Refused(format!("{reason:?}")),
+        };
+        match handed {
+            Some(handed) if matches!(taken, Taken::Refused(_)) => {
+                tracing::error!(?reason, what = ?handed,
+                    "the broker refuses what we say; check its ACL");
+                if let Handed::Act(saying) = handed {
+                    let _ = saying.told.send(taken);
+                }
+            }
+            Some(Handed::Receipt(address, _)) => {
+                tracing::trace!(gateway = %address, "receipt delivered to the broker");
+                desk::lock(&self.linker.board).receipts += 1;
+            }
+            // Whoever waited may have given up.
+            Some(Handed::Act(saying)) => drop(saying.told.send(taken)),
+            Some(Handed::State) | None => {}
         }
     }
 
@@ -353,6 +373,10 @@ impl Session<'_> {
                     self.client.ack(&publish).await.map_err(|_| Failure::Closed)?;
                     continue;
                 }
+                Some(Say::Act(saying)) => {
+                    self.hand_over(Handed::Act(saying)).await?;
+                    continue;
+                }
                 Some(Say::Receipt(address, receipt)) => {
                     self.hand_over(Handed::Receipt(address, receipt)).await?;
                     continue;
@@ -370,6 +394,7 @@ impl Session<'_> {
     }
 
     async fn hand_over(&self, what: Handed) -> Result<(), Failure> {
+        let mut properties = PublishProperties::default();
         let (topic, payload, retain) = match &what {
             Handed::State => (
                 topic::district_state(&self.linker.config.district),
@@ -379,6 +404,13 @@ impl Session<'_> {
             Handed::Receipt(address, receipt) => {
                 (address.receipt(), serde_json::to_vec(receipt), false)
             }
+            Handed::Act(saying) => {
+                // The broker must not keep it for a gateway that comes back after the operator
+                // was told that nothing came of it.
+                let seconds = u32::try_from(ACT_WITHIN.as_secs());
+                properties.message_expiry_interval = seconds.ok();
+                (saying.topic.clone(), Ok(saying.payload.clone()), false)
+            }
         };
         let Ok(payload) = payload else {
             tracing::error!(?what, "cannot be rendered: our bug");
@@ -387,7 +419,7 @@ impl Session<'_> {
         // Noted before it is handed over, so that the reading half cannot see its number first.
         self.flight().handed.push_back(what);
         self.client
-            .publish(topic, QoS::AtLeastOnce, retain, payload)
+            .publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
             .await
             .map_err(|_| Failure::Closed)
     }
@@ -414,8 +446,12 @@ impl Session<'_> {
         let numbered = std::mem::take(&mut flight.numbered);
         let handed = std::mem::take(&mut flight.handed);
         for what in numbered.into_values().chain(handed) {
-            if let Handed::Receipt(address, receipt) = what {
-                self.linker.outbox.give_back(&address, receipt);
+            match what {
+                Handed::Receipt(address, receipt) => {
+                    self.linker.outbox.give_back(&address, receipt);
+                }
+                Handed::Act(saying) => self.linker.outbox.give_back_act(saying),
+                Handed::State => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The thread that commits must never wait for the network, and the network task must never wait
 //! for the disk. Both meet here, and what lies here is bounded by what it is: acknowledgements by
 //! the receive maximum that the broker was told, receipts by one per gateway, since a newer
-//! receipt says all that an older said.
+//! receipt says all that an older said, operators' acts by [`MAX_ACTS`]: one more is refused.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::contract::Receipt;
 use gatehouse_core::topic::Address;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::receipts::MAX_NAKS;
+
+/// Acts of operators that may lie here: a control room has not so many people.
+const MAX_ACTS: usize = 64;
 
 /// See the module's page.
 #[derive(Debug, Default)]
@@ -30,6 +33,7 @@ struct Inner {
     receipts: BTreeMap<Arc<Address>, Receipt>,
     /// The order in which they became due; each address once.
     order: VecDeque<Arc<Address>>,
+    acts: VecDeque<Saying>,
     /// The database takes no commits at present.
     failing: bool,
     /// Nothing more will come: the database's thread has ended.
@@ -40,7 +44,29 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) enum Say {
     Ack(u16),
+    Act(Saying),
     Receipt(Arc<Address>, Receipt),
+}
+
+/// An operator's act on its way to a gateway.
+#[derive(Debug)]
+pub(crate) struct Saying {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    /// Told what the broker makes of it. When nobody listens any more, it is not said again: an
+    /// operator who was told that it failed must not be surprised later.
+    pub(crate) told: oneshot::Sender<Taken>,
+}
+
+/// What a broker makes of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It has it.
+    Taken,
+    /// It has it, and no gateway listens there.
+    NobodyListens,
+    /// It refuses it, for this reason.
+    Refused(String),
 }
 
 impl Outbox {
@@ -76,6 +102,28 @@ impl Outbox {
         self.lock().put(address, old, false);
     }
 
+    /// An operator's act is to be said.
+    ///
+    /// # Errors
+    /// Given back when there are too many.
+    pub(crate) fn act(&self, saying: Saying) -> Result<(), Saying> {
+        let mut inner = self.lock();
+        inner.acts.retain(|waiting| !waiting.told.is_closed());
+        if inner.finished || inner.acts.len() >= MAX_ACTS {
+            return Err(saying);
+        }
+        inner.acts.push_back(saying);
+        drop(inner);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// An act that was handed over to a connection which then ended. The gateway does it once,
+    /// however often it comes.
+    pub(crate) fn give_back_act(&self, saying: Saying) {
+        self.lock().acts.push_front(saying);
+    }
+
     /// Whether the database takes commits.
     pub(crate) fn set_failing(&self, failing: bool) {
         self.lock().failing = failing;
@@ -99,7 +147,7 @@ impl Outbox {
     }
 
     /// The next thing to say: acknowledgements first, for the broker sends on only when it has
-    /// them; receipts only while `receipts` allows.
+    /// them; acts and receipts only while `receipts` allows.
     pub(crate) fn next(&self, receipts: bool) -> Option<Say> {
         let mut inner = self.lock();
         if let Some(pkid) = inner.acks.pop_front() {
@@ -107,6 +155,11 @@ impl Outbox {
         }
         if !receipts {
             return None;
+        }
+        while let Some(saying) = inner.acts.pop_front() {
+            if !saying.told.is_closed() {
+                return Some(Say::Act(saying));
+            }
         }
         let address = inner.order.pop_front()?;
         let receipt = inner.receipts.remove(&address)?;
@@ -184,7 +237,7 @@ mod tests {
     fn said(outbox: &Outbox) -> Vec<(String, Receipt)> {
         std::iter::from_fn(|| match outbox.next(true)? {
             Say::Receipt(address, receipt) => Some((address.gateway.to_string(), receipt)),
-            Say::Ack(pkid) => panic!("an acknowledgement of {pkid}"),
+            other => panic!("{other:?}"),
         })
         .collect()
     }
@@ -209,6 +262,23 @@ mod tests {
         assert_eq!(said(&outbox), [("g".into(), receipt(9, &[], &[2]))]);
         outbox.give_back(&g, receipt(5, &[], &[]));
         assert_eq!(said(&outbox), [("g".into(), receipt(5, &[], &[]))]);
+    }
+
+    #[test]
+    fn an_act_that_nobody_waits_for_any_more_is_not_said() {
+        let outbox = Outbox::default();
+        let (told, waits) = oneshot::channel();
+        let saying = |told| Saying { topic: "t".into(), payload: vec![], told };
+        outbox.act(saying(told)).unwrap();
+        outbox.receipt(&address("g"), receipt(1, &[], &[]));
+        let Some(Say::Act(first)) = outbox.next(true) else { panic!("acts go before receipts") };
+        outbox.give_back_act(first);
+        drop(waits);
+        assert!(matches!(outbox.next(true), Some(Say::Receipt(..))));
+        let full = || (0..=MAX_ACTS).map(|_| oneshot::channel());
+        let (told, _waits): (Vec<_>, Vec<_>) = full().unzip();
+        let taken = told.into_iter().map(|told| outbox.act(saying(told)).is_ok());
+        assert_eq!(taken.filter(|taken| *taken).count(), MAX_ACTS);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use gatehouse_core::contract::{Heartbeat, RetainedState};
+use gatehouse_core::contract::{AlarmState, Heartbeat, RetainedState};
 use gatehouse_core::event::{Class, Event};
 use gatehouse_core::id::Seq;
-use gatehouse_core::time::{Mono, Now, UtcMs};
+use gatehouse_core::site::Danger;
+use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 use gatehouse_core::topic::Address;
 
 use crate::life::Life;
@@ -92,6 +94,21 @@ impl Snapshot {
         self.gateways.values().map(|gateway| gateway.missing).sum()
     }
 
+    /// Every open incident: those that nobody has taken first, then the most urgent, then the
+    /// oldest.
+    pub fn open_incidents(&self) -> Vec<(&Address, &GatewayView, &IncidentView)> {
+        let of = |(address, gateway)| {
+            let gateway: &GatewayView = gateway;
+            gateway.incidents.values().map(move |incident| (address, gateway, incident))
+        };
+        let mut open: Vec<_> = self.gateways.iter().flat_map(of).collect();
+        open.sort_by_key(|(_, _, view)| {
+            let incident = &view.state.incident;
+            (!view.is_unanswered(), incident.severity, incident.since)
+        });
+        open
+    }
+
     /// A copy with the sums over all gateways.
     pub(crate) fn summed(&self) -> Self {
         let sum = |of: fn(&GatewayView) -> u64| self.gateways.values().map(of).sum();
@@ -137,16 +154,70 @@ pub struct GatewayView {
     /// The last heartbeat and when it came.
     pub heartbeat: Option<(Mono, Arc<Heartbeat>)>,
     /// Its doors.
-    pub doors: Arc<BTreeMap<String, DoorView>>,
+    pub doors: Arc<BTreeMap<String, ThingView>>,
+    /// Its zones.
+    pub zones: Arc<BTreeMap<String, ThingView>>,
+    /// Its partitions.
+    pub partitions: Arc<BTreeMap<String, ThingView>>,
+    /// Its readers.
+    pub readers: Arc<BTreeMap<String, ThingView>>,
+    /// Its outputs.
+    pub outputs: Arc<BTreeMap<String, ThingView>>,
+    /// Its open incidents, the silent ones among them.
+    pub incidents: Arc<BTreeMap<String, IncidentView>>,
 }
 
-/// One door as the gateway says it is. Whether that is to be believed, says [`DoorView::shown`].
+impl GatewayView {
+    /// How long an incident has been open. By the gateway's clock, unless that is known to be
+    /// wrong: then since this receiver heard of it first, which is at least as short.
+    pub fn age(&self, incident: &IncidentView, now: UtcMs) -> Duration {
+        let never = |(_, beat): &(Mono, Arc<Heartbeat>)| beat.clock == ClockState::Never;
+        let began = incident.state.incident.since;
+        let unsure = began > now || self.heartbeat.as_ref().is_some_and(never);
+        let since = if unsure { incident.received } else { began };
+        Duration::from_millis(u64::try_from(now.0.saturating_sub(since.0)).unwrap_or(0))
+    }
+}
+
+/// A door, zone, partition, reader or output as the gateway says it is. Whether that is to be
+/// believed, says [`ThingView::shown`].
 #[derive(Clone, Debug)]
-pub struct DoorView {
+pub struct ThingView {
     /// The retained state.
     pub state: RetainedState,
     /// What a reader is to be shown: the state, or `unknown`.
     pub shown: String,
     /// When it came.
     pub received: UtcMs,
+}
+
+impl ThingView {
+    /// Its remarks, as far as its state is believed.
+    pub fn flags(&self) -> &[String] {
+        if self.shown == "unknown" { &[] } else { &self.state.flags }
+    }
+}
+
+/// An open incident as the gateway told it last.
+#[derive(Clone, Debug)]
+pub struct IncidentView {
+    /// The retained state.
+    pub state: AlarmState,
+    /// Its phase, or `unknown` while nobody hears of the gateway. It is listed all the same: what
+    /// was open when the gateway was lost is not over.
+    pub shown: String,
+    /// When it was first heard of here.
+    pub received: UtcMs,
+}
+
+impl IncidentView {
+    /// Nobody at the site may notice it: who rings back would tell.
+    pub fn is_silent(&self) -> bool {
+        self.state.incident.danger == Danger::SilentPanic
+    }
+
+    /// Whether an operator has yet to take it.
+    pub const fn is_unanswered(&self) -> bool {
+        self.state.incident.acked.is_none()
+    }
 }

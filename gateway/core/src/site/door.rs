@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::out::{Head, Out, change, found};
 use super::reconfigure::GONE;
-use super::{Contact, DoorConfig, Effect, Thing};
+use super::{Contact, DoorConfig, Effect, Sound, Thing};
 use crate::event::{Class, Draft, Qualifier};
 use crate::time::{Mono, Now};
 pub(super) use watch::{KeptDoor, Opening, Pass};
@@ -252,7 +252,7 @@ impl Door {
                         Some(change(DoorState::Open.as_str(), DoorState::HeldOpen.as_str()));
                 });
                 if self.config.chime {
-                    out.effects.push(Effect::Chime { of: Thing::Door(index) });
+                    out.effects.push(Effect::Chime { of: Thing::Door(index), sound: Sound::Chime });
                 }
                 self.set(index, DoorState::HeldOpen, at, out);
             }

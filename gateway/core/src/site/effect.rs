@@ -6,7 +6,7 @@ use super::incident::is_silent_incident;
 use super::{Answer, Incident, is_silent_event};
 use crate::event::Draft;
 use crate::id::Id;
-use crate::time::UtcMs;
+use crate::time::{Mono, UtcMs};
 
 /// A thing that has a state which is shown and published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,26 @@ pub enum Drive {
     Off,
     /// On for so long from now, then off. Another pulse meanwhile begins anew.
     Pulse(Duration),
+}
+
+/// What people at the site are to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// Once: a zone that chimes was entered while nothing is armed, or a door that chimes is held
+    /// open.
+    Chime,
+    /// The exit delay runs: beeps until then.
+    Leaving {
+        /// Its end.
+        until: Mono,
+    },
+    /// An entry delay runs: faster beeps until then.
+    Entered {
+        /// Its end.
+        until: Mono,
+    },
+    /// No delay runs any more.
+    Quiet,
 }
 
 /// What a reader shows.
@@ -91,10 +111,12 @@ pub enum Effect {
         /// What they are told.
         answer: Answer,
     },
-    /// A zone that chimes was entered while nothing is armed, or a door that chimes is held open.
+    /// Let people at the site hear something: at the chimes, not at the sirens.
     Chime {
-        /// Which.
+        /// Of which door, zone or partition.
         of: Thing,
+        /// What.
+        sound: Sound,
     },
     /// Switch an output.
     Output {

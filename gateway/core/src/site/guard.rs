@@ -5,7 +5,7 @@ use serde_json::json;
 use super::out::Out;
 use super::partition::Arming;
 use super::zone::{Edge, Found};
-use super::{Effect, Mode, Site, ZoneKind};
+use super::{Effect, Mode, Site, Sound, Thing, ZoneKind};
 use crate::event::{Class, Qualifier};
 use crate::time::Mono;
 
@@ -40,7 +40,7 @@ impl Site {
         let mode = partition.protects();
         if mode == Mode::Disarmed || !zone.config.modes.contains(mode) {
             if zone.config.chime && partition.mode() == Mode::Disarmed {
-                out.effects.push(Effect::Chime { of: super::Thing::Zone(index) });
+                out.effects.push(Effect::Chime { of: Thing::Zone(index), sound: Sound::Chime });
             }
             return self.zones[index].open(at, found, out);
         }

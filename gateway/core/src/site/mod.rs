@@ -69,13 +69,13 @@ mod zone_tests;
 pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Days, DoorConfig, Doors, Fail,
-    LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
+    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Days, DoorConfig, Doors,
+    Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
     ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
     ZoneKind,
 };
 pub use door::DoorState;
-pub use effect::{Drive, Effect, Show, Thing};
+pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};

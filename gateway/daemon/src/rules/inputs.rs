@@ -11,6 +11,7 @@ use gatehouse_core::site::{Input, Layout, SiteConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use super::QUEUE;
+use crate::hands::Hands;
 
 /// What waits for the rules.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) enum Message {
     Reconfigure {
         to: Box<SiteConfig>,
         places: Arc<Layout>,
+        /// For its outputs and readers.
+        hands: Hands,
         /// Of the event that tells of it.
         report: Input,
         stored: oneshot::Sender<()>,
@@ -98,12 +101,18 @@ impl Inputs {
     pub async fn reconfigure(
         &self,
         to: SiteConfig,
+        hands: Hands,
         report: Input,
     ) -> Result<(Self, oneshot::Receiver<()>), SendError> {
         let places = Arc::new(to.layout());
         let (stored, told) = oneshot::channel();
-        let message =
-            Message::Reconfigure { to: Box::new(to), places: Arc::clone(&places), report, stored };
+        let message = Message::Reconfigure {
+            to: Box::new(to),
+            places: Arc::clone(&places),
+            hands,
+            report,
+            stored,
+        };
         self.to.send(message).await.map_err(|_| SendError::Ended)?;
         let way = Self { to: self.to.clone(), places };
         Ok((way, told))

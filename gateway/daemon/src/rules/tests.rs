@@ -16,6 +16,12 @@ fn journal(folder: &Path) -> Journal {
     Journal::open(options).unwrap().0
 }
 
+fn file() -> gatehouse_config::Config {
+    let text = "[gateway]\nid = \"g-1\"\ndistrict = \"d\"\nsite = \"s\"\n\
+                [[broker]]\nid = \"b\"\nhost = \"localhost\"\n";
+    gatehouse_config::Config::parse(text, "test").unwrap()
+}
+
 fn config() -> SiteConfig {
     let door = |n: usize| DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"));
     SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }
@@ -104,7 +110,8 @@ async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_befor
     let (inputs, queue) = Inputs::new(&config());
     let (stop, stopped) = watch::channel(false);
     let desk = Desk::new(inputs.clone(), Clock::system());
-    let wires = (board.clone(), desk);
+    let hands = Hands::new(&file(), Clock::system());
+    let wires = (board.clone(), desk, hands);
     let rules = Rules::new(site(), &journal, wires, Clock::system(), queue, stopped);
     let held = hold(folder.path());
     let changed = board.watch();

@@ -12,7 +12,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use gatehouse_config::Config;
 use tokio::process::Child;
 
-use crate::world::{DOORS, HELD_OPEN_S};
+use crate::world::{DOORS, HELD_OPEN_S, community};
 
 /// District, site and gateway of the demo.
 pub(crate) const DISTRICT: &str = "demo";
@@ -53,6 +53,11 @@ impl Flash {
     /// What the box says, all its starts together.
     pub(crate) fn log(&self) -> PathBuf {
         self.dir.join("box.log")
+    }
+
+    /// Where the daemon hears wishes, as those of `gatehouse arm`.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.dir.join("control.sock")
     }
 
     fn config(&self) -> PathBuf {
@@ -97,7 +102,7 @@ impl Flash {
              [sim]\n\
              socket = {}\n",
             path(self.state_dir()),
-            path(self.dir.join("control.sock")),
+            path(self.control()),
             path(self.wiring()),
         );
         for (line, door) in DOORS.iter().enumerate() {
@@ -111,6 +116,7 @@ impl Flash {
                 door.id, door.name_en
             );
         }
+        toml.push_str(&community::toml());
         toml
     }
 }
@@ -188,6 +194,8 @@ mod tests {
         flash.install(1883).unwrap();
         let config = Config::load(flash.config()).unwrap();
         assert_eq!(config.doors.len(), DOORS.len());
+        assert_eq!(config.zones.len(), community::SENSORS.len());
+        assert_eq!(config.partitions.len(), community::PARTITIONS.len());
         assert_eq!(config.address.to_string(), "gatehouse/v1/demo/plum-court/demo-box");
         assert!(config.warnings().is_empty(), "{}", config.warnings());
     }

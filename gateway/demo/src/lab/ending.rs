@@ -8,6 +8,7 @@ use super::Lab;
 use crate::error::DemoError;
 use crate::outcome::Outcome;
 use crate::page::Act;
+use crate::story::BreakIn;
 use crate::teller::Tone;
 use crate::view::Cuts;
 use crate::watcher::Seen;
@@ -24,9 +25,10 @@ const LAST_EVENT: Duration = Duration::from_secs(3);
 pub(crate) struct Remains {
     pub(crate) seen: Seen,
     pub(crate) cuts: Cuts,
-    /// Edges that a powered box saw.
+    /// Edges of doors that a powered box saw.
     pub(crate) edges_seen: u64,
     pub(crate) drained: bool,
+    pub(crate) break_in: Option<BreakIn>,
 }
 
 impl Lab<'_> {
@@ -37,6 +39,10 @@ impl Lab<'_> {
             self.mend().await?;
             self.wait_for_all(LAST_EVENTS).await;
         }
+        // As the control room sees it, before the box says goodbye.
+        let still_armed = self.watcher.armed("perimeter");
+        let shown = self.break_in.as_ref().map(|shown| *shown.borrow());
+        let break_in = shown.map(|shown| BreakIn { still_armed, ..shown });
         if let Some(gatebox) = self.gatebox.take() {
             self.teller.say(Tone::Faint, "stopping the box in order");
             gatebox.stop().await.map_err(DemoError::Box)?;
@@ -59,8 +65,9 @@ impl Lab<'_> {
         Ok(Remains {
             seen: self.watcher.seen(),
             cuts: self.cuts,
-            edges_seen: world.edges - world.in_the_dark,
+            edges_seen: world.doors.seen(),
             drained,
+            break_in,
         })
     }
 

@@ -1,9 +1,10 @@
 //! The running demo: building, box, broker, control room and page, and what is done to them.
 //!
-//! One loop owns it all. It hears the viewer's acts, lets people use the doors, follows the
-//! script, notices when a part ends by itself, and looks several times a second at what each
+//! One loop owns it all. It hears the viewer's acts ([`acts`]), lets people use the doors, follows
+//! the script, notices when a part ends by itself, and looks several times a second at what each
 //! witness says.
 
+mod acts;
 mod ending;
 
 pub(crate) use ending::Remains;
@@ -23,12 +24,14 @@ use crate::child::broker::{Broker, Passed};
 use crate::child::gatebox::{Flash, GateBox};
 use crate::cli::Demo;
 use crate::error::DemoError;
-use crate::page::{Act, Asked, Page};
+use crate::page::{Asked, Page};
 use crate::room;
-use crate::script::{self, Step};
+use crate::script;
+use crate::story::{BreakIn, Scene};
 use crate::teller::{Teller, Tone};
 use crate::view::Cuts;
 use crate::watcher::Watcher;
+use crate::world::community::SENSORS;
 use crate::world::people::People;
 use crate::world::{DOORS, Wiring, World};
 
@@ -82,6 +85,12 @@ pub(crate) struct Lab<'a> {
     passed: mpsc::Receiver<Passed>,
     passed_in: mpsc::Sender<Passed>,
     acts: mpsc::Receiver<Asked>,
+    /// What waits for the box or for the control room, while the loop goes on.
+    waits: JoinSet<()>,
+    /// Where a break-in has come to, if one is played.
+    scene: watch::Sender<Option<Scene>>,
+    /// What the scripted break-in has shown so far.
+    break_in: Option<watch::Receiver<BreakIn>>,
     watcher: Watcher,
     began: Instant,
     quiet: bool,
@@ -104,7 +113,14 @@ impl<'a> Lab<'a> {
 
         let world = World::new();
         tasks.spawn(Wiring::listen(&flash.wiring())?.serve(world.clone()));
-        teller.say(Tone::Plain, format_args!("building      {} doors, closed", DOORS.len()));
+        teller.say(
+            Tone::Plain,
+            format_args!(
+                "community     {} doors, {} alarm sensors, all shut",
+                DOORS.len(),
+                SENSORS.len()
+            ),
+        );
 
         let (passed_in, passed) = mpsc::channel(REPORTS_QUEUED);
         let (broker, listening) = Broker::start(0, passed_in.clone()).await?;
@@ -141,7 +157,8 @@ impl<'a> Lab<'a> {
         });
         teller.say(Tone::Well, format_args!("page          {url}"));
 
-        let watcher = Watcher::new(&flash.journal(), world.watch(), view);
+        let (scene, played) = watch::channel(None);
+        let watcher = Watcher::new(&flash.journal(), world.watch(), played, view);
         let began = Instant::now();
         let people = People::new(demo.seed, demo.pace(), 0);
         Ok(Self {
@@ -160,6 +177,9 @@ impl<'a> Lab<'a> {
             passed,
             passed_in,
             acts,
+            waits: JoinSet::new(),
+            scene,
+            break_in: None,
             watcher,
             began,
             quiet: false,
@@ -203,6 +223,9 @@ impl<'a> Lab<'a> {
             .unwrap_or_default()
             .into_iter()
             .peekable();
+        if self.demo.runs_for.is_some() {
+            self.break_in();
+        }
         let mut settled: Option<Instant> = None;
         tokio::pin!(stop);
         let end = loop {
@@ -211,11 +234,8 @@ impl<'a> Lab<'a> {
                 (!self.quiet).then(|| self.began + Duration::from_millis(self.people.next_ms()));
             tokio::select! {
                 () = &mut stop => break End::Asked,
-                Some((act, answer)) = self.acts.recv() => {
-                    let outcome = self.act(act).await?;
-                    // The asker may have closed the page meanwhile.
-                    let _ = answer.send(outcome);
-                }
+                Some((act, answer)) = self.acts.recv() => self.asked(act, answer).await?,
+                Some(_) = self.waits.join_next() => {}
                 Some(passed) = self.passed.recv() => self.watcher.passed(&passed),
                 event = self.committed.recv() => {
                     if let Ok(event) = event {
@@ -239,7 +259,8 @@ impl<'a> Lab<'a> {
                     self.look();
                     if let (true, Some(length)) = (self.quiet, self.demo.runs_for) {
                         let ran = self.began.elapsed();
-                        let drained = self.watcher.drained(self.edges_owed());
+                        let drained =
+                            self.watcher.drained(self.edges_owed()) && self.is_broken_into();
                         settled = if drained { settled.or(Some(Instant::now())) } else { None };
                         let long = settled.is_some_and(|since| since.elapsed() >= SETTLED);
                         if ran >= length && long {
@@ -268,11 +289,11 @@ impl<'a> Lab<'a> {
         self.flash.journal()
     }
 
-    /// In a calm run every edge must be found in the journal; elsewhere a power cut may take the
+    /// In a calm run every edge of a door must be found in the journal; elsewhere a power cut may take the
     /// edges of the moment with it, before they were stored.
     fn edges_owed(&self) -> Option<u64> {
         let world = *self.world.watch().borrow();
-        self.demo.calm.then_some(world.edges - world.in_the_dark)
+        self.demo.calm.then_some(world.doors.seen())
     }
 
     fn look(&mut self) {
@@ -295,86 +316,6 @@ impl<'a> Lab<'a> {
         for (door, open) in self.people.due(now) {
             self.world.swing(door, open);
         }
-    }
-
-    async fn step(&mut self, step: Step) -> Result<(), DemoError> {
-        // A refusal means that the viewer was faster: what the script wants is so already.
-        let _ = match step {
-            Step::CutBroker => self.act(Act::CutBroker).await?,
-            Step::RestoreBroker => self.act(Act::RestoreBroker).await?,
-            Step::CutPower => self.act(Act::CutPower).await?,
-            Step::Quiet => {
-                self.quiet = true;
-                for door in 0..DOORS.len() {
-                    self.world.swing(door, false);
-                }
-                self.say(Tone::Plain, "everybody goes home; waiting for the last receipts");
-                Ok(())
-            }
-        };
-        Ok(())
-    }
-
-    async fn act(&mut self, act: Act) -> Result<Result<(), &'static str>, DemoError> {
-        match act {
-            Act::Door { id, open } => {
-                let Some(door) = DOORS.iter().position(|door| door.id == id) else {
-                    return Ok(Err("there is no such door\n"));
-                };
-                let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.people.viewer_used(door, open, now);
-                if !self.world.swing(door, open) {
-                    return Ok(Err("the door stands like that already\n"));
-                }
-            }
-            Act::CutBroker => {
-                let Some(broker) = self.broker.take() else {
-                    return Ok(Err("the broker is down already\n"));
-                };
-                broker.cut().await.map_err(DemoError::Part)?;
-                self.cuts.broker += 1;
-                self.say(Tone::Broken, "broker cut (SIGKILL): it forgets sessions and messages");
-            }
-            Act::RestoreBroker => {
-                if self.broker.is_some() {
-                    return Ok(Err("the broker is up already\n"));
-                }
-                let (broker, listening) =
-                    Broker::start(self.broker_port, self.passed_in.clone()).await?;
-                self.tasks.spawn(listening);
-                self.broker = Some(broker);
-                let waiting = self.watcher.waiting();
-                self.say(
-                    Tone::Well,
-                    format_args!(
-                        "broker restored, its memory empty; {waiting} events wait on flash"
-                    ),
-                );
-            }
-            Act::CutPower => {
-                let Some(gatebox) = self.gatebox.take() else {
-                    return Ok(Err("the box has no power already\n"));
-                };
-                gatebox.cut().await.map_err(DemoError::Box)?;
-                self.cuts.power += 1;
-                self.power_back = Some(Instant::now() + DARK);
-                self.say(
-                    Tone::Broken,
-                    "power cut (SIGKILL): the box is dead, its doors are unknown",
-                );
-            }
-        }
-        self.look();
-        Ok(Ok(()))
-    }
-
-    fn power_back(&mut self) -> Result<(), DemoError> {
-        self.power_back = None;
-        if self.gatebox.is_none() {
-            self.gatebox = Some(GateBox::start(&self.flash).map_err(DemoError::Box)?);
-            self.say(Tone::Well, "power is back: the box starts from its flash");
-        }
-        Ok(())
     }
 
     /// The daemon ended though nobody cut it; systemd would start it again, and so does the demo.

@@ -13,17 +13,21 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use gatehouse_core::contract::AlarmOp;
+use gatehouse_core::site::Mode;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::wish::Refused;
 
 /// Open pages at a time.
 const MAX_WATCHERS: usize = 16;
@@ -38,6 +42,36 @@ pub(crate) enum Act {
         /// Opens, or else closes.
         open: bool,
     },
+    /// Moves the alarm sensor with this id.
+    Sensor {
+        /// The sensor's id.
+        id: String,
+        /// How.
+        moves: Move,
+    },
+    /// Arms a partition.
+    Arm {
+        /// The partition's id.
+        partition: String,
+        /// In which mode.
+        mode: Mode,
+        /// Passes over what is not ready.
+        force: bool,
+    },
+    /// Disarms a partition.
+    Disarm {
+        /// The partition's id.
+        partition: String,
+    },
+    /// Does something about an incident, at the control room.
+    Incident {
+        /// The incident's id.
+        id: String,
+        /// What.
+        op: AlarmOp,
+    },
+    /// Lets somebody break in.
+    BreakIn,
     /// Kills the broker.
     CutBroker,
     /// Starts a new broker.
@@ -46,8 +80,19 @@ pub(crate) enum Act {
     CutPower,
 }
 
+/// How a sensor is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// Opened, or wet.
+    Activate,
+    /// Shut, or dry.
+    Calm,
+    /// Walked past, or pressed: it comes back to rest by itself.
+    Pulse,
+}
+
 /// An act and where its outcome goes: nothing, or why not.
-pub(crate) type Asked = (Act, oneshot::Sender<Result<(), &'static str>>);
+pub(crate) type Asked = (Act, oneshot::Sender<Result<(), Refused>>);
 
 /// The listening page.
 #[derive(Debug)]
@@ -94,15 +139,25 @@ impl Page {
 
 fn router(shared: Shared) -> Router {
     let text = |kind, body| move || async move { ([(header::CONTENT_TYPE, kind)], body) };
+    let script = |body| text("text/javascript; charset=utf-8", body);
     Router::new()
         .route("/", get(text("text/html; charset=utf-8", include_str!("index.html"))))
         .route("/style.css", get(text("text/css; charset=utf-8", include_str!("style.css"))))
-        .route("/page.js", get(text("text/javascript; charset=utf-8", include_str!("page.js"))))
-        .route("/words.js", get(text("text/javascript; charset=utf-8", include_str!("words.js"))))
+        .route("/lists.css", get(text("text/css; charset=utf-8", include_str!("lists.css"))))
+        .route("/plan.css", get(text("text/css; charset=utf-8", include_str!("plan.css"))))
+        .route("/page.js", get(script(include_str!("page.js"))))
+        .route("/plan.js", get(script(include_str!("plan.js"))))
+        .route("/guard.js", get(script(include_str!("guard.js"))))
+        .route("/events.js", get(script(include_str!("events.js"))))
+        .route("/words.js", get(script(include_str!("words.js"))))
         .route("/icon.svg", get(text("image/svg+xml", include_str!("icon.svg"))))
         .route("/api/snapshot", get(snapshot))
         .route("/api/live", get(live))
         .route("/api/doors/{id}/{verb}", post(door))
+        .route("/api/zones/{id}/{verb}", post(zone))
+        .route("/api/partitions/{id}/{verb}", post(partition))
+        .route("/api/incidents/{id}/{verb}", post(incident))
+        .route("/api/break-in", post(break_in))
         .route("/api/broker/{verb}", post(broker))
         .route("/api/power/cut", post(power))
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
@@ -186,15 +241,62 @@ async fn door(State(shared): State<Shared>, Path((id, verb)): Path<(String, Stri
     match verb.as_str() {
         "open" => ask(&shared, Act::Door { id, open: true }).await,
         "close" => ask(&shared, Act::Door { id, open: false }).await,
-        _ => (StatusCode::NOT_FOUND, "a door can be opened and closed\n").into_response(),
+        _ => unknown("a door can be opened and closed\n"),
     }
+}
+
+async fn zone(State(shared): State<Shared>, Path((id, verb)): Path<(String, String)>) -> Response {
+    let moves = match verb.as_str() {
+        "activate" => Move::Activate,
+        "calm" => Move::Calm,
+        "pulse" => Move::Pulse,
+        _ => return unknown("a sensor can activate, calm and pulse\n"),
+    };
+    ask(&shared, Act::Sensor { id, moves }).await
+}
+
+/// With `?force` what is not ready is passed over.
+async fn partition(
+    State(shared): State<Shared>,
+    Path((partition, verb)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let mode = match verb.as_str() {
+        "away" => Mode::Away,
+        "home" => Mode::Home,
+        "night" => Mode::Night,
+        "disarm" => return ask(&shared, Act::Disarm { partition }).await,
+        _ => return unknown("a partition can away, home, night and disarm\n"),
+    };
+    ask(&shared, Act::Arm { partition, mode, force: query.as_deref() == Some("force") }).await
+}
+
+async fn incident(
+    State(shared): State<Shared>,
+    Path((id, verb)): Path<(String, String)>,
+) -> Response {
+    let op = match verb.as_str() {
+        "ack" => AlarmOp::Ack,
+        "close" => AlarmOp::Close,
+        "escalate" => AlarmOp::Escalate,
+        _ => return unknown("an operator can ack, close and escalate\n"),
+    };
+    ask(&shared, Act::Incident { id, op }).await
+}
+
+async fn break_in(State(shared): State<Shared>) -> Response {
+    ask(&shared, Act::BreakIn).await
+}
+
+fn unknown(allowed: &'static str) -> Response {
+    (StatusCode::NOT_FOUND, allowed).into_response()
 }
 
 async fn broker(State(shared): State<Shared>, Path(verb): Path<String>) -> Response {
     match verb.as_str() {
         "cut" => ask(&shared, Act::CutBroker).await,
         "restore" => ask(&shared, Act::RestoreBroker).await,
-        _ => (StatusCode::NOT_FOUND, "the broker can be cut and restored\n").into_response(),
+        _ => unknown("the broker can be cut and restored\n"),
     }
 }
 
@@ -210,7 +312,7 @@ async fn ask(shared: &Shared, act: Act) -> Response {
     }
     match outcome.await {
         Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(reason)) => (StatusCode::CONFLICT, reason).into_response(),
+        Ok(Err(refused)) => (StatusCode::CONFLICT, Json(refused)).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the demo is ending\n").into_response(),
     }
 }
@@ -244,8 +346,18 @@ mod tests {
 
     #[test]
     fn the_page_loads_nothing_from_elsewhere_and_every_word_has_both_languages() {
-        for text in [include_str!("index.html"), include_str!("style.css"), include_str!("page.js")]
-        {
+        for text in [
+            include_str!("index.html"),
+            include_str!("lists.css"),
+            include_str!("style.css"),
+            include_str!("plan.css"),
+            include_str!("page.js"),
+            include_str!("plan.js"),
+            include_str!("guard.js"),
+            include_str!("events.js"),
+        ] {
+            // A name, not an address: what makes an SVG element an SVG element.
+            let text = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!text.contains("://") && !text.contains("src=\"//"), "an external resource");
         }
         let words = include_str!("words.js");

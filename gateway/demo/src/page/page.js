@@ -1,5 +1,6 @@
 "use strict";
 // Draws what the demo says. The demo sends whole snapshots, so a lost connection heals by itself.
+// Here: language, acts, banner, journey; plan.js, guard.js and events.js draw the rest.
 
 const byId = (id) => document.getElementById(id);
 let words = WORDS.en;
@@ -9,6 +10,8 @@ let linked = false;
 // ---- language ----
 
 function preferred() {
+  const asked = new URLSearchParams(location.search).get("lang");
+  if (asked === "en" || asked === "zh") return asked;
   try {
     const kept = localStorage.getItem("lang");
     if (kept === "en" || kept === "zh") return kept;
@@ -25,7 +28,7 @@ function speak(lang) {
   const toggle = byId("lang");
   toggle.textContent = words.other;
   toggle.lang = lang === "zh" ? "en" : "zh-CN";
-  byId("door-list").replaceChildren();
+  for (const list of ["door-list", "sensors", "partitions", "incidents"]) byId(list).replaceChildren();
   byId("events").replaceChildren();
   if (latest) draw(latest);
 }
@@ -42,26 +45,32 @@ let hush = 0;
 
 function complain(text) {
   const toast = byId("toast");
-  toast.textContent = words.failed(text);
+  toast.textContent = words.failed(words.refused[text] || text);
   toast.hidden = false;
   clearTimeout(hush);
   hush = setTimeout(() => { toast.hidden = true; }, 5000);
 }
 
-async function act(path) {
+/** Does it; `refused` hears why not and may say `true` when it has shown that itself. */
+async function act(path, refused) {
   try {
     const answer = await fetch(path, { method: "POST", headers: { "x-gatehouse-demo": "1" } });
-    if (!answer.ok) complain(await answer.text());
+    if (answer.ok) return;
+    const why = answer.status === 409 ? await answer.json() : { why: await answer.text(), blockers: [] };
+    if (!refused || !refused(why)) complain(why.why);
   } catch (error) {
     complain(error.message);
   }
 }
 
+byId("break-in").addEventListener("click", () => act("/api/break-in"));
 byId("broker-cut").addEventListener("click", () => act("/api/broker/cut"));
 byId("broker-restore").addEventListener("click", () => act("/api/broker/restore"));
 byId("power-cut").addEventListener("click", () => act("/api/power/cut"));
 
 // ---- drawing ----
+
+const nameOf = (thing) => (words === WORDS.zh ? thing.zh : thing.en);
 
 const number = (n) => n.toLocaleString("en").replaceAll(",", "\u2009");
 
@@ -80,7 +89,7 @@ function element(tag, className, content) {
 function banner(code, s) {
   const box = byId("banner");
   box.dataset.code = code;
-  const bad = code === "lost" || code === "gone" || (code === "done" && s.counts.lost > 0);
+  const bad = code === "lost" || code === "gone" || code === "alarm" || (code === "done" && s.counts.lost > 0);
   const warn = !bad && !["calm", "done", "draining"].includes(code);
   box.className = `banner${bad ? " bad" : warn ? " warn" : ""}`;
   text("banner-text", words.banner[code](s));
@@ -121,6 +130,7 @@ function journey(s, before) {
 }
 
 function levers(s) {
+  byId("break-in").disabled = Boolean(s.story) || s.box !== "up";
   byId("broker-cut").hidden = s.broker !== "up";
   byId("broker-restore").hidden = s.broker === "up";
   const power = byId("power-cut");
@@ -132,126 +142,51 @@ function levers(s) {
   text("tally", cuts.broker + cuts.power > 0 ? words.tally(cuts.broker, cuts.power, s.counts.in_the_dark) : "");
 }
 
-const nameOf = (door) => (words === WORDS.zh ? door.zh : door.en);
-
-function makeTile(door) {
-  const tile = element("li", "tile");
-  tile.id = `door-${door.id}`;
-  const look = element("div", "look");
-  const opening = element("div", "opening");
-  opening.append(element("span", "leaf"), element("span", "wedge"));
-  look.append(opening);
-  look.setAttribute("aria-hidden", "true");
-  const says = element("p", "says");
-  says.append(element("b"), element("span"));
-  const hands = element("div", "hands");
-  for (const verb of ["open", "close"]) {
-    const button = element("button", "", words[verb]);
-    button.type = "button";
-    button.id = `door-${door.id}-${verb}`;
-    button.setAttribute("aria-label", words[`${verb}_door`](nameOf(door)));
-    button.addEventListener("click", () => act(`/api/doors/${door.id}/${verb}`));
-    hands.append(button);
-  }
-  tile.append(look, element("h3", "", nameOf(door)), says, hands);
-  return tile;
-}
-
-function doors(s) {
-  const list = byId("door-list");
-  for (const door of s.doors) {
-    let tile = byId(`door-${door.id}`);
-    if (!tile) {
-      tile = makeTile(door);
-      list.append(tile);
-    }
-    tile.dataset.state = door.state;
-    tile.dataset.wire = door.wire;
-    const [state, really] = tile.querySelectorAll(".says > *");
-    const said = words.state[door.state];
-    if (state.textContent !== said) state.textContent = said;
-    // The truth in the building is told only where the control room does not know it.
-    const agrees = door.state === door.wire || (door.state === "held-open" && door.wire === "open");
-    const truth = agrees ? "" : words.wire[door.wire];
-    if (really.textContent !== truth) really.textContent = truth;
-    byId(`door-${door.id}-open`).disabled = door.wire === "open";
-    byId(`door-${door.id}-close`).disabled = door.wire === "closed";
-  }
-}
-
-const STEPS = ["stored", "acked", "received"];
-
-function happened(event) {
-  return words.what[event.type] || words.by_state[event.to] || event.type;
-}
-
-function makeRow(event, names) {
-  const row = element("li", "event");
-  row.dataset.seq = event.seq;
-  const when = element("time", "", new Date(event.utc).toLocaleTimeString("en-GB"));
-  when.dateTime = event.utc;
-  const what = element("span", "what");
-  const who = names.get(event.source);
-  what.append(element("b", "", who || words.box), ` ${happened(event)}`);
-  const steps = element("span", "steps");
-  steps.setAttribute("role", "img");
-  for (const step of STEPS) steps.append(element("i", `step ${step}`));
-  row.append(when, what, element("span", "tags"), element("span", "seq", `#${event.seq}`), steps);
-  return row;
-}
-
-function events(s, fresh) {
-  const list = byId("events");
-  const names = new Map(s.doors.map((door) => [door.id, nameOf(door)]));
-  const old = new Map([...list.children].map((row) => [row.dataset.seq, row]));
-  byId("events-none").hidden = s.events.length > 0;
-  const rows = s.events.map((event) => {
-    let row = old.get(String(event.seq));
-    if (!row) {
-      row = makeRow(event, names);
-      if (fresh) row.classList.add("fresh");
-    }
-    row.dataset.step = event.step;
-    const reached = STEPS.indexOf(event.step);
-    const steps = row.querySelector(".steps");
-    steps.setAttribute("aria-label", words[event.step]);
-    [...steps.children].forEach((dot, n) => dot.classList.toggle("on", n <= reached));
-    const tags = row.querySelector(".tags");
-    const wanted = event.flags.map((flag) => [words.tags[flag] || flag, "tag"]);
-    if (event.duplicates > 0) wanted.push([words.dup(event.duplicates), "tag twin"]);
-    if (tags.textContent !== wanted.map((tag) => tag[0]).join("")) {
-      tags.replaceChildren(...wanted.map(([label, style]) => element("span", style, label)));
-    }
-    return row;
-  });
-  const same = rows.length === list.children.length && rows.every((row, n) => row === list.children[n]);
-  if (!same) list.replaceChildren(...rows);
+function tick(s) {
+  countdowns(s);
+  ages(s);
 }
 
 function draw(s, before) {
   banner(linked ? s.banner : "gone", s);
   journey(s, before);
   levers(s);
+  plan(s);
+  partitions(s);
+  incidents(s);
   doors(s);
   events(s, Boolean(before));
 }
 
 // ---- the live line ----
 
-const source = new EventSource("/api/live");
-source.addEventListener("snapshot", (message) => {
+function hear(data) {
   linked = true;
   document.body.dataset.link = "up";
   const before = latest;
-  latest = JSON.parse(message.data);
+  latest = JSON.parse(data);
   draw(latest, before);
-});
-source.addEventListener("error", () => {
-  document.body.dataset.link = "down";
-  // After the last snapshot ("done") the demo ends on purpose: its verdict stays on the screen.
-  if (latest && latest.banner === "done") return;
-  linked = false;
-  if (latest) banner("gone", latest);
-});
+}
+
+function listen() {
+  const source = new EventSource("/api/live");
+  source.addEventListener("snapshot", (message) => hear(message.data));
+  source.addEventListener("error", () => {
+    document.body.dataset.link = "down";
+    // After the last snapshot ("done") the demo ends on purpose: its verdict stays on the screen.
+    if (latest && latest.banner === "done") return;
+    linked = false;
+    if (latest) banner("gone", latest);
+  });
+}
+
+// What counts down or grows old moves between snapshots.
+setInterval(() => { if (latest) tick(latest); }, 500);
 
 speak(preferred());
+// `?still` is one moment, for whoever wants a picture: a page that listens is never done loading.
+if (new URLSearchParams(location.search).has("still")) {
+  fetch("/api/snapshot").then((answer) => answer.text()).then(hear);
+} else {
+  listen();
+}

@@ -176,6 +176,16 @@ impl Http {
         ))
     }
 
+    /// An act that is refused: why.
+    pub(crate) fn refused(&self, path: &str) -> Value {
+        let host = &self.host;
+        let answer =
+            self.ask(&format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nx-gatehouse-demo: 1\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 409 "), "{path}: {answer}");
+        serde_json::from_str(body).unwrap()
+    }
+
     pub(crate) fn status(&self, request: &str) -> u16 {
         let answer = self.ask(request);
         answer.split(' ').nth(1).unwrap().parse().unwrap()

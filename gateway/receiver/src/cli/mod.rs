@@ -1,12 +1,14 @@
 //! The command line of `gatehouse-receiver`.
 //!
-//! Exit codes: 0 all is well; 1 `verify` found something; 64 usage; 70 the receiver ended by
-//! itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
+//! Exit codes: 0 all is well; 1 `verify` found something, or an operator's act was not done; 64
+//! usage; 70 the receiver ended by itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
+mod operate;
 mod read;
 mod receive;
 mod run;
 mod screen;
+mod table;
 mod watch;
 
 use std::fmt;
@@ -15,9 +17,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 
+use operate::{At, Of};
 use receive::Receive;
 
 const EXAMPLES: &str = "\
@@ -29,6 +33,9 @@ Examples:
         --district d-1 --db d-1.db
   The same with a table on the terminal:
     gatehouse-receiver watch --broker mqtt://broker.lan --district d-1 --db d-1.db
+  What is open, and I take it (while it runs):
+    gatehouse-receiver incidents --db d-1.db
+    gatehouse-receiver ack g-7f3a a12 --db d-1.db --operator op-7
   Is every event there, and is the chain whole? (while it runs, too)
     gatehouse-receiver verify --db d-1.db
   The last alarms of one gateway:
@@ -66,6 +73,55 @@ No colours with NO_COLOR or without a terminal.")]
     Watch {
         #[command(flatten)]
         receive: Receive,
+    },
+    /// Print the open incidents, the most urgent first.
+    #[command(after_help = "\
+Examples:
+  gatehouse-receiver incidents --db d-1.db
+  gatehouse-receiver incidents --db d-1.db --json | jq .incident.sources
+Asks the receiver that runs on this database. SILENT: nobody at the site may notice it.")]
+    Incidents {
+        #[command(flatten)]
+        at: At,
+        /// Each as a line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Acknowledge an incident: I take it.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver ack g-7f3a a12 --db d-1.db --operator op-7
+Done means that the gateway's event of it is committed; it waits 10 s for that. Exit 1: not done.")]
+    Ack {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Let something be known of an incident.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver note g-7f3a a12 'patrol is on the way' --db d-1.db --operator op-7
+The gateway keeps the first 200 characters.")]
+    Note {
+        #[command(flatten)]
+        of: Of,
+        /// What.
+        text: String,
+    },
+    /// Call the others now: escalate an incident.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver escalate g-7f3a a12 --db d-1.db --operator op-7")]
+    Escalate {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Close an incident: it is over.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver close g-7f3a a12 --db d-1.db --operator op-7")]
+    Close {
+        #[command(flatten)]
+        of: Of,
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
@@ -178,6 +234,11 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run { receive, jsonl } => run::run(receive, jsonl),
         Command::Watch { receive } => watch::watch(receive),
+        Command::Incidents { at, json } => operate::incidents(&at, json),
+        Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),
+        Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
+        Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
+        Command::Close { of } => operate::act(of, AlarmOp::Close, None),
         Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
         Command::Query { select, newest } => read::query(select, newest),
         Command::Export { select } => read::export(select),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -16,8 +17,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::Failed;
 use super::receive::Receive;
 use crate::config::ReceiverConfig;
+use crate::control::{self, Control};
 use crate::handle::{Handle, Receiver, StartError};
 use crate::snapshot::Committed;
+use crate::store::Database;
 
 /// How long a stop waits for whoever reads the lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -27,7 +30,9 @@ pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
     let config = receive.config()?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
+        let database = config.database.clone();
         let mut handle = start(config).await?;
+        let _desk = desk(&database, &handle);
         let printer = jsonl.then(|| printer(handle.subscribe())).transpose()?;
         let (unread, printed) = printer.unzip();
         let failed = tokio::select! {
@@ -117,6 +122,23 @@ pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
         StartError::Security(_) => Failed::new(64, error),
         StartError::Thread(_) => Failed::new(70, error),
     })
+}
+
+/// Opens the operators' desk beside the database, for as long as the value lives. Without it the
+/// receiver receives all the same.
+pub(super) fn desk(database: &Database, handle: &Handle) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Database::File(file) = database {
+        match Control::open(file) {
+            Ok(control) => drop(tasks.spawn(control.serve(handle.operator()))),
+            Err(error) => {
+                let socket = control::socket_of(file);
+                tracing::error!(%error, socket = %socket.display(),
+                    "no control socket: incidents cannot be acknowledged from here");
+            }
+        }
+    }
+    tasks
 }
 
 /// Stops in order; a second signal does not wait for that.

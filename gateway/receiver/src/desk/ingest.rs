@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatehouse_core::contract::{Heartbeat, RetainedState, Status};
+use gatehouse_core::contract::{AlarmState, Heartbeat, RetainedState, Status};
 use gatehouse_core::event;
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{Now, UtcMs};
@@ -14,6 +14,7 @@ use super::{Desk, Fate, Inbound, MAX_GATEWAYS};
 use crate::correspondent::Correspondent;
 use crate::gaps::{MAX_SEQ, Seen};
 use crate::snapshot::LATEST_EVENTS;
+use crate::states::Kind;
 use crate::store::Writer;
 use crate::wire::{self, Bad, Head};
 
@@ -119,14 +120,22 @@ impl Desk {
                     gateway.heartbeat(beat, now);
                 }
             }
-            Some(("door", id)) if payload.is_empty() => gateway.door(id, None, now),
-            Some(("door", id)) => {
-                if let Some(state) = read::<RetainedState>(topic, payload) {
-                    gateway.door(id, Some(state), now);
+            Some(("alarm", id)) if payload.is_empty() => gateway.incident(id, None, now),
+            Some(("alarm", id)) => {
+                if let Some(state) = read::<AlarmState>(topic, payload) {
+                    gateway.incident(id, Some(state), now);
+                }
+            }
+            Some((word, id)) => {
+                let Some(kind) = Kind::from_word(word) else { return };
+                if payload.is_empty() {
+                    gateway.thing(kind, id, None, now);
+                } else if let Some(state) = read::<RetainedState>(topic, payload) {
+                    gateway.thing(kind, id, Some(state), now);
                 }
             }
             // `desc` says nothing yet that this receiver shows; others are for later versions.
-            _ => {}
+            None => {}
         }
         self.touched.insert(at);
     }
@@ -212,7 +221,7 @@ fn store_event(
                  What it sent before is kept; what it had not sent is lost. If its flash was not \
                  wiped, its id is in use twice");
             writer.begin_anew(row, &gateway.address)?;
-            gateway.begin_anew(writer.gateway(&gateway.address)?);
+            gateway.begin_anew(writer.gateway(&gateway.address)?, head.session);
             let row = gateway.row.unwrap_or(row);
             return store_event(writer, gateway, at, row, head, body, replayed, keep, inbound);
         }

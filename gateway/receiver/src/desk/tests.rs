@@ -96,6 +96,7 @@ fn acknowledgements_come_after_the_commit_in_the_order_of_arrival() {
                 receipts += 1;
                 assert_eq!((receipt.upto, receipt.missing.len()), (Seq(100), 0));
             }
+            Say::Act(act) => panic!("nobody did anything: {act:?}"),
         }
     }
     assert_eq!(acked, pkids);

@@ -40,7 +40,8 @@ const CHECKPOINT_PAGES: u32 = 4096;
 /// Where the events are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// A file, made when it is not there. Beside it lie `-wal`, `-shm` and `.lock`.
+    /// A file, made when it is not there. Beside it lie `-wal`, `-shm` and `.lock`, and
+    /// the `.sock` of the program.
     File(PathBuf),
     /// In memory: for tests and demonstrations, gone with the receiver.
     Memory,

@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gatehouse_core::contract::{DistrictState, GatewayState, Receipt, Status};
+use gatehouse_core::contract::{
+    AlarmAct, AlarmOp, AlarmState, DistrictState, GatewayState, Receipt, RetainedState, Status,
+};
 use gatehouse_core::event::{self, Class, Draft, GENESIS, Qualifier, Source, Stamp};
 use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::site::{Danger, Incident, Phase};
 use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
 use gatehouse_core::topic::Address;
 use gatehouse_receiver::{Database, Handle, Link, Receiver, ReceiverConfig, Snapshot};
@@ -173,6 +176,8 @@ pub struct Gateway {
     client: AsyncClient,
     pub receipts: mpsc::Receiver<Receipt>,
     pub states: mpsc::Receiver<DistrictState>,
+    /// Operators' acts, each with its incident.
+    pub acts: mpsc::Receiver<(Id, AlarmAct)>,
     acked: mpsc::Receiver<()>,
     tasks: JoinSet<()>,
 }
@@ -191,16 +196,24 @@ impl Gateway {
         let (client, mut eventloop) = AsyncClient::new(options, 100);
         client.subscribe(address.receipt(), QoS::AtLeastOnce).await.unwrap();
         client.subscribe(address.district_state(), QoS::AtLeastOnce).await.unwrap();
+        client.subscribe(address.alarm_acts(), QoS::AtLeastOnce).await.unwrap();
         let (receipt, receipts) = mpsc::channel(10_000);
         let (state, states) = mpsc::channel(10_000);
+        let (act, acts) = mpsc::channel(100);
         let (ack, acked) = mpsc::channel(200_000);
+        let ours = address.clone();
         let (ready, mut is_ready) = mpsc::channel(8);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             loop {
                 match eventloop.poll().await {
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
-                        if publish.topic.ends_with(b"/receipt") {
+                        let topic = std::str::from_utf8(&publish.topic).unwrap();
+                        if let Some(incident) = ours.alarm_act_of(topic) {
+                            let message = serde_json::from_slice(&publish.payload).unwrap();
+                            assert!(!publish.retain);
+                            act.send((incident, message)).await.unwrap();
+                        } else if publish.topic.ends_with(b"/receipt") {
                             let message = serde_json::from_slice(&publish.payload).unwrap();
                             receipt.send(message).await.unwrap();
                         } else {
@@ -215,10 +228,10 @@ impl Gateway {
                 }
             }
         });
-        for _ in 0..2 {
+        for _ in 0..3 {
             within("the gateway is subscribed", is_ready.recv()).await.unwrap();
         }
-        Self { address, client, receipts, states, acked, tasks }
+        Self { address, client, receipts, states, acts, acked, tasks }
     }
 
     /// Hands an event to the broker; see [`Gateway::acked`].
@@ -242,6 +255,52 @@ impl Gateway {
     pub async fn retain(&self, topic: String, payload: &impl serde::Serialize) {
         let payload = serde_json::to_vec(payload).unwrap();
         self.client.publish(topic, QoS::AtLeastOnce, true, payload).await.unwrap();
+    }
+
+    /// A retained message is deleted.
+    pub async fn forget(&self, topic: String) {
+        self.client.publish(topic, QoS::AtLeastOnce, true, Vec::new()).await.unwrap();
+    }
+
+    /// The retained state of a thing.
+    pub async fn thing(&self, kind: &str, id: &str, state: &'static str, flags: &[&str]) {
+        let state = RetainedState {
+            state: state.into(),
+            since: UtcMs(0),
+            seq: Seq(0),
+            valid_s: 90,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            session: 1,
+        };
+        self.retain(self.address.state(kind, &id.parse().unwrap()), &state).await;
+    }
+
+    /// The retained state of an open incident.
+    pub async fn incident(&self, id: &str, danger: Danger, acked: Option<&str>, session: u64) {
+        let id: Id = id.parse().unwrap();
+        let incident = Incident {
+            id: id.clone(),
+            phase: if acked.is_some() { Phase::Acked } else { Phase::Active },
+            danger,
+            class: Class::Alarm,
+            severity: 1,
+            partition: Some("lobby".parse().unwrap()),
+            since: UtcMs(1_790_000_000_000),
+            sources: vec!["zone/hall".into()],
+            open: [("zone/hall".into(), "zone.alarm".into())].into(),
+            acked: acked.map(|by| (Some(by.to_owned()), UtcMs(1_790_000_001_000))),
+            escalated: false,
+            notes: vec![],
+        };
+        let state = AlarmState { incident, seq: Seq(0), session };
+        self.retain(self.address.state("alarm", &id), &state).await;
+    }
+
+    /// Waits for an operator's act.
+    pub async fn act(&mut self, incident: &str, op: AlarmOp) -> AlarmAct {
+        let (of, act) = within("an act", self.acts.recv()).await.unwrap();
+        assert_eq!((of.as_str(), act.op), (incident, op));
+        act
     }
 
     pub async fn say(&self, topic: String, payload: &impl serde::Serialize) {
@@ -328,7 +387,26 @@ impl Journal {
         kind: &'static str,
         detail: Option<serde_json::Value>,
     ) -> Vec<u8> {
-        let draft = Draft {
+        self.filled(class, kind, |draft| draft.detail = detail)
+    }
+
+    /// What a gateway records of an operator's act.
+    pub fn handled(&mut self, incident: &str, kind: &'static str, by: &str) -> Vec<u8> {
+        self.filled(Class::Arm, kind, |draft| {
+            draft.source =
+                Source { kind: "incident".into(), id: incident.parse().unwrap(), driver: None };
+            draft.actor = Some(by.to_owned());
+            draft.detail = Some(serde_json::json!({ "via": "district", "danger": "burglary" }));
+        })
+    }
+
+    fn filled(
+        &mut self,
+        class: Class,
+        kind: &'static str,
+        fill: impl FnOnce(&mut Draft),
+    ) -> Vec<u8> {
+        let mut draft = Draft {
             class,
             kind: kind.into(),
             qualifier: Qualifier::New,
@@ -347,11 +425,12 @@ impl Journal {
             actor: None,
             cause: None,
             opens: None,
-            detail,
+            detail: None,
             closes: None,
             test: false,
             flags: vec![],
         };
+        fill(&mut draft);
         let stamp = Stamp {
             gateway: &self.gateway,
             session: self.session,

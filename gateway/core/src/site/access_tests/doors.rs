@@ -178,7 +178,7 @@ fn a_door_left_open_is_a_warning_then_an_alarm_each_with_its_end() {
     contact(&mut this, 0, Contact::Open);
     let effects = this.site.apply(Input::Tick, &now(70_000));
     assert_eq!((draft(&effects, "door.held_open").severity, told(&effects).len()), (3, 1));
-    assert!(effects.contains(&Effect::Chime { of: Thing::Door(0) }));
+    assert!(effects.contains(&Effect::Chime { of: Thing::Door(0), sound: Sound::Chime }));
     let effects = this.site.apply(Input::Tick, &now(130_000));
     let propped = draft(&effects, "door.propped");
     assert_eq!((propped.class, propped.severity), (crate::event::Class::Alarm, 2));

@@ -42,12 +42,7 @@ fn house() -> SiteConfig {
         passage: Some(Passage { outside: None, inside: 0 }),
         ..DoorConfig::new(id("main"), "sim:main".to_owned())
     };
-    let lock = OutputConfig {
-        id: id("lock"),
-        role: Role::Lock,
-        driver: "sim:lock".to_owned(),
-        safe: SafeState::Off,
-    };
+    let lock = OutputConfig::new(id("lock"), Role::Lock, "sim:lock".to_owned());
     let before = ReaderConfig {
         partition: Some(0),
         disarms: true,

@@ -13,7 +13,7 @@ pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
-pub use output::{OutputConfig, Role, SafeState};
+pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
 pub use weekly::{Days, Weekly};
 pub use zone::{CrossConfig, ZoneConfig, ZoneKind};

@@ -10,8 +10,8 @@ use crate::id::Id;
 use crate::site::SiteConfig;
 use crate::time::{Mono, UtcMs};
 
-/// Told so near to each other, two events are the same: a restart reads its clocks at more than one
-/// moment.
+/// Recorded and told again so near to each other, two events are the same: a restart reads its
+/// clocks at more than one moment. Two replays read the same clocks.
 const SAME: Duration = Duration::from_secs(1);
 
 /// Told within so long of each other, they are the same event at another time: no delay is longer.
@@ -143,7 +143,7 @@ impl Recording {
         let recorded = alarms(&self.told);
         let (_, lost, invented) = pair(&recorded, &alarms(&present), SAME);
         let faithful = (recorded.len(), recorded.len() - lost.len());
-        let (_, missed, more) = pair(&present, &then, SAME);
+        let (_, missed, more) = pair(&present, &then, Duration::ZERO);
         // What is left on both sides may be the same at another time.
         let left: Vec<_> = missed.iter().map(|place| present[*place].clone()).collect();
         let new: Vec<_> = more.iter().map(|place| then[*place].clone()).collect();

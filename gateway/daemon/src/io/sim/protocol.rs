@@ -6,10 +6,15 @@
 //! | world | `ready` | after all those levels |
 //! | world | `edge <line> <0\|1> <mono_ns> <line_seqno>` | a line changed |
 //! | box | `get <line>` | asks for a level |
+//! | box | `drive <line> <0\|1>` | makes an output this level |
 //!
 //! Level 1 is electrically high; `mono_ns` is `CLOCK_MONOTONIC`; `line_seqno` counts from 1 for each
 //! line and connection, and a gap in it is a loss of edges. A world loses edges by leaving out
 //! numbers, and is unplugged by closing the connection.
+//!
+//! A box has a connection for its inputs and one for each output, and each is told all of this. A
+//! world keeps what was driven when the connection ends, as a latch does; what a real line does then
+//! is its chip's matter ([`crate::io::drive`]).
 
 use embedded_hal::digital::PinState;
 

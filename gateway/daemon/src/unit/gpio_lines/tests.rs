@@ -298,6 +298,8 @@ async fn a_pull_down_means_a_contact_to_the_supply() {
         bias,
         held_open: None,
         partition: None,
+        lock: None,
+        release: false,
         supervised: None,
     };
     let line = LineConfig::door(&door(gatehouse_config::Contact::NormallyClosed, Bias::PullUp));

@@ -1,0 +1,184 @@
+//! The control socket of a running receiver: what `gatehouse-receiver incidents`, `ack` and their
+//! like ask.
+//!
+//! A Unix socket beside the database, for the receiver's own user. A line of JSON, a [`Wish`], is
+//! answered by one, an [`Outcome`]. So an operator's tool needs no password of the broker, and sees
+//! what the receiver believes: a lost gateway's incidents are unknown here as on the table.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatehouse_core::contract::AlarmOp;
+use gatehouse_core::id::Id;
+use gatehouse_core::site::Incident;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::operator::Operator;
+
+/// Clients at once; the next one waits in the kernel.
+const CLIENTS: usize = 16;
+
+/// The longest wish is a note of 200 characters, written as JSON.
+const LONGEST_WISH: u64 = 4096;
+
+/// A client that says nothing in this time is not one of ours.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is wanted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verb")]
+pub(crate) enum Wish {
+    /// Every open incident.
+    Incidents,
+    /// An operator's act.
+    Act {
+        /// As [`crate::Place`].
+        gateway: String,
+        incident: Id,
+        op: AlarmOp,
+        operator: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Outcome {
+    Incidents(Vec<Listed>),
+    /// The number of the gateway's event, committed.
+    Done(u64),
+    Error(String),
+}
+
+/// One open incident in a list.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) site: String,
+    pub(crate) gateway: String,
+    /// Whether the gateway lives, as on the table.
+    pub(crate) life: String,
+    /// The phase, or `unknown` while nobody hears of the gateway.
+    pub(crate) shown: String,
+    /// How long it has been open.
+    pub(crate) age_s: u64,
+    /// Nobody at the site may notice it.
+    pub(crate) silent: bool,
+    pub(crate) incident: Incident,
+}
+
+/// The socket of the receiver with this database.
+pub(crate) fn socket_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".sock");
+    name.into()
+}
+
+/// The listening socket; its file goes with it.
+#[derive(Debug)]
+pub(crate) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Opens the socket beside this database, whose lock the caller holds.
+    ///
+    /// # Errors
+    /// Mostly a path that is longer than a socket's may be (107 bytes).
+    pub(crate) fn open(database: &Path) -> io::Result<Self> {
+        let path = socket_of(database);
+        match fs::remove_file(&path) {
+            // Left by a receiver that was killed: the lock says that no other one runs.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Answers for as long as it is polled.
+    pub(crate) async fn serve(self, operator: Operator) {
+        let mut clients = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept(), if clients.len() < CLIENTS => {
+                    // A failed accept is a client that went away before it was heard.
+                    let Ok((stream, _)) = accepted else { continue };
+                    let operator = operator.clone();
+                    clients.spawn(async move {
+                        if let Err(error) = answer(stream, &operator).await {
+                            tracing::debug!(%error, "a client of the control socket went away");
+                        }
+                    });
+                }
+                Some(_) = clients.join_next() => {}
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(stream: UnixStream, operator: &Operator) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read.take(LONGEST_WISH)).lines();
+    let Ok(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await else { return Ok(()) };
+    let outcome = match serde_json::from_str(line?.as_deref().unwrap_or_default()) {
+        Ok(wish) => fulfil(wish, operator).await,
+        Err(error) => Outcome::Error(format!("not a wish that can be read: {error}")),
+    };
+    let mut json = serde_json::to_vec(&outcome)?;
+    json.push(b'\n');
+    write.write_all(&json).await
+}
+
+async fn fulfil(wish: Wish, operator: &Operator) -> Outcome {
+    let Wish::Act { gateway, incident, op, operator: who, text } = wish else {
+        return Outcome::Incidents(listed(operator));
+    };
+    let place = match gateway.parse() {
+        Ok(place) => place,
+        Err(error) => return Outcome::Error(format!("{gateway:?} is no gateway's id: {error}")),
+    };
+    match operator.act(&place, &incident, op, &who, text.as_deref()).await {
+        Ok(seq) => {
+            tracing::info!(gateway = %place, %incident, ?op, operator = who, "done");
+            Outcome::Done(seq.0)
+        }
+        Err(error) => {
+            tracing::warn!(gateway = %place, %incident, ?op, operator = who, %error, "not done");
+            Outcome::Error(error.to_string())
+        }
+    }
+}
+
+fn listed(operator: &Operator) -> Vec<Listed> {
+    let (snapshot, now) = (operator.snapshot(), operator.now());
+    snapshot
+        .open_incidents()
+        .into_iter()
+        .map(|(address, gateway, view)| Listed {
+            site: address.site.to_string(),
+            gateway: address.gateway.to_string(),
+            life: gateway.life.as_str().to_owned(),
+            shown: view.shown.clone(),
+            age_s: gateway.age(view, now).as_secs(),
+            silent: view.is_silent(),
+            incident: view.state.incident.clone(),
+        })
+        .collect()
+}
