@@ -160,6 +160,15 @@ impl Stage<'_> {
         self.both(&Input::Command(Command { id: 0, via: Via::Cli, actor: None, verb, at }), now);
     }
 
+    /// Whether an alarm would follow from it as the site is.
+    fn would_alarm(&self, verb: &Verb, now: &Now) -> bool {
+        let (verb, at) = (verb.clone(), now.mono);
+        let command = Command { id: 0, via: Via::Cli, actor: None, verb, at };
+        let effects = self.present.site.clone().apply(Input::Command(command), now);
+        let mut drafts = effects.iter().filter_map(Effect::record);
+        drafts.any(|draft| Told::concerns(draft))
+    }
+
     fn step(&mut self, step: &Step) {
         let (at, now) = (step.at, &step.now);
         if let What::Start(boot) = &step.what {
@@ -212,6 +221,14 @@ impl Stage<'_> {
             What::Bus(bus, lost) => {
                 let (bus, lost) = (*bus, lost.as_deref().map(str::to_owned));
                 self.both(&Input::Bus { bus, lost, at }, now);
+            }
+            What::Unbypassed { zone, quiet } => {
+                let (zone, verb) = (*zone, Verb::Unbypass { zone: *zone });
+                if *quiet && self.would_alarm(&verb, now) {
+                    // Nothing followed from it: it was not active, which nobody recorded.
+                    self.zone(zone, Condition::Unknown, at, now);
+                }
+                self.want(verb, now);
             }
             What::Wanted(verb) => self.want(verb.clone(), now),
             What::Outcome(outcome) => self.outcome(outcome, at, now),

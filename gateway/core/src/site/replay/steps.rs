@@ -35,6 +35,11 @@ pub(super) enum What {
     Contact(usize, Contact),
     Bus(usize, Option<Box<str>>),
     Wanted(Verb),
+    /// Somebody took a zone in again; whether anything followed from it.
+    Unbypassed {
+        zone: usize,
+        quiet: bool,
+    },
     /// A partition was armed in a mode, or that was refused: the conditions must allow it.
     Outcome(Box<Outcome>),
 }
@@ -84,8 +89,8 @@ pub struct Recording {
     entered: Vec<Mono>,
     /// Zones that were bypassed by force just now.
     forced: Vec<(usize, Mono)>,
-    /// The zone that was taken in again just now.
-    unbypassed: Option<(usize, Mono)>,
+    /// The zone that was taken in again just now, and which step that is.
+    unbypassed: Option<(usize, Mono, usize)>,
 }
 
 impl Recording {
@@ -229,7 +234,7 @@ impl Recording {
             return;
         }
         self.active[zone] = Some(at);
-        let after_bypass = self.unbypassed == Some((zone, at));
+        let after_bypass = self.after_bypass(zone, at);
         let what = if after_bypass {
             // It may have been active all the time.
             What::Zone(zone, Condition::Active)
@@ -237,6 +242,16 @@ impl Recording {
             What::Activated(zone)
         };
         self.push(at, now, what);
+    }
+
+    /// Whether a zone was taken in again at this moment: then this followed from it.
+    fn after_bypass(&mut self, zone: usize, at: Mono) -> bool {
+        let known = self.unbypassed.filter(|(known, when, _)| (*known, *when) == (zone, at));
+        let Some((.., step)) = known else { return false };
+        if let What::Unbypassed { quiet, .. } = &mut self.steps[step].what {
+            *quiet = false;
+        }
+        true
     }
 
     fn is(&mut self, zone: usize, condition: Condition, at: Mono, now: &Now) {
@@ -281,8 +296,8 @@ impl Recording {
                 self.forced.push((zone, at));
             }
             "zone.unbypassed" if cause == "wanted" => {
-                self.unbypassed = Some((zone, at));
-                self.push(at, now, What::Wanted(Verb::Unbypass { zone }));
+                self.unbypassed = Some((zone, at, self.steps.len()));
+                self.push(at, now, What::Unbypassed { zone, quiet: true });
             }
             "zone.unbypassed" if cause == "normal again" => {
                 self.active[zone] = None;
