@@ -169,8 +169,12 @@ impl Site {
             self.partitions[place].set(place, Arming::Leaving { mode, until, force }, at, out);
             self.partitions[place].event(at, "partition.arming", out, |draft| {
                 draft.actor = by.actor.map(str::to_owned);
-                draft.detail =
-                    Some(json!({ "via": by.via.as_str(), "exit_s": delays.exit.as_secs() }));
+                let exit_s = delays.exit.as_secs();
+                draft.detail = Some(json!({ "via": by.via.as_str(), "exit_s": exit_s }));
+                if force {
+                    // What was forced and what was ready are not the same to who looks back.
+                    draft.detail.get_or_insert_default()["force"] = json!(true);
+                }
             });
         } else {
             self.armed(place, mode, by, at, out);
