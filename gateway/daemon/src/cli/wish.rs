@@ -1,9 +1,12 @@
-//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `postpone`, `walktest`, `incident`.
+//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`, `release`, `silence`,
+//! `challenge`, `postpone`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gatehouse_config::Config;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Answer, Mode, Refusal};
 
@@ -96,6 +99,23 @@ pub(super) struct WalkArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct SilenceArgs {
+    /// The partition's id; without it, all sirens.
+    partition: Option<Id>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ChallengeArgs {
+    /// What must come back; without it, a random one.
+    #[arg(long)]
+    nonce: Option<String>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct IncidentArgs {
     #[command(subcommand)]
     act: IncidentAct,
@@ -144,6 +164,26 @@ pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
     tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
 }
 
+pub(super) fn reset(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Reset { zone: args.id })
+}
+
+pub(super) fn release(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Release { door: args.id })
+}
+
+pub(super) fn silence(args: SilenceArgs) -> ExitCode {
+    tell(&args.config, &Wish::Silence { partition: args.partition })
+}
+
+/// Its answer is the outcome, which takes up to `within-s`.
+pub(super) fn challenge(args: ChallengeArgs) -> ExitCode {
+    let nonce = args.nonce.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+    let wish = Wish::Challenge { nonce };
+    let within = |config: &Config| config.challenge.as_ref().map(|it| it.rules.within);
+    tell_within(&args.config, &wish, |config| status::PATIENCE + within(config).unwrap_or_default())
+}
+
 pub(super) fn incident(args: IncidentArgs) -> ExitCode {
     match args.act {
         IncidentAct::Ack(of) => tell(&of.config, &Wish::Acknowledge { incident: of.id }),
@@ -154,12 +194,20 @@ pub(super) fn incident(args: IncidentArgs) -> ExitCode {
 }
 
 fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
+    tell_within(config, wish, |_| status::PATIENCE)
+}
+
+fn tell_within(
+    config: &ConfigArg,
+    wish: &Wish,
+    patience: impl Fn(&Config) -> Duration,
+) -> ExitCode {
     let config = match load(config) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let line = serde_json::to_string(wish).expect("a wish has only string keys");
-    let answer = match status::ask(&config.socket, &line) {
+    let answer = match status::ask_for(&config.socket, &line, patience(&config)) {
         Ok(answer) => answer,
         Err(error) => {
             status::unreachable(&config.socket, &error);
@@ -190,9 +238,10 @@ pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
-        Refusal::Unknown => "there is no such partition, mode, zone or open incident",
+        Refusal::Unknown => "there is no such partition, mode, zone, door or open incident",
         Refusal::NotReady => "not ready",
         Refusal::NotBypassable => "this zone may not be bypassed",
+        Refusal::Active => "it is still active, or not known",
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
@@ -202,7 +251,8 @@ pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::TooLong => "its schedule may not be put off for so long",
         Refusal::Late => "it came too late",
         Refusal::TimeOut => "nobody came in time",
-        Refusal::Busy => "somebody else is at it",
+        Refusal::Busy => "another one is under way",
+        Refusal::Failed => "it failed; `gatehouse events` says where",
     };
     let mut text = format!("refused: {why}\n");
     for blocker in blockers {
