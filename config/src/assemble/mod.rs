@@ -8,6 +8,7 @@ mod doors;
 mod named;
 mod outputs;
 mod partitions;
+mod patrol;
 mod schedules;
 mod wires;
 mod zones;
@@ -62,6 +63,13 @@ pub(crate) fn config(
     let around =
         Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
     let readers = access::readers(file, around, notes);
+    let around = patrol::Around {
+        wires: &mut wires,
+        partitions: &mut partitions,
+        readers: &readers,
+        zones: zones.as_ref().map_or(&[], |(zones, _)| zones),
+    };
+    let patrol = patrol::patrol(file, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
@@ -74,6 +82,7 @@ pub(crate) fn config(
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
     let (schedules, holidays) = schedules?;
+    let patrol = patrol?;
     let (buses, chips) = devices?;
     Some(Config {
         address,
@@ -83,9 +92,12 @@ pub(crate) fn config(
         doors: doors.all,
         areas: areas?,
         rs485: rs485?,
-        readers: readers?,
+        readers: readers.all?,
         access: access?,
         zones,
+        help_points: patrol.help_points,
+        checkpoints: patrol.checkpoints,
+        rounds: patrol.rounds,
         buses,
         chips,
         partitions: partitions?,

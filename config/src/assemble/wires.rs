@@ -30,6 +30,8 @@ pub(super) struct Wires {
     lines: Seen<Line>,
     has_sim: bool,
     chips: Vec<Known>,
+    /// Inputs of converters that nobody has said the resistors of yet.
+    bare: Vec<At<Line>>,
 }
 
 /// Something was wrong, and was reported.
@@ -51,7 +53,7 @@ pub(super) struct Known {
 
 impl Wires {
     pub(super) fn new(has_sim: bool) -> Self {
-        Self { lines: Seen::default(), has_sim, chips: Vec::new() }
+        Self { lines: Seen::default(), has_sim, chips: Vec::new(), bare: Vec::new() }
     }
 
     pub(super) const fn has_sim(&self) -> bool {
@@ -113,7 +115,10 @@ impl Wires {
         };
         let chip = &mut self.chips[place];
         let (kind, lines, line) = (chip.kind, chip.kind.lines(), input.value.offset);
-        chip.loops += u32::from(kind.is_converter());
+        if kind.is_converter() {
+            chip.loops += 1;
+            self.bare.push(input.clone());
+        }
         let finding =
             |title| Finding::new(title, input.span.clone()).also(chip.span.clone(), "the chip");
         if line >= lines {
@@ -187,13 +192,14 @@ impl Wires {
     ///
     /// `plain` are the keys of the table that only a contact on a line of its own has.
     pub(super) fn supervised(
-        &self,
+        &mut self,
         table: &Reader<'_, '_>,
         input: Option<&At<Line>>,
         plain: &[&str],
         notes: &mut Notes<'_>,
     ) -> Result<Option<Loop>, Reported> {
         let before = notes.errors.len();
+        self.bare.retain(|bare| input.is_none_or(|input| input.value != bare.value));
         let word = table.get(&keys::LOOP, notes);
         let end = table.get(&keys::END, notes);
         let contact = table.get(&keys::ALARM, notes);
@@ -271,6 +277,17 @@ impl Wires {
 
     /// What only all inputs together show.
     pub(super) fn finish(self, notes: &mut Notes<'_>) {
+        for input in self.bare {
+            let title = format!(
+                "{} is an input for supervised loops, which only a door or a zone has",
+                input.value
+            );
+            notes.error(
+                Finding::new(title, input.span)
+                    .label("a loop")
+                    .hint("wire it to a line of the box or of an expander"),
+            );
+        }
         let mut told = Vec::new();
         for chip in self.chips.iter().filter(|chip| chip.loops > 0) {
             let on_bus = self.chips.iter().filter(|other| other.bus == chip.bus);

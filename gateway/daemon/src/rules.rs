@@ -87,6 +87,11 @@ impl Rules {
                 taken = self.queue.from.recv_many(&mut batch, BATCH), if takes => {
                     ended = taken == 0;
                     self.take(batch.drain(..));
+                    if ended {
+                        // Until now it was watched: the dark interval begins here.
+                        let effects = self.site.stop(&clock.now());
+                        self.carry_out(effects);
+                    }
                 }
                 () = until(deadline, now) => {
                     let effects = self.site.apply(Input::Tick, &clock.now());

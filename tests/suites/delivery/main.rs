@@ -5,6 +5,7 @@
 mod adversary;
 mod outage;
 mod outputs;
+mod patrol;
 mod protection;
 mod scene;
 mod secured;

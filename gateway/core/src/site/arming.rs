@@ -44,6 +44,12 @@ impl Site {
         let at = command.at;
         match &command.verb {
             Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            Verb::IncidentOnce { nonce, id, act } => {
+                if self.incidents.is_done(nonce) {
+                    return Answer::Already;
+                }
+                self.incidents.act(id, act, (by.via, by.actor), at, out)
+            }
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);
@@ -72,6 +78,8 @@ impl Site {
             Verb::Enrol { .. } => Answer::Already,
             Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
+            &Verb::Reset { zone } => self.reset(zone, by, at, out),
+            &Verb::Ask(question) => self.asked(question, out.now),
             &Verb::Silence { partition } => self.silence(partition, by, at, out),
             // Its answer is its outcome, which is not known here.
             Verb::Challenge { .. } => refused(Refusal::NotAllowed),

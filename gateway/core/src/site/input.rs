@@ -4,7 +4,7 @@ use crate::event::{Class, Qualifier};
 use crate::id::Id;
 use crate::time::Mono;
 
-use super::{Command, CredentialHash, DoorState};
+use super::{Command, CredentialHash, DoorState, ZoneLine};
 
 /// What a contact says once it is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,28 @@ pub enum Input {
         at: Mono,
         /// Found by re-reading the level.
         resynced: bool,
+    },
+    /// A further line of a zone's detector became stable, or was lost.
+    ZoneLine {
+        /// The zone's place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+        /// Which line.
+        line: ZoneLine,
+        /// Pressed, at fault or masked; `None`: not known.
+        active: Option<bool>,
+        /// The kernel's timestamp of the edge (of the finding, if there was no edge).
+        at: Mono,
+        /// Found by re-reading the level.
+        resynced: bool,
+    },
+    /// The button of a checkpoint became stable, or was lost.
+    Checkpoint {
+        /// Its place in [`SiteConfig::checkpoints`](super::SiteConfig::checkpoints).
+        checkpoint: usize,
+        /// Pressed or let go; `None`: not known.
+        pressed: Option<bool>,
+        /// The kernel's timestamp of the edge.
+        at: Mono,
     },
     /// A bus was lost, or is there again.
     Bus {
@@ -180,6 +202,8 @@ impl Input {
         match self {
             Self::Contact { at, .. }
             | Self::Zone { at, .. }
+            | Self::ZoneLine { at, .. }
+            | Self::Checkpoint { at, .. }
             | Self::Rex { at, .. }
             | Self::KeySwitch { at, .. }
             | Self::RexLost { at, .. }

@@ -16,6 +16,7 @@ pub struct Layout {
     buses: Vec<Id>,
     readers: Vec<Id>,
     key_switches: Vec<Id>,
+    checkpoints: Vec<Id>,
     outputs: Vec<Id>,
 }
 
@@ -32,6 +33,7 @@ impl SiteConfig {
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
             key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
+            checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
             outputs: self.outputs.iter().map(|output| output.id.clone()).collect(),
         }
     }
@@ -58,6 +60,13 @@ impl Input {
             }
             Self::Zone { zone: place, condition, at, resynced } => {
                 Self::Zone { zone: zone(place), condition, at, resynced }
+            }
+            Self::ZoneLine { zone: place, line, active, at, resynced } => {
+                Self::ZoneLine { zone: zone(place), line, active, at, resynced }
+            }
+            Self::Checkpoint { checkpoint: place, pressed, at } => {
+                let checkpoint = moved(place, &from.checkpoints, &to.checkpoints);
+                Self::Checkpoint { checkpoint, pressed, at }
             }
             Self::Bus { bus, lost, at } => {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
@@ -94,6 +103,7 @@ impl Input {
                         Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
+                    Verb::Reset { zone: place } => Verb::Reset { zone: zone(place) },
                     Verb::Silence { partition: place } => {
                         Verb::Silence { partition: place.map(partition) }
                     }
@@ -104,7 +114,10 @@ impl Input {
                     Verb::Credentials { .. } => {
                         Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
                     }
-                    verb @ (Verb::Incident { .. } | Verb::Challenge { .. }) => verb,
+                    verb @ (Verb::Incident { .. }
+                    | Verb::IncidentOnce { .. }
+                    | Verb::Challenge { .. }
+                    | Verb::Ask(_)) => verb,
                 };
                 Self::Command(Command { verb, ..command })
             }

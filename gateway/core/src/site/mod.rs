@@ -18,7 +18,10 @@
 //! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
+//! | `lines` | what the lines of one detector say together |
 //! | `guard` | which activation is an alarm |
+//! | `help` | help points: who is called, and the reset of what latches |
+//! | `round` | patrol rounds: what is due, begun, done, late, missed |
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
@@ -50,12 +53,14 @@ mod door;
 mod effect;
 mod enrol;
 mod guard;
+mod help;
 mod incident;
 mod input;
 mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
+mod lines;
 mod out;
 mod output;
 mod partition;
@@ -66,6 +71,7 @@ mod reconfigure;
 mod reconfigure_tests;
 mod release;
 mod restore;
+mod round;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
@@ -82,11 +88,12 @@ mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
 pub use challenge::LONGEST_NONCE;
-pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
+pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, Credential, CrossConfig, Dangers, Dates,
-    Days, DoorConfig, Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout,
-    Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role,
+    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
+    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
+    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
     SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
@@ -96,6 +103,7 @@ pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
+pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
@@ -118,6 +126,7 @@ use out::Out;
 use output::Output;
 use partition::Partition;
 use reader::{Reader, Said};
+use round::Rounds;
 use schedule::Schedules;
 use zone::Zone;
 
@@ -146,6 +155,7 @@ pub struct Site {
     places: Places,
     key_switches: Vec<KeySwitch>,
     schedules: Schedules,
+    rounds: Rounds,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -167,6 +177,7 @@ enum Due {
     KeySwitch(usize),
     Schedule,
     Incident,
+    Rounds,
     Alive,
     Ledger,
 }
@@ -182,7 +193,7 @@ impl Site {
         let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let (buses, count) = (config.buses.len(), config.zones.len());
+        let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let outputs = build::outputs(&mut config);
         let challenge = config.challenge.filter(|it| it.output < outputs.len());
@@ -202,6 +213,7 @@ impl Site {
             grade: config.grade,
             doors,
             readers,
+            rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
@@ -229,8 +241,11 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
-        // The wall clock may stand elsewhere than at the last input.
-        self.schedules.aim(now);
+        // The wall clock may stand elsewhere than at the last input. What is recalled comes before
+        // what was kept: nothing may run then, or it would run without its past.
+        if !matches!(input, Input::Recall { .. }) {
+            self.schedules.aim(now);
+        }
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -267,6 +282,13 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::ZoneLine { zone, line, active, at, resynced } => {
+                if let Some(z) = self.zones.get_mut(zone) {
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
+                    let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
+                    self.zone_edge(zone, edge, at, &mut out);
+                }
+            }
             Input::Output { output, does, fault, at } => {
                 if let Some(known) = self.outputs.get_mut(output) {
                     known.says(output, does, fault, at, &mut out);
@@ -287,12 +309,38 @@ impl Site {
             Input::Bus { bus, lost, at } => {
                 self.bus(bus, lost, at, &mut out);
             }
+            Input::Checkpoint { checkpoint, pressed, at } => {
+                self.checkpoint(checkpoint, pressed, at, &mut out);
+            }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
+    }
+
+    /// The box stops in order: until now it was watched, and what only a power cut may lose is kept.
+    pub fn stop(&mut self, now: &Now) -> Vec<Effect> {
+        let boot = Arc::clone(&self.boot);
+        let mut out = Out::new(&boot, now);
+        // Without a start there is nothing to keep.
+        if self.gateway.is_some() {
+            self.account(now.mono);
+            self.dark.note(&mut out);
+            self.ledger_keep(now.mono, &mut out);
+        }
+        out.effects
+    }
+
+    /// What somebody asked for.
+    fn asked(&mut self, question: Question, now: &Now) -> Answer {
+        let facts = match question {
+            Question::Ledger => self.unprotected(now.mono),
+            Question::Rounds => self.rounds_told(now),
+        };
+        Answer::Told { facts }
     }
 
     /// What follows from every input.
@@ -330,6 +378,7 @@ impl Site {
                 Due::Challenge => self.challenge_expired(at, out),
                 Due::KeySwitch(index) => self.key_switches[index].expire(out),
                 Due::Schedule => self.schedules_due(at, out),
+                Due::Rounds => self.rounds_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -363,7 +412,8 @@ impl Site {
         let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
         let things = things.chain(switches).chain(schedule).chain(outputs).chain(challenge);
-        things.chain(incident).chain(alive).chain(ledger).min()
+        let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
+        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -387,6 +437,7 @@ impl Site {
             switch.keep(out);
         }
         self.schedules.keep(out);
+        self.rounds.keep(out);
         self.incidents.keep(out);
     }
 

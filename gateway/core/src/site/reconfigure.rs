@@ -56,6 +56,7 @@ impl Site {
         if self.commons() != commons {
             self.common_areas(now.mono, &mut out);
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         effects.append(&mut out.effects);
@@ -87,7 +88,7 @@ impl Site {
                 Some(known) if !zone.means_as(&known.config) => {
                     zone.finish(CHANGED, at, out);
                     if zone.config.driver == known.config.driver {
-                        again.push((zone.config.id.clone(), zone.condition()));
+                        again.push((zone.config.id.clone(), zone.heard()));
                     }
                     zone.forget();
                 }
@@ -153,6 +154,7 @@ impl Site {
             schedules,
             credentials,
             places: at_places,
+            rounds,
             dark,
             ledger,
             next: _,
@@ -179,7 +181,15 @@ impl Site {
         self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
-        self.ledger.take_over(ledger, &moves.zones);
+        self.rounds.take_over(rounds, now, out);
+        let reader_ids = |readers: &[super::reader::Reader]| -> Vec<Id> {
+            readers.iter().map(|reader| reader.config.id.clone()).collect()
+        };
+        // The ledger counts zones, then readers.
+        let things = all(&reader_ids(&readers), &reader_ids(&self.readers));
+        let things = things.into_iter().map(|place| place.saturating_add(self.zones.len()));
+        let things: Vec<_> = moves.zones.iter().copied().chain(things).collect();
+        self.ledger.take_over(ledger, &things);
         for (cross, seen) in crosses.iter().zip(crossed) {
             let place = self.crosses.iter().position(|known| known.id == cross.id);
             let Some(place) = place else { continue };
@@ -309,6 +319,6 @@ impl Site {
 }
 
 /// What is gone leaves nothing behind.
-fn forget(kind: &str, id: &Id, out: &mut Out<'_>) {
+pub(super) fn forget(kind: &str, id: &Id, out: &mut Out<'_>) {
     out.effects.push(Effect::Keep { key: format!("{kind}/{id}"), value: None });
 }

@@ -57,6 +57,7 @@ impl Site {
             reader.await_link(now.mono);
             reader.show(index, now.mono, &mut out);
         }
+        self.rounds.begin(now.mono);
         for (index, output) in self.outputs.iter().enumerate() {
             output.show(index, now.mono, &mut out);
         }
@@ -65,6 +66,7 @@ impl Site {
         self.ledger_begin(now);
         self.schedules.begin(now);
         self.schedules.aim(now);
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         for (index, output) in self.outputs.iter().enumerate() {
             output.resume(index, &mut out);
@@ -94,6 +96,10 @@ impl Site {
                 Some(bus) => bus.restore(),
                 None => return Ok(false),
             },
+            "round" | "checkpoint" => {
+                return self.rounds.restore(kind, id, value, &self.boot, now);
+            }
+            _ if key == super::round::CLOCK_KEY => self.rounds.restore_clock(value)?,
             _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
             _ if key == super::ledger::KEY => self.ledger_restore(value)?,
             _ if key == super::schedule::HELD_KEY => {

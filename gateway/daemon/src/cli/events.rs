@@ -77,7 +77,7 @@ impl FromStr for Source {
 
 /// A time of the wall, or so many milliseconds ago.
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(super) enum When {
     At(UtcMs),
     Ago(i64),
 }
@@ -106,7 +106,7 @@ impl FromStr for When {
 }
 
 impl When {
-    fn utc(self, now: UtcMs) -> UtcMs {
+    pub(super) fn utc(self, now: UtcMs) -> UtcMs {
         match self {
             Self::At(utc) => utc,
             Self::Ago(ms) => UtcMs(now.0 - ms),

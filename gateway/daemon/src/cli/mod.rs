@@ -6,8 +6,10 @@
 mod check;
 mod credential;
 mod events;
+mod ledger;
 mod output;
 mod reload;
+mod rounds;
 mod safe_outputs;
 mod schedule;
 mod status;
@@ -33,6 +35,8 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse schedule                       what is armed and disarmed next
   gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
+  gatehouse ledger --since 7d              what did not protect, and why
+  gatehouse rounds                         today's patrol rounds
   gatehouse silence                        stop the sirens
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
@@ -68,6 +72,12 @@ enum Command {
     Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
+    /// End an alarm that stays until somebody resets it.
+    Reset(wish::IdArgs),
+    /// How long each zone and reader did not protect, day by day, why and by whose wish.
+    Ledger(ledger::LedgerArgs),
+    /// Today's patrol rounds: done, late, missed, under way and next.
+    Rounds(rounds::RoundsArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
     /// Let a door open once.
@@ -164,6 +174,9 @@ fn act(command: Command) -> ExitCode {
         Command::Schedule(args) => schedule::schedule(&args),
         Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
+        Command::Reset(args) => wish::reset(args),
+        Command::Ledger(args) => ledger::ledger(&args),
+        Command::Rounds(args) => rounds::rounds(&args),
         Command::Incident(args) => wish::incident(args),
         Command::Release(args) => wish::release(args),
         Command::Silence(args) => wish::silence(args),

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use gatehouse_core::site::Answer;
 use gatehouse_core::time::ClockState;
 
 use super::output::Paint;
 use super::{StatusArgs, load, output};
-use crate::control::Report;
+use crate::control::{Outcome, Report, Wish};
 
 /// A daemon that does not answer in this time hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +43,16 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
             output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
             ExitCode::from(super::EX_SOFTWARE)
         }
+    }
+}
+
+/// What the running gateway tells when it is asked, as facts.
+pub(super) fn facts(socket: &Path, wish: &Wish) -> std::io::Result<serde_json::Value> {
+    let line = serde_json::to_string(wish).expect("a wish has only string keys");
+    match serde_json::from_str(&ask(socket, &line)?) {
+        Ok(Outcome::Answer(Answer::Told { facts })) => Ok(facts),
+        Ok(Outcome::Error(why)) => Err(std::io::Error::other(why)),
+        _ => Err(std::io::Error::other("its answer cannot be read")),
     }
 }
 

@@ -164,6 +164,10 @@ pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
     tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
 }
 
+pub(super) fn reset(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Reset { zone: args.id })
+}
+
 pub(super) fn release(args: IdArgs) -> ExitCode {
     tell(&args.config, &Wish::Release { door: args.id })
 }
@@ -237,6 +241,7 @@ pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::Unknown => "there is no such partition, mode, zone, door or open incident",
         Refusal::NotReady => "not ready",
         Refusal::NotBypassable => "this zone may not be bypassed",
+        Refusal::Active => "it is still active, or not known",
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",

@@ -11,7 +11,7 @@ use gatehouse_config::{Config, Credentials};
 use gatehouse_core::credential::{CredentialHash, PinContext};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{
-    Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Verb, Via,
+    Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Verb, Via,
 };
 use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,15 @@ pub enum Wish {
     },
     /// Load the list of credentials anew.
     Credentials {},
+    /// End an alarm that stays until it is reset.
+    Reset {
+        /// The zone's or the help point's id.
+        zone: Id,
+    },
+    /// Tell the protection ledger of the running day.
+    Ledger,
+    /// Tell the patrol rounds.
+    Rounds,
 }
 
 /// The digits of a PIN. They show themselves to nobody, and are overwritten.
@@ -190,7 +199,7 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
     let partition = |id: &Id| {
         place("partition", id, config.partitions.iter().map(|partition| &partition.rules.id))
     };
-    let zone = |id: &Id| place("zone", id, config.zones.iter().map(|zone| &zone.rules.id));
+    let zone = |id: &Id| place("zone", id, config.zone_rules().map(|zone| &zone.id));
     Ok(match wish {
         Wish::Arm { partition: id, mode, force, at_once } => {
             Verb::Arm { partition: partition(&id)?, mode, force, at_once }
@@ -239,6 +248,9 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },
         Wish::Escalate { incident } => Verb::Incident { id: incident, act: Act::Escalate },
+        Wish::Reset { zone: id } => Verb::Reset { zone: zone(&id)? },
+        Wish::Ledger => Verb::Ask(Question::Ledger),
+        Wish::Rounds => Verb::Ask(Question::Rounds),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use gatehouse_config::{Config, Line, Loop, WiredInput};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Condition, Contact, Input, ReaderPart};
+use gatehouse_core::site::{Condition, Contact, Input, ReaderPart, ZoneLine};
 use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
@@ -19,6 +19,10 @@ pub(super) enum Thing {
     Rex(Id),
     /// The tamper contact of a reader.
     Case(Id),
+    /// A further line of a zone's detector.
+    ZoneLine(Id, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(Id),
     /// The input that the challenge test's output is wired to.
     LoopBack,
 }
@@ -28,7 +32,8 @@ impl Thing {
     pub(super) fn source(&self) -> (&'static str, Id) {
         match self {
             Self::Door(id) => ("door", id.clone()),
-            Self::Zone(id) => ("zone", id.clone()),
+            Self::Zone(id) | Self::ZoneLine(id, _) => ("zone", id.clone()),
+            Self::Checkpoint(id) => ("checkpoint", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
             Self::Rex(id) => ("door", id.clone()),
@@ -39,10 +44,14 @@ impl Thing {
 
     /// Its place in a configuration.
     pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        let zone = |id: &Id| config.zone_rules().position(|zone| zone.id == *id);
         match self {
             Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
-            Self::Zone(id) => {
-                config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
+            Self::Zone(id) => zone(id).map(Owner::Zone),
+            Self::ZoneLine(id, line) => zone(id).map(|zone| Owner::ZoneLine(zone, *line)),
+            Self::Checkpoint(id) => {
+                let place = config.checkpoints.iter().position(|one| one.rules.id == *id);
+                place.map(Owner::Checkpoint)
             }
             Self::Interrupt(_) => None,
             Self::KeySwitch(id) => {
@@ -68,6 +77,10 @@ pub(super) enum Owner {
     Rex(usize),
     /// The tamper contact of a reader.
     Case(usize),
+    /// A further line of a zone's detector.
+    ZoneLine(usize, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(usize),
     /// The input that the challenge test's output is wired to.
     LoopBack,
 }
@@ -116,6 +129,8 @@ impl Owner {
                 let cause = (!good).then(|| "its tamper contact is open".to_owned());
                 Input::ReaderStatus { reader, part: ReaderPart::Case, good, cause, at }
             }
+            Self::ZoneLine(zone, line) => Input::ZoneLine { zone, line, active, at, resynced },
+            Self::Checkpoint(checkpoint) => Input::Checkpoint { checkpoint, pressed: active, at },
         })
     }
 }
@@ -169,6 +184,21 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
         let input = reader.tamper.as_ref()?;
         Some(Wire::plain(input, Thing::Case(reader.rules.id.clone())))
     });
+    let further = config.zones.iter().flat_map(|zone| {
+        zone.further
+            .iter()
+            .map(|(line, input)| Wire::plain(input, Thing::ZoneLine(zone.rules.id.clone(), *line)))
+    });
+    // To the rules a help point is a zone.
+    let points = config.help_points.iter().flat_map(|point| {
+        let id = &point.rules.id;
+        let one = point.input.iter().map(|input| Wire::plain(input, Thing::Zone(id.clone())));
+        let second = |input| Wire::plain(input, Thing::ZoneLine(id.clone(), ZoneLine::Second));
+        one.chain(point.second.iter().map(second))
+    });
+    let checkpoints = config.checkpoints.iter().filter_map(|one| {
+        Some(Wire::plain(one.input.as_ref()?, Thing::Checkpoint(one.rules.id.clone())))
+    });
     let challenge = config.challenge.iter().map(|test| Wire {
         line: &test.input,
         config: LineConfig::challenge(test),
@@ -176,5 +206,6 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
         supervised: None,
         thing: Thing::LoopBack,
     });
-    doors.chain(zones).chain(switches).chain(rex).chain(cases).chain(challenge)
+    let inputs = rex.chain(cases).chain(further).chain(points).chain(checkpoints).chain(challenge);
+    doors.chain(zones).chain(switches).chain(inputs)
 }

@@ -5,6 +5,7 @@ mod challenge;
 mod door;
 mod output;
 mod partition;
+mod round;
 mod schedule;
 mod weekly;
 mod zone;
@@ -18,9 +19,10 @@ pub use challenge::ChallengeConfig;
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
-pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
+pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
 
@@ -57,6 +59,10 @@ pub struct SiteConfig {
     pub key_switches: Vec<KeySwitchConfig>,
     /// What holds for all readers.
     pub access: AccessConfig,
+    /// Where patrol rounds pass.
+    pub checkpoints: Vec<CheckpointConfig>,
+    /// Patrol rounds, each with its own id.
+    pub rounds: Vec<RoundConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
