@@ -104,7 +104,7 @@ impl Site {
         match verdict {
             Ok(()) => self.granted(card, out),
             Err(Denial::Unknown) if self.readers[index].wanted.is_some() => {
-                self.captured(card, out)
+                self.captured(card, out);
             }
             Err(denial) => self.denied(card, denial, out),
         }
