@@ -165,6 +165,20 @@ impl Gateway {
         &self.options
     }
 
+    /// Writes another configuration, for a reload or the next start. It is on disk at once, as an
+    /// editor puts it there.
+    pub fn configure(&mut self, options: GatewayOptions) -> anyhow::Result<()> {
+        self.options = options;
+        self.write_config(&self.options.render(self.folder.path()))
+    }
+
+    /// Writes this as the configuration.
+    pub fn write_config(&self, text: &str) -> anyhow::Result<()> {
+        let new = self.folder.path().join("gateway.toml.new");
+        std::fs::write(&new, text)?;
+        Ok(std::fs::rename(new, self.config())?)
+    }
+
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("gateway.toml")
@@ -260,6 +274,22 @@ impl Gateway {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The same, whatever its exit code: that, what it printed, and what it complained of.
+    pub async fn says(&self, words: &[&str]) -> anyhow::Result<(i32, String, String)> {
+        let config = self.config();
+        let config = config.to_str().context("temporary folders have UTF-8 names")?;
+        self.runs(&[words, &["--config", config]].concat()).await
+    }
+
+    /// The same with these words alone.
+    pub async fn runs(&self, words: &[&str]) -> anyhow::Result<(i32, String, String)> {
+        let mut command = Command::new(program()?);
+        command.args(words).kill_on_drop(true);
+        let output = tokio::time::timeout(SOON, command.output()).await.context("no end")??;
+        let code = output.status.code().context("ended by a signal")?;
+        Ok((code, String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
     }
 
     async fn end(&mut self, signal: Signal, limit: Duration) -> anyhow::Result<ExitStatus> {

@@ -72,6 +72,7 @@ struct Level {
     since_ns: u64,
 }
 
+/// A way to the box, and how many edges each line had on it.
 #[derive(Debug)]
 struct Connection {
     lines: mpsc::Sender<String>,

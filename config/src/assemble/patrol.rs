@@ -12,7 +12,7 @@ use gatehouse_core::site::{
 use super::access::Readers;
 use super::named::Named;
 use super::partitions::Partitions;
-use super::wires::{self, Wires};
+use super::wires::{self, Reported, Wires};
 use crate::finding::Finding;
 use crate::keys::{checkpoint, help_point, responders, round, zone};
 use crate::patrol::{Checkpoint, HelpPoint, Round};
@@ -157,7 +157,7 @@ fn reader(
     around: &Around<'_>,
     taken: &mut HashSet<usize>,
     notes: &mut Notes<'_>,
-) -> Option<Option<usize>> {
+) -> Result<Option<usize>, Reported> {
     let at = table.get(key, notes);
     if !table.has(key) && !has_input {
         let title = format!("{} has neither `input` nor `reader`", table.place());
@@ -167,10 +167,10 @@ fn reader(
                 .hint("add input = \"gpiochip0:17\", the line of its button")
                 .absent(),
         );
-        return None;
+        return Err(Reported);
     }
-    let Some(at) = at else { return if table.has(key) { None } else { Some(None) } };
-    let place = around.readers.named.find(key, table, &at, notes)?;
+    let Some(at) = at else { return if table.has(key) { Err(Reported) } else { Ok(None) } };
+    let place = around.readers.named.find(key, table, &at, notes).ok_or(Reported)?;
     if !around.readers.is_alone(place) {
         let title = format!(
             "`{}` in {} is \"{}\", which belongs to a door or a partition",
@@ -181,15 +181,15 @@ fn reader(
         notes.error(Finding::new(title, at.span).label("in use").hint(
             "a card there would mean two things; use a reader without `door` and `partition`",
         ));
-        return None;
+        return Err(Reported);
     }
     if !taken.insert(place) {
         let title =
             format!("the reader \"{}\" is named by two help points or checkpoints", at.value);
         notes.error(Finding::new(title, at.span).label("again here"));
-        return None;
+        return Err(Reported);
     }
-    Some(Some(place))
+    Ok(Some(place))
 }
 
 fn point(
@@ -245,7 +245,7 @@ fn point(
     }
     let wired = (contact.as_ref()?, bias.as_ref()?, debounce.as_ref()?);
     let (input, second) = (button(input, wired), button(second, wired));
-    let (id, card, (responders, otherwise)) = (id?.value, card?, whom?);
+    let (id, card, (responders, otherwise)) = (id?.value, card.ok()?, whom?);
     let kind = if silent?.value { ZoneKind::SilentPanic } else { ZoneKind::Panic };
     let driver = input.as_ref().map_or_else(String::new, |input| input.line.to_string());
     let within = within?.value;
@@ -288,7 +288,7 @@ fn one(
     let rules = CheckpointConfig {
         id: id?.value,
         driver: input.as_ref().map(|input| input.line.to_string()),
-        reader: card?,
+        reader: card.ok()?,
         hold_off: hold_off?.value,
     };
     Some(Checkpoint { name: name.map(|name| name.value), input, rules })

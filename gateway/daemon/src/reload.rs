@@ -191,13 +191,14 @@ impl Reloader {
         self.units.begin(supervisor, pending, &config, &inputs);
         self.inputs = inputs.clone();
         let hash = config.hash().to_owned();
+        // Whoever is told that it holds finds it in the record, and its things on the board.
+        let stored = stored.await;
         self.running.send_modify(|running| {
             running.config = Arc::new(config);
             running.revision += 1;
             running.desk = running.desk.of(inputs);
         });
-        // Whoever is told that it holds finds it in the record.
-        if stored.await.is_err() {
+        if stored.is_err() {
             return (Reloaded::Failed { why: "the rules have ended".to_owned() }, ended);
         }
         info!(before = before.config.hash(), after = hash, ?units, "the configuration is applied");

@@ -111,7 +111,9 @@ async fn a_call_for_help_reaches_the_district_with_its_place_and_waits_for_its_r
     ensure!(detail["incident"] == "a1", "{detail}");
     let refused = scene.gateway.command(&["reset", "pillar", "--config"], true).await;
     ensure!(refused.is_err(), "it is pressed: {refused:?}");
-    BUTTONS.map(|button| scene.world.set(button, false));
+    for button in BUTTONS {
+        scene.world.set(button, false);
+    }
     until("the buttons to be seen let go", SOON, async || {
         Ok(scene.gateway.command(&["reset", "pillar", "--config"], true).await.ok())
     })
@@ -123,8 +125,8 @@ async fn a_call_for_help_reaches_the_district_with_its_place_and_waits_for_its_r
 }
 
 #[tokio::test]
-async fn a_covered_detector_prevents_arming_in_grade_3_and_is_in_the_ledger() -> anyhow::Result<()>
-{
+async fn a_covered_detector_is_shown_and_in_the_ledger_and_the_dark_begins_at_an_orderly_stop()
+-> anyhow::Result<()> {
     let mut scene = start("\"mon 03:33-03:34\"").await?;
     known(&scene.gateway).await?;
     scene.world.set(MASK, true);

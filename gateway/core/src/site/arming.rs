@@ -69,14 +69,14 @@ impl Site {
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.postpone(partition, lasts, by, at, out),
             },
-            // Answered later, above.
-            Verb::Enrol { .. } => Answer::Already,
-            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Reset { zone } => self.reset(zone, by, at, out),
             &Verb::Ask(question) => self.asked(question, out.now),
@@ -169,8 +169,12 @@ impl Site {
             self.partitions[place].set(place, Arming::Leaving { mode, until, force }, at, out);
             self.partitions[place].event(at, "partition.arming", out, |draft| {
                 draft.actor = by.actor.map(str::to_owned);
-                draft.detail =
-                    Some(json!({ "via": by.via.as_str(), "exit_s": delays.exit.as_secs() }));
+                let exit_s = delays.exit.as_secs();
+                draft.detail = Some(json!({ "via": by.via.as_str(), "exit_s": exit_s }));
+                if force {
+                    // What was forced and what was ready are not the same to who looks back.
+                    draft.detail.get_or_insert_default()["force"] = json!(true);
+                }
             });
         } else {
             self.armed(place, mode, by, at, out);

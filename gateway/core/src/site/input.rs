@@ -129,6 +129,14 @@ pub enum Input {
         /// The kernel's timestamp of the edge.
         at: Mono,
     },
+    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
+    /// says next is found, not seen.
+    RexLost {
+        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+        /// Since when.
+        at: Mono,
+    },
     /// A key switch became stable, or was lost.
     KeySwitch {
         /// Its place in [`SiteConfig::key_switches`](super::SiteConfig::key_switches).
@@ -139,14 +147,6 @@ pub enum Input {
         at: Mono,
         /// Found by re-reading the level.
         resynced: bool,
-    },
-    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
-    /// says next is found, not seen.
-    RexLost {
-        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
-        door: usize,
-        /// Since when.
-        at: Mono,
     },
     /// A card or a code at a reader.
     Card(Card),
@@ -205,8 +205,8 @@ impl Input {
             | Self::ZoneLine { at, .. }
             | Self::Checkpoint { at, .. }
             | Self::Rex { at, .. }
-            | Self::KeySwitch { at, .. }
             | Self::RexLost { at, .. }
+            | Self::KeySwitch { at, .. }
             | Self::ReaderStatus { at, .. }
             | Self::Output { at, .. }
             | Self::LoopBack { at, .. }

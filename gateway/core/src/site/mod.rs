@@ -35,6 +35,7 @@
 //! | `challenge` | the challenge test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
+//! | `replay` | what would have been different under another configuration |
 //! | `reconfigure` | another configuration for a site that goes on |
 //! | `layout` | which thing stands at which place of a configuration |
 //! | `kinds` | every type of event, and which are silent |
@@ -70,6 +71,7 @@ mod reconfigure;
 #[cfg(test)]
 mod reconfigure_tests;
 mod release;
+mod replay;
 mod restore;
 mod round;
 mod schedule;
@@ -105,6 +107,7 @@ pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use lines::ZoneLine;
 pub use recall::recalled;
+pub use replay::{Counts, Difference, How, Recording, Replayed, Told};
 pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
 
@@ -258,13 +261,13 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
-            Input::KeySwitch { switch, turned, at, resynced } => {
-                self.key_switch(switch, turned, (at, resynced), &mut out);
-            }
             Input::RexLost { door, at } => {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.rex_lost(at);
                 }
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);

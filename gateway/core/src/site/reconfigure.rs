@@ -218,12 +218,11 @@ impl Site {
         for index in 0..self.zones.len() {
             let zone = &mut self.zones[index];
             let place = from.iter().position(|id| *id == zone.config.id);
-            match place.and_then(|place| before[place].take()) {
-                Some(old) => zone.take_over(index, old, now.mono, out),
-                None => {
-                    zone.begin(now);
-                    zone.show(index, now.mono, out);
-                }
+            if let Some(old) = place.and_then(|place| before[place].take()) {
+                zone.take_over(index, old, now.mono, out);
+            } else {
+                zone.begin(now);
+                zone.show(index, now.mono, out);
             }
             let partition = zone.config.partition.map(|place| &self.partitions[place]);
             zone.walking = partition.is_some_and(|partition| partition.walk.is_some());
@@ -249,12 +248,11 @@ impl Site {
             let same = |old: &&mut Option<super::reader::Reader>| {
                 old.as_ref().is_some_and(|old| old.config.id == reader.config.id)
             };
-            match before.iter_mut().find(same).and_then(Option::take) {
-                Some(old) => reader.take_over(index, old, now.mono, out),
-                None => {
-                    reader.await_link(now.mono);
-                    reader.show(index, now.mono, out);
-                }
+            if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
+                reader.take_over(index, old, now.mono, out);
+            } else {
+                reader.await_link(now.mono);
+                reader.show(index, now.mono, out);
             }
         }
         for old in before.into_iter().flatten() {

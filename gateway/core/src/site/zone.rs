@@ -316,6 +316,16 @@ impl Zone {
         }
     }
 
+    /// Whether a tamper of it stands told.
+    pub(super) const fn is_tampered(&self) -> bool {
+        self.state.tamper
+    }
+
+    /// Whether it was active when it last said so or otherwise.
+    pub(super) const fn was_active(&self) -> bool {
+        matches!(self.active, Some(true))
+    }
+
     pub(super) const fn bypass(&self) -> Option<Bypass> {
         self.state.bypass
     }

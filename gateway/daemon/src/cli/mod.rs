@@ -1,6 +1,6 @@
 //! The command line: `run`, `check`, `reload`, `status`, `events`, and wishes such as `arm`.
 //!
-//! Exit codes follow sysexits: 0, 1 (nothing found or not running), 64 usage, 70 software, 77 a
+//! Exit codes follow sysexits: 0, 1 (nothing found, a difference, or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
 
 mod check;
@@ -9,6 +9,7 @@ mod events;
 mod ledger;
 mod output;
 mod reload;
+mod replay;
 mod rounds;
 mod safe_outputs;
 mod schedule;
@@ -31,6 +32,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
   gatehouse reload                         use the edited configuration
+  gatehouse replay --config new.toml       what would have been different?
   gatehouse arm lobby --mode night         protect a partition
   gatehouse schedule                       what is armed and disarmed next
   gatehouse postpone shop 30m              people stay: arm later
@@ -54,6 +56,8 @@ enum Command {
     Check(CheckArgs),
     /// Let the running gateway read its configuration anew: what did not change is not touched.
     Reload(ConfigArg),
+    /// Run a proposed configuration over the journal: what would have been different?
+    Replay(replay::ReplayArgs),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -165,6 +169,7 @@ fn act(command: Command) -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::check(&args),
         Command::Reload(args) => reload::reload(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => status::status(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gatehouse_config::Config;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Answer, Mode, Refusal};
 
-use super::{ConfigArg, EX_SOFTWARE, EX_USAGE, load, output, status};
+use super::{ConfigArg, EX_SOFTWARE, EX_USAGE, output, status};
 use crate::control::{Outcome, Wish};
 
 /// In which mode.
@@ -179,9 +178,12 @@ pub(super) fn silence(args: SilenceArgs) -> ExitCode {
 /// Its answer is the outcome, which takes up to `within-s`.
 pub(super) fn challenge(args: ChallengeArgs) -> ExitCode {
     let nonce = args.nonce.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
-    let wish = Wish::Challenge { nonce };
-    let within = |config: &Config| config.challenge.as_ref().map(|it| it.rules.within);
-    tell_within(&args.config, &wish, |config| status::PATIENCE + within(config).unwrap_or_default())
+    let config = match super::load(&args.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let within = config.challenge.map(|it| it.rules.within).unwrap_or_default();
+    tell_within(&args.config, &Wish::Challenge { nonce }, status::PATIENCE + within)
 }
 
 pub(super) fn incident(args: IncidentArgs) -> ExitCode {
@@ -194,23 +196,17 @@ pub(super) fn incident(args: IncidentArgs) -> ExitCode {
 }
 
 fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
-    tell_within(config, wish, |_| status::PATIENCE)
+    tell_within(config, wish, status::PATIENCE)
 }
 
-fn tell_within(
-    config: &ConfigArg,
-    wish: &Wish,
-    patience: impl Fn(&Config) -> Duration,
-) -> ExitCode {
-    let config = match load(config) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
+fn tell_within(config: &ConfigArg, wish: &Wish, patience: Duration) -> ExitCode {
+    // Also with a file that is wrong: nobody must be kept from disarming by a slip of the pen.
+    let socket = gatehouse_config::socket_of(&config.config);
     let line = serde_json::to_string(wish).expect("a wish has only string keys");
-    let answer = match status::ask_for(&config.socket, &line, patience(&config)) {
+    let answer = match status::ask_for(&socket, &line, patience) {
         Ok(answer) => answer,
         Err(error) => {
-            status::unreachable(&config.socket, &error);
+            status::unreachable(&socket, &error);
             return ExitCode::FAILURE;
         }
     };

@@ -32,7 +32,7 @@ impl Checkpoint {
     }
 
     /// Goes on from what it was under another configuration.
-    pub(super) fn take_over(&mut self, old: Self, at: Mono) {
+    pub(super) fn take_over(&mut self, old: &Self, at: Mono) {
         self.lost = old.lost;
         self.changed = old.changed;
         if self.config.driver == old.config.driver {

@@ -47,7 +47,7 @@ pub(super) const CLOCK_KEY: &str = "rounds/clock";
 #[derive(Clone, Debug)]
 pub(super) struct Rounds {
     checkpoints: Vec<Checkpoint>,
-    rounds: Vec<Round>,
+    all: Vec<Round>,
     zone: TimeZone,
     /// When the unknown clock is told.
     clock_at: Option<Mono>,
@@ -68,7 +68,7 @@ impl Rounds {
             (!round.checkpoints.is_empty()).then(|| Round::new(round))
         });
         Self {
-            rounds: rounds.collect(),
+            all: rounds.collect(),
             checkpoints: checkpoints.into_iter().map(Checkpoint::new).collect(),
             zone,
             clock_at: None,
@@ -78,7 +78,7 @@ impl Rounds {
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
-        let rounds = self.rounds.iter().filter_map(Round::deadline);
+        let rounds = self.all.iter().filter_map(Round::deadline);
         rounds
             .chain(self.checkpoints.iter().filter_map(|one| one.lost_at))
             .chain(self.clock_at)
@@ -96,7 +96,7 @@ impl Rounds {
         for checkpoint in self.checkpoints.iter_mut().filter(|one| one.lost_at == Some(at)) {
             checkpoint.expire(at, out);
         }
-        for round in self.rounds.iter_mut().filter(|round| round.deadline() == Some(at)) {
+        for round in self.all.iter_mut().filter(|round| round.deadline() == Some(at)) {
             round.expire(at, out);
             // Its window may open at this very instant.
             let now = out.now.at(at.min(out.now.mono));
@@ -105,10 +105,10 @@ impl Rounds {
     }
 
     fn look(&mut self, now: &Now, known: bool, gateway: Option<&Id>, out: &mut Out<'_>) {
-        if self.rounds.is_empty() {
+        if self.all.is_empty() {
             return;
         }
-        for round in &mut self.rounds {
+        for round in &mut self.all {
             round.look(now, known, &self.zone, out);
         }
         if !known && !self.clock_told {
@@ -126,13 +126,13 @@ impl Rounds {
     /// Somebody is at a checkpoint.
     fn touch(&mut self, place: usize, actor: Option<&str>, at: Mono, out: &mut Out<'_>) {
         // Who is on the way comes before who has not begun, and both before who went astray.
-        let begun = self.rounds.iter().position(|one| one.is_begun() && one.wants(place));
-        let wanted = begun.or_else(|| self.rounds.iter().position(|one| one.wants(place)));
+        let begun = self.all.iter().position(|one| one.is_begun() && one.wants(place));
+        let wanted = begun.or_else(|| self.all.iter().position(|one| one.wants(place)));
         let astray = |one: &Round| one.config.order == Order::Strict && one.passes(place);
-        let round = wanted.or_else(|| self.rounds.iter().position(astray));
-        let id = round.map(|round| self.rounds[round].config.id.clone());
+        let round = wanted.or_else(|| self.all.iter().position(astray));
+        let id = round.map(|round| self.all[round].config.id.clone());
         self.checkpoints[place].seen(id.as_ref(), actor, at, out);
-        let Some(round) = round.map(|round| &mut self.rounds[round]) else { return };
+        let Some(round) = round.map(|round| &mut self.all[round]) else { return };
         if wanted.is_some() {
             round.visit(place, actor, at, out);
         } else if let Some(expected) = round.expected() {
@@ -157,7 +157,7 @@ impl Rounds {
             return Ok(true);
         }
         let place = |id: &Id| checkpoints.iter().position(|one| one.config.id == *id);
-        let round = self.rounds.iter_mut().find(|one| one.config.id.as_str() == id);
+        let round = self.all.iter_mut().find(|one| one.config.id.as_str() == id);
         let Some(round) = round else { return Ok(false) };
         round.restore(serde_json::from_str(value)?, place, boot, now);
         Ok(true)
@@ -171,36 +171,31 @@ impl Rounds {
 
     /// Goes on from what there was under another configuration.
     pub(super) fn take_over(&mut self, old: Self, now: &Now, out: &mut Out<'_>) {
-        let Self { checkpoints, rounds, zone, clock_at, clock_told, clock_kept } = old;
+        let Self { checkpoints, all: rounds, zone, clock_at, clock_told, clock_kept } = old;
         (self.clock_at, self.clock_told, self.clock_kept) = (clock_at, clock_told, clock_kept);
         let id = |place: usize| Some(checkpoints.get(place)?.config.id.clone());
         let ids: Vec<_> = self.checkpoints.iter().map(|one| one.config.id.clone()).collect();
         for mut old in rounds {
-            let known = self.rounds.iter_mut().find(|known| known.config.id == old.config.id);
-            match known {
-                Some(known) => {
-                    let passes = |places: &[usize]| -> Vec<_> {
-                        places.iter().map(|place| ids.get(*place).cloned()).collect()
-                    };
-                    let passed: Vec<_> =
-                        old.config.checkpoints.iter().map(|place| id(*place)).collect();
-                    let same = passes(&known.config.checkpoints) == passed;
-                    known.take_over(old, same, self.zone == zone, now.mono, out);
-                }
-                None => {
-                    old.missed(GONE, now.mono, out);
-                    forget("round", &old.config.id, out);
-                }
-            }
+            let known = self.all.iter_mut().find(|known| known.config.id == old.config.id);
+            let Some(known) = known else {
+                old.missed(GONE, now.mono, out);
+                forget("round", &old.config.id, out);
+                continue;
+            };
+            let passes = |places: &[usize]| -> Vec<_> {
+                places.iter().map(|place| ids.get(*place).cloned()).collect()
+            };
+            let passed: Vec<_> = old.config.checkpoints.iter().map(|place| id(*place)).collect();
+            let same = passes(&known.config.checkpoints) == passed;
+            known.take_over(old, same, self.zone == zone, now.mono, out);
         }
         for mut old in checkpoints {
             let known = self.checkpoints.iter_mut().find(|known| known.config.id == old.config.id);
-            match known {
-                Some(known) => known.take_over(old, now.mono),
-                None => {
-                    old.end(GONE, now.mono, out);
-                    forget("checkpoint", &old.config.id, out);
-                }
+            if let Some(known) = known {
+                known.take_over(&old, now.mono);
+            } else {
+                old.end(GONE, now.mono, out);
+                forget("checkpoint", &old.config.id, out);
             }
         }
         for fresh in &mut self.checkpoints {
@@ -220,7 +215,7 @@ impl Rounds {
             checkpoint.changed = false;
             out.keep(format!("checkpoint/{}", checkpoint.config.id), &checkpoint.is_lost());
         }
-        for round in &mut self.rounds {
+        for round in &mut self.all {
             let id = |place: usize| Some(self.checkpoints.get(place)?.config.id.clone());
             round.keep(id, out);
         }
@@ -274,7 +269,7 @@ impl Site {
     /// What is due, under way and next, for `gatehouse rounds`.
     pub(super) fn rounds_told(&self, now: &Now) -> Value {
         let id = |place: usize| Some(self.rounds.checkpoints.get(place)?.config.id.clone());
-        let rounds: Vec<_> = self.rounds.rounds.iter().map(|one| one.told(id, now)).collect();
+        let rounds: Vec<_> = self.rounds.all.iter().map(|one| one.told(id, now)).collect();
         json!({ "rounds": rounds, "time_known": self.knows_time(now) })
     }
 }
