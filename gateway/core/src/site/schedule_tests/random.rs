@@ -253,7 +253,7 @@ proptest! {
             let mut expected = Vec::new();
             let mut day = wall(begin).date().tomorrow().unwrap();
             for ms in (begin..begin + 3 * 86_400_000).step_by(60_000) {
-                let (hour, minute) = ((minute / 60) as i8, (minute % 60) as i8);
+                let [hour, minute] = [minute / 60, minute % 60].map(|n| i8::try_from(n).unwrap());
                 if wall(ms) >= day.at(hour, minute, 0, 0) {
                     expected.push(UtcMs(ms));
                     day = day.tomorrow().unwrap();
