@@ -4,8 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::site::{BusConfig, CrossConfig, DoorConfig, RexConfig, SiteConfig, ZoneConfig};
+use gatehouse_core::site::{
+    BusConfig, CrossConfig, DoorConfig, HolidayConfig, RexConfig, ScheduleConfig, SiteConfig,
+    ZoneConfig,
+};
+use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
@@ -15,7 +20,7 @@ use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
 use crate::output::Output;
-use crate::protection::{Partition, Zone};
+use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
 
@@ -53,6 +58,12 @@ pub struct Config {
     pub partitions: Vec<Partition>,
     /// The groups of zones that must agree, at most [`MAX_CROSS_ZONES`](crate::MAX_CROSS_ZONES).
     pub crosses: Vec<CrossConfig>,
+    /// What is armed and disarmed when, at most [`MAX_SCHEDULES`](crate::MAX_SCHEDULES).
+    pub schedules: Vec<ScheduleConfig>,
+    /// The days that schedules take for others, at most [`MAX_HOLIDAYS`](crate::MAX_HOLIDAYS).
+    pub holidays: Vec<HolidayConfig>,
+    /// The key switches, at most [`MAX_KEY_SWITCHES`](crate::MAX_KEY_SWITCHES).
+    pub key_switches: Vec<KeySwitch>,
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
@@ -83,6 +94,18 @@ impl Config {
         &self.warnings
     }
 
+    /// What the clock on the wall of the site shows at an instant, as `Sun 2026-03-29 20:00 CEST`.
+    pub fn local_time(&self, at: UtcMs) -> String {
+        match Timestamp::from_millisecond(at.0) {
+            Ok(then) => {
+                let there = then.to_zoned_datetime(self.time_zone.clone());
+                there.strftime("%a %Y-%m-%d %H:%M %Z").to_string()
+            }
+            // Outside the years -9999 to 9999.
+            Err(_) => at.to_string(),
+        }
+    }
+
     /// What the rules need to know: no wires' polarity, no brokers, no names. Credentials stand in
     /// a file of their own, see [`Credentials`](crate::Credentials).
     pub fn site(&self) -> SiteConfig {
@@ -111,6 +134,9 @@ impl Config {
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            schedules: self.schedules.clone(),
+            holidays: self.holidays.clone(),
+            key_switches: self.key_switches.iter().map(|switch| switch.rules.clone()).collect(),
             areas: self.areas.iter().map(|area| area.rules.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),

@@ -88,6 +88,17 @@ impl Credentials {
         Ok(read)
     }
 
+    /// The list that belongs to a configuration: one without readers needs none.
+    ///
+    /// # Errors
+    /// As [`Credentials::load`].
+    pub fn of(config: &Config) -> Result<Self, ConfigErrors> {
+        if config.readers.is_empty() {
+            return Self::parse("", "credentials.toml", config);
+        }
+        Self::load(config)
+    }
+
     /// Checks the text of a list. `name` is what mistakes call the file.
     ///
     /// # Errors

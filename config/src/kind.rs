@@ -121,6 +121,7 @@ impl<T> Number<T> {
             "in milliseconds" => "ms",
             "in MiB" => "MiB",
             "in days" => "d",
+            "in minutes" => "min",
             _ => return false,
         };
         written.eq_ignore_ascii_case(short) || self.unit.strip_prefix("in ") == Some(written)

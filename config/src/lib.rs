@@ -26,11 +26,12 @@
 
 mod access;
 mod assemble;
+mod clock;
 mod config;
 mod credentials;
 mod devices;
 mod door;
-mod edit;
+pub mod edit;
 mod files;
 mod finding;
 mod hint;
@@ -56,13 +57,13 @@ pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Up
 pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};
-pub use edit::{EditError, NewCredential, block, enrol, remove};
+pub use edit::{EditError, NewCredential};
 pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
 pub use output::Output;
-pub use protection::{Partition, Zone};
+pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
@@ -83,6 +84,15 @@ pub const MAX_PARTITIONS: usize = MAX_ZONES;
 
 /// The most groups of zones that must agree: each has two zones at least.
 pub const MAX_CROSS_ZONES: usize = MAX_ZONES / 2;
+
+/// The most schedules: one for each partition, or two for half of them.
+pub const MAX_SCHEDULES: usize = MAX_PARTITIONS;
+
+/// The most holidays: the public and school holidays of some years.
+pub const MAX_HOLIDAYS: usize = 128;
+
+/// The most key switches: a site that has more has readers.
+pub const MAX_KEY_SWITCHES: usize = 16;
 
 /// The most areas: no more than doors lead to.
 pub const MAX_AREAS: usize = MAX_DOORS;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatehouse_core::site::{Mode, PartitionConfig, ZoneConfig, ZoneKind};
+use gatehouse_core::site::{KeySwitchConfig, Mode, PartitionConfig, ZoneConfig, ZoneKind};
 
 use crate::devices::Loop;
 use crate::kind::Word;
@@ -34,6 +34,23 @@ pub struct Partition {
     pub name: Option<String>,
     /// Everything else, with its id.
     pub rules: PartitionConfig,
+}
+
+/// One key switch: how it is wired, and what the rules are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySwitch {
+    /// Its name for people, in any script. It stays on the box.
+    pub name: Option<String>,
+    /// The line it is wired to. Nothing else has it.
+    pub input: Line,
+    /// What the contact does while the key is not turned.
+    pub contact: Contact,
+    /// How long the contact must be still before it is believed.
+    pub debounce: Duration,
+    /// The resistor at the input.
+    pub bias: Bias,
+    /// Everything else, with its id. `driver` is the line as events name it.
+    pub rules: KeySwitchConfig,
 }
 
 impl Word for Mode {

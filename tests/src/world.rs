@@ -3,6 +3,9 @@
 //! A Unix socket on which the box's `io/sim` connects. On connect it is told the level of every
 //! line and `ready`, then each edge with its time on `CLOCK_MONOTONIC` and its number on that line
 //! and connection. It may ask (`get 3`) and drive outputs (`drive 3 1`).
+//!
+//! The chips of a simulated bus are in the box itself; here is only what is wired to them. The box
+//! comes with a connection for each such bus, and every connection is told everything.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Wires {
     levels: BTreeMap<u32, Level>,
+    /// What is said of chips to a box that connects: `pin exp1 3` and `1`.
+    chips: BTreeMap<String, String>,
     /// The ways to the box, by their numbers: one for its inputs, one for each output.
     open: BTreeMap<u64, Connection>,
     connections: u64,
@@ -121,6 +126,58 @@ impl World {
         self.shared.wires().turn(line, high, false)
     }
 
+    /// A wire at an expander: pulled to ground (a contact that is closed), or open.
+    pub fn pin(&self, chip: &str, line: u8, high: bool) {
+        self.shared.wires().say(format!("pin {chip} {line}"), &u8::from(high).to_string());
+    }
+
+    /// The resistance of the loop at a converter; `None`: it is cut.
+    pub fn ohms(&self, chip: &str, input: u8, ohms: Option<u32>) {
+        let ohms = ohms.map_or_else(|| "open".into(), |ohms| ohms.to_string());
+        self.shared.wires().say(format!("ohms {chip} {input}"), &ohms);
+    }
+
+    /// What a sensor measures: millivolts, hundredths of a degree, 1 for somebody who is there and
+    /// for a clock that runs.
+    pub fn value(&self, chip: &str, value: i32) {
+        self.shared.wires().say(format!("value {chip}"), &value.to_string());
+    }
+
+    /// Pulls a chip out, or plugs it in again.
+    pub fn plugged(&self, chip: &str, is: bool) {
+        self.shared.wires().say(format!("chip {chip}"), if is { "back" } else { "gone" });
+    }
+
+    /// The supply of a chip dips: it forgets its registers, and nobody is told.
+    pub fn dip(&self, chip: &str) {
+        self.shared.wires().tell_all(&format!("chip {chip} dip\n"));
+    }
+
+    /// A chip of this bus holds the data line for so many clocks; more than 9: for ever.
+    pub fn held(&self, bus: &str, clocks: u32) {
+        self.shared.wires().tell_all(&format!("held {bus} {clocks}\n"));
+    }
+
+    /// What a Wiegand reader on these two lines sends for these bits: a pulse of 50 µs each
+    /// millisecond, the last one just now. Both lines rest at level 1.
+    pub fn wiegand(&self, (d0, d1): (u32, u32), bits: &[bool]) {
+        const MS: u64 = 1_000_000;
+        let mut wires = self.shared.wires();
+        let end_ns = monotonic_ns();
+        for (bit, left) in bits.iter().zip((1..=bits.len() as u64).rev()) {
+            let at_ns = end_ns - left * MS;
+            let line = if *bit { d1 } else { d0 };
+            for (level, at_ns) in [(0, at_ns), (1, at_ns + MS / 20)] {
+                for connection in wires.open.values_mut() {
+                    let number = connection.edges.entry(line).or_default();
+                    *number += 1;
+                    let edge = format!("edge {line} {level} {at_ns} {number}\n");
+                    let _ = connection.lines.try_send(edge);
+                }
+            }
+        }
+    }
+
     /// The present level of a line.
     pub fn level(&self, line: u32) -> Option<bool> {
         self.shared.wires().levels.get(&line).map(|level| level.high)
@@ -147,10 +204,14 @@ impl Shared {
     /// The greeting and later edges are in one queue, so no edge falls between them.
     fn connect(&self) -> (u64, mpsc::Receiver<String>) {
         let mut wires = self.wires();
-        let (lines, outbox) = mpsc::channel(BUFFER + wires.levels.len() + 1);
+        let greeting = wires.levels.len() + wires.chips.len() + 1;
+        let (lines, outbox) = mpsc::channel(BUFFER + greeting);
         let levels: Vec<u32> = wires.levels.keys().copied().collect();
         for line in levels {
             let _ = lines.try_send(wires.tell(line));
+        }
+        for (what, is) in &wires.chips {
+            let _ = lines.try_send(format!("{what} {is}\n"));
         }
         let _ = lines.try_send("ready\n".into());
         wires.connections += 1;
@@ -195,6 +256,19 @@ impl Wires {
     fn tell(&self, line: u32) -> String {
         let level = self.levels[&line];
         format!("level {line} {} {}\n", u8::from(level.high), level.since_ns)
+    }
+
+    /// Says it now, and to every box that connects.
+    fn say(&mut self, what: String, is: &str) {
+        self.tell_all(&format!("{what} {is}\n"));
+        self.chips.insert(what, is.to_owned());
+    }
+
+    fn tell_all(&self, line: &str) {
+        for connection in self.open.values() {
+            // A full buffer has a box behind it that does not read: it will be left.
+            let _ = connection.lines.try_send(line.to_owned());
+        }
     }
 
     fn turn(&mut self, line: u32, high: bool, seen: bool) -> u64 {

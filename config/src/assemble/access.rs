@@ -324,6 +324,15 @@ fn reader_wires(
             Some((wires, driver, None))
         }
         (true, false) => {
+            if table.has(&keys::TAMPER) {
+                let title =
+                    "`tamper-input` is not for a reader on a bus, which tells its tamper itself";
+                notes.error(
+                    Finding::new(title, table.span_of(&keys::TAMPER))
+                        .label("told twice")
+                        .hint("leave it out, or make the line a [[zone]] of kind \"tamper\""),
+                );
+            }
             needs(table, &keys::BUS, table.has(&keys::ADDRESS), "address", notes);
             let named = bus?;
             let place = around.buses.named.find(&keys::BUS, table, &named, notes)?;

@@ -7,6 +7,7 @@ mod doors;
 mod named;
 mod outputs;
 mod partitions;
+mod schedules;
 mod wires;
 mod zones;
 
@@ -53,6 +54,8 @@ pub(crate) fn config(
     let others = (&named_areas, &outputs);
     let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
+    let schedules = schedules::schedules(file, &mut partitions, notes);
     let mut buses = Buses::read(file, notes, files);
     let around =
         Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
@@ -68,6 +71,7 @@ pub(crate) fn config(
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
+    let (schedules, holidays) = schedules?;
     let (buses, chips) = devices?;
     Some(Config {
         address,
@@ -84,6 +88,9 @@ pub(crate) fn config(
         chips,
         partitions: partitions?,
         crosses,
+        schedules,
+        holidays,
+        key_switches: key_switches?,
         outputs: outputs.finish()?,
         alarm: alarm?,
         brokers,

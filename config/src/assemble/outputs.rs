@@ -98,7 +98,7 @@ fn output(
     let list = table.list(&keys::PARTITIONS, notes);
     let mut places = Vec::new();
     for name in list.map_or_else(Vec::new, |list| list.value) {
-        places.extend(partitions.find_for_output(&keys::PARTITIONS, table, &name, notes));
+        places.extend(partitions.refer(&keys::PARTITIONS, table, &name, notes));
     }
     let dangers = table.list(&keys::DANGERS, notes);
     let lasts = table.get(&keys::LASTS, notes);

@@ -31,6 +31,8 @@ struct Facts {
     header: Range<usize>,
     modes: Modes,
     modes_at: Range<usize>,
+    /// Where it says whom it is common to.
+    common_at: Option<Range<usize>>,
     /// A door or a zone belongs to it.
     used: bool,
 }
@@ -119,7 +121,9 @@ impl Partitions {
                     .hint("it is armed at once when the last of its users is; leave `exit-s` out"),
             );
         }
-        self.facts.push(Facts { header: table.span.clone(), modes: has, modes_at, used: false });
+        let common_at = table.has(&keys::COMMON_TO).then(|| table.span_of(&keys::COMMON_TO));
+        let header = table.span.clone();
+        self.facts.push(Facts { header, modes: has, modes_at, common_at, used: false });
         self.all.push(id.map(|id| Partition {
             name: name.map(|name| name.value),
             rules: PartitionConfig { id: id.value, common_to: Vec::new(), modes: delays },
@@ -196,9 +200,9 @@ impl Partitions {
         found
     }
 
-    /// The partition that an output warns for. It protects nothing, so the partition may be empty
-    /// all the same.
-    pub(super) fn find_for_output<K>(
+    /// The partition that an output, a schedule or a key switch is for. These protect nothing, so
+    /// the partition may be empty all the same.
+    pub(super) fn refer<K>(
         &mut self,
         key: &crate::spec::Key<K>,
         table: &Reader<'_, '_>,
@@ -208,6 +212,11 @@ impl Partitions {
         let found = self.named.find(key, table, at, notes);
         self.unsure |= found.is_none();
         found
+    }
+
+    /// Where a common area says whom it is common to.
+    pub(super) fn common(&self, place: usize) -> Option<Range<usize>> {
+        self.facts.get(place)?.common_at.clone()
     }
 
     /// The ids in words; empty: there are none.

@@ -99,7 +99,7 @@ pub(crate) static TAMPER: Key<LineKind> = Key {
     name: "tamper-input",
     kind: LineKind,
     presence: Optional,
-    doc: "The line of the reader's tamper contact, where it is wired apart.",
+    doc: "The line of a Wiegand reader's tamper contact. An OSDP reader tells it over the bus.",
 };
 pub(crate) static TAMPER_CONTACT: Key<Choice<Contact>> = Key {
     name: "tamper-contact",

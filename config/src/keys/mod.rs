@@ -13,10 +13,12 @@ pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod journal;
+pub(crate) mod key_switch;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod partition;
 pub(crate) mod rs485;
+pub(crate) mod schedule;
 pub(crate) mod sim;
 pub(crate) mod supervised;
 pub(crate) mod uplink;
@@ -46,6 +48,9 @@ pub(crate) static FILE: Table = Table {
         &card_reader::TABLE,
         &access::TABLE,
         &output::TABLE,
+        &schedule::TABLE,
+        &schedule::holiday::TABLE,
+        &key_switch::TABLE,
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,

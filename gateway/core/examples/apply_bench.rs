@@ -138,7 +138,7 @@ fn site() -> Site {
     }
     for reader in 0..8 {
         let (part, good) = (ReaderPart::Link, true);
-        site.apply(Input::ReaderStatus { reader, part, good, at }, &now);
+        site.apply(Input::ReaderStatus { reader, part, good, cause: None, at }, &now);
     }
     site
 }

@@ -139,11 +139,21 @@ impl CredentialHash {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Every granted card writes it several times, so not digit by digit through a formatter.
+    fn with_hex<T>(&self, take: impl FnOnce(&str) -> T) -> T {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        take(std::str::from_utf8(&text).unwrap_or_default())
+    }
 }
 
 impl fmt::Display for CredentialHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.with_hex(|text| f.write_str(text))
     }
 }
 
@@ -179,7 +189,7 @@ impl FromStr for CredentialHash {
 
 impl Serialize for CredentialHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_hex(|text| serializer.serialize_str(text))
     }
 }
 

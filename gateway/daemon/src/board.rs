@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::{self, Incident, Thing};
+use gatehouse_core::site::{self, Coming, Incident, Thing};
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
 use tokio::sync::watch;
@@ -73,6 +73,8 @@ pub struct View {
     pub gone: BTreeSet<(&'static str, Id)>,
     /// Open incidents, and closed ones whose end was not published yet.
     pub incidents: BTreeMap<Id, IncidentView>,
+    /// What comes next of each schedule, by its place in the configuration.
+    pub schedules: BTreeMap<usize, Coming>,
     /// Units that are degraded.
     pub degraded: BTreeSet<String>,
     /// The uplink.

@@ -1,9 +1,11 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
-//! answered with one JSON object, `reload` with what came of it, a line `follow` with a line for each commit, holding the newest
+//! answered with one JSON object, `schedule` with a list of what schedules do next, `reload` with
+//! what came of it, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
+mod schedule;
 mod wish;
 
 use std::os::unix::fs::PermissionsExt;
@@ -23,12 +25,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 
-pub use wish::{Outcome, Wish};
+pub use schedule::{ScheduleMoment, ScheduleReport};
+pub(crate) use schedule::{of_config, of_view};
+pub use wish::{Digits, Outcome, Wish};
 
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::reload::{Reloaded, Request, Running};
 use crate::supervise;
+use crate::unit::readers::Enrolling;
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
@@ -72,7 +77,7 @@ pub struct Report {
     pub uplink_since: UtcMs,
     /// What the control room says of itself.
     pub host_online: Option<bool>,
-    /// Doors, then zones, then partitions.
+    /// Doors, then zones, then partitions, then readers.
     pub things: Vec<ThingReport>,
     /// Incidents that are open, as far as they may be seen here.
     pub incidents: Vec<Incident>,
@@ -88,10 +93,10 @@ pub struct Report {
     pub journal_written: u64,
 }
 
-/// One door, zone or partition in a [`Report`].
+/// One door, zone, partition or reader in a [`Report`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ThingReport {
-    /// `door`, `zone` or `partition`.
+    /// `door`, `zone`, `partition` or `reader`.
     pub kind: String,
     /// Its id.
     pub id: Id,
@@ -117,6 +122,8 @@ pub struct Sources {
     pub reloads: mpsc::Sender<Request>,
     /// What is shown.
     pub board: Board,
+    /// Readers at which the next card is wanted.
+    pub enrolling: Enrolling,
     /// The journal.
     pub journal: Journal,
     /// The newest event of each lane.
@@ -180,6 +187,13 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some("schedule") => {
+            let config = Arc::clone(&sources.running.borrow().config);
+            let reports = of_view(&config, &sources.board.view().schedules);
+            let mut json = serde_json::to_vec(&reports)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
         Some("reload") => {
             let mut json = serde_json::to_vec(&reload(user, &sources.reloads).await)?;
@@ -189,12 +203,9 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
         line => {
             let wish = serde_json::from_str(line.unwrap_or_default());
             let outcome = match wish {
-                Ok(wish) => {
-                    let running = sources.running.borrow().clone();
-                    wish::fulfil(wish, user, &running.config, &running.desk).await
-                }
+                Ok(wish) => wish::fulfil(wish, user, &sources).await,
                 Err(error) => Outcome::Error(format!(
-                    "neither status nor follow nor a wish that can be read: {error}"
+                    "neither status nor schedule nor follow nor a wish that can be read: {error}"
                 )),
             };
             let mut json = serde_json::to_vec(&outcome)?;
@@ -240,7 +251,9 @@ fn name(config: &gatehouse_config::Config, thing: Thing, id: &Id) -> Option<Stri
         Thing::Partition(_) => {
             config.partitions.iter().find(|known| known.rules.id == *id)?.name.clone()
         }
-        Thing::Reader(_) => None,
+        Thing::Reader(_) => {
+            config.readers.iter().find(|reader| reader.rules.id == *id)?.name.clone()
+        }
     }
 }
 

@@ -9,7 +9,8 @@
 //! what the output is to do from now on. An order bears its time, so one that is taken late, by a unit
 //! that was just built again, does no more than what is left of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatehouse_config::Config;
@@ -19,6 +20,8 @@ use gatehouse_core::time::Mono;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::unit::reader::Indication;
+use crate::unit::rs485_bus::Panel;
 
 /// What an output is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ struct Inner {
     /// The partition of each door and of each zone.
     doors: Vec<Option<usize>>,
     zones: Vec<Option<usize>>,
+    /// Where each reader that hangs on a bus shows things.
+    panels: Mutex<BTreeMap<Id, Panel>>,
 }
 
 /// A door chimes once, so long: heard, and over before the next.
@@ -110,6 +115,7 @@ impl Hands {
                 .map(|it| it.partition.as_ref().and_then(partition))
                 .collect(),
             zones: config.zones.iter().map(|zone| zone.rules.partition).collect(),
+            panels: Mutex::default(),
         }))
     }
 
@@ -146,9 +152,27 @@ impl Hands {
         }
     }
 
-    /// Shows something at a reader.
-    #[expect(clippy::unused_self, reason = "readers cannot be configured yet")]
-    pub const fn reader(&self, _place: usize, _show: Show) {}
+    /// Shows something at a reader. One without a lamp of its own, a Wiegand reader, shows nothing.
+    pub fn reader(&self, reader: &Id, show: Show) {
+        let indication = match show {
+            Show::Granted => Indication::Granted,
+            Show::Denied => Indication::Denied,
+            Show::Wait => Indication::Wait,
+        };
+        if let Some(panel) = self.panels().get(reader) {
+            panel.show(reader, indication);
+        }
+    }
+
+    /// From now on these readers show things on this panel: their bus's unit was built.
+    pub fn seat(&self, readers: &[Id], panel: &Panel) {
+        self.panels().extend(readers.iter().map(|reader| (reader.clone(), panel.clone())));
+    }
+
+    fn panels(&self) -> MutexGuard<'_, BTreeMap<Id, Panel>> {
+        // A panic while it is held leaves a map that is still a map.
+        self.0.panels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn act(&self, place: usize, act: Act) {
         if let Some((_, output)) = self.0.outputs.get(place) {

@@ -11,10 +11,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, ConfigErrors, Credentials};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Input, Report};
+use gatehouse_core::site::{Input, Report, Verb, Via};
 use gatehouse_journal::Journal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::hands::Hands;
 use crate::rules::{Desk, Inputs};
+use crate::run::site_of;
 use crate::supervise::{Ended, Supervisor};
 use crate::unit::{Counts, Units};
 
@@ -111,7 +112,7 @@ impl Reloader {
         request: Request,
     ) -> Option<Ended> {
         let path = self.path.clone();
-        let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+        let loaded = tokio::task::spawn_blocking(move || both(&path)).await;
         let before = self.running.borrow().clone();
         let (told, ended) = match loaded {
             Err(failed) => (Reloaded::Failed { why: failed.to_string() }, None),
@@ -121,17 +122,28 @@ impl Reloader {
                 self.reject(&before.config, mistakes.len(), &request).await;
                 (Reloaded::Rejected { mistakes: mistakes.len(), text }, None)
             }
-            Ok(Ok(config)) if config.hash() == before.config.hash() => {
+            Ok(Ok((config, credentials))) if config.hash() == before.config.hash() => {
+                self.who_may_pass(&before, credentials, &request).await;
                 info!(hash = config.hash(), "the configuration is as it was");
                 (Reloaded::Unchanged { hash: config.hash().to_owned() }, None)
             }
-            Ok(Ok(config)) => self.apply(supervisor, &before, config, &request).await,
+            Ok(Ok(both)) => self.apply(supervisor, &before, both, &request).await,
         };
         if let Some(answer) = request.answer {
             // Who asked may have gone away.
             let _ = answer.send(told);
         }
         ended
+    }
+
+    /// The configuration is as it was; the list of credentials may be another one.
+    async fn who_may_pass(&self, running: &Running, list: Credentials, request: &Request) {
+        let actor = request.user.map(|uid| format!("uid-{uid}"));
+        let hash = list.hash().to_owned();
+        let verb = Verb::Credentials { list: list.list, hash };
+        if running.desk.ask(Via::Cli, actor, verb).await.is_err() {
+            warn!("the list of credentials could not be taken");
+        }
     }
 
     async fn reject(&self, running: &Config, mistakes: usize, request: &Request) {
@@ -149,7 +161,7 @@ impl Reloader {
         &mut self,
         supervisor: &mut Supervisor,
         before: &Running,
-        mut config: Config,
+        (mut config, credentials): (Config, Credentials),
         request: &Request,
     ) -> (Reloaded, Option<Ended>) {
         let needs_restart = keep_until_restart(&before.config, &mut config);
@@ -173,8 +185,8 @@ impl Reloader {
         });
         let report = report("config.applied", &before.config, request, detail);
         let hands = self.hands.of(&config);
-        let report = Input::Report(report);
-        let handed = self.inputs.reconfigure(config.site(), hands.clone(), report).await;
+        let (site, report) = (site_of(&config, credentials), Input::Report(report));
+        let handed = self.inputs.reconfigure(site, hands.clone(), report).await;
         let Ok((inputs, stored)) = handed else {
             return (Reloaded::Failed { why: "the rules have ended".to_owned() }, ended);
         };
@@ -215,6 +227,13 @@ impl Reloader {
             }
         }
     }
+}
+
+/// The configuration and its list of credentials: mistakes of either refuse both.
+fn both(path: &std::path::Path) -> Result<(Config, Credentials), ConfigErrors> {
+    let config = Config::load(path)?;
+    let credentials = Credentials::of(&config)?;
+    Ok((config, credentials))
 }
 
 fn report(

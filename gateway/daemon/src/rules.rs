@@ -159,6 +159,7 @@ impl Rules {
                     What::State { of, state, flags, since }
                 }
                 Effect::Incident { id, shown } => What::Incident { id, shown },
+                Effect::Schedule { schedule, coming } => What::Schedule { schedule, coming },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
                 // At once: a siren does not wait for the disk.
                 Effect::Output { output, drive } => {
@@ -170,7 +171,9 @@ impl Rules {
                     continue;
                 }
                 Effect::Reader { reader, show } => {
-                    self.hands.reader(reader, show);
+                    if let Some(config) = self.site.reader(reader) {
+                        self.hands.reader(&config.id, show);
+                    }
                     continue;
                 }
             };
@@ -223,6 +226,9 @@ fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
             view.incident = shown.map(|shown| *shown);
             view.seq = seq.unwrap_or(view.seq);
             view.version += 1;
+        }
+        What::Schedule { schedule, coming } => {
+            view.schedules.insert(schedule, coming);
         }
         What::Reply { command, reply } => desk.answer(command, reply),
         What::Things { things, since, stored } => {

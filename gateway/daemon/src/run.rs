@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, Credentials};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::site::{self, Input, Report, Site};
 use gatehouse_journal::{ClockSource, Journal, OpenError, Opened, Options};
@@ -20,6 +20,7 @@ use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
+use crate::unit::readers::Enrolling;
 use crate::{control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
@@ -55,7 +56,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]. A second signal returns at once.
-pub fn run(config: Config, path: PathBuf) -> Result<(), RunError> {
+pub fn run(config: Config, credentials: Credentials, path: PathBuf) -> Result<(), RunError> {
     // One thread for all tasks: the work is small, and the journal's writer has its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,7 +65,7 @@ pub fn run(config: Config, path: PathBuf) -> Result<(), RunError> {
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(RunError::Start)?;
         let mut again = Signals::new().map_err(RunError::Start)?;
-        let life = live(config, path, async move { signals.next().await });
+        let life = live(config, credentials, path, async move { signals.next().await });
         tokio::pin!(life);
         // The first signal stops in order, the second at once: `again` sees both.
         let second = async {
@@ -107,6 +108,7 @@ impl Signals {
 /// See [`RunError`].
 pub async fn live(
     config: Config,
+    credentials: Credentials,
     path: PathBuf,
     asked: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -129,13 +131,14 @@ pub async fn live(
     let (notices, noticed) = mpsc::channel(64);
     let mut supervisor = Supervisor::new(clock.clone(), notices);
 
-    let mut site = recall(&config, &journal, &clock);
+    let list = credentials.hash().to_owned();
+    let mut site = recall(&config, credentials, &journal, &clock);
     let things = site.states().map(|(thing, id, _)| (thing, id.clone()));
     let board = Board::new(things, clock.now().utc);
     let kept = opened.kept.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
-    record_start(&config, &journal, &opened, dark, &clock).await?;
+    record_start(&config, &list, &journal, &opened, dark, &clock).await?;
     let hands = Hands::new(&config, clock.clone());
     let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
@@ -162,12 +165,15 @@ pub async fn live(
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
-    let units = unit::Units::start(&mut supervisor, &config, &inputs);
+    let enrolling = Enrolling::default();
+    let own = (hands.clone(), enrolling.clone());
+    let units = unit::Units::start(&mut supervisor, &config, &inputs, own);
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
         reloads,
         board: board.clone(),
+        enrolling,
         journal: journal.clone(),
         heads: heads.subscribe(),
         clock: clock.clone(),
@@ -177,6 +183,8 @@ pub async fn live(
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let health = inputs.clone();
+    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {
@@ -245,13 +253,19 @@ fn options(config: &Config, clock: &Clock) -> Options {
 }
 
 /// The site, with what the journal knows of each door from before.
-fn recall(config: &Config, journal: &Journal, clock: &Clock) -> Site {
-    let mut site = Site::new(config.site(), clock.boot());
+fn recall(config: &Config, credentials: Credentials, journal: &Journal, clock: &Clock) -> Site {
+    let mut site = Site::new(site_of(config, credentials), clock.boot());
     for (door, known) in config.doors.iter().enumerate() {
         let state = recalled(journal, &known.id);
         site.apply(Input::Recall { door, state }, &clock.now());
     }
     site
+}
+
+/// What the rules are told: the configuration, and who may pass.
+pub(crate) fn site_of(config: &Config, credentials: Credentials) -> site::SiteConfig {
+    let credentials_hash = credentials.hash().to_owned();
+    site::SiteConfig { credentials: credentials.list, credentials_hash, ..config.site() }
 }
 
 /// The state of a door as the record has it.
@@ -269,6 +283,7 @@ pub(crate) fn recalled(journal: &Journal, door: &gatehouse_core::id::Id) -> site
 /// Records the start. When this is on flash, we are ready: recording works.
 async fn record_start(
     config: &Config,
+    credentials: &str,
     journal: &Journal,
     opened: &Opened,
     dark: Option<serde_json::Value>,
@@ -278,6 +293,7 @@ async fn record_start(
         "dark": dark,
         "version": env!("CARGO_PKG_VERSION"),
         "config": config.hash(),
+        "credentials": credentials,
         "doors": config.doors.len(),
     });
     if let Some(quarantine) = &opened.quarantined {

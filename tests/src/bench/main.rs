@@ -8,6 +8,7 @@
 //! `tests/bench/run [quick]` builds and calls this. `tests/bench/RESULTS.md` says what was found.
 
 mod bed;
+mod chips;
 mod cpu;
 mod disk;
 mod flash;
@@ -83,6 +84,7 @@ enum Part {
     Throughput,
     Flash,
     Cpu,
+    Chips,
 }
 
 fn main() -> ExitCode {
@@ -131,6 +133,9 @@ async fn measure(size: Size, only: &[Part]) -> anyhow::Result<Rows> {
     }
     if wanted(Part::Cpu) {
         cpu::measure(size, &mut rows).await?;
+    }
+    if wanted(Part::Chips) {
+        chips::measure(size, &mut rows).await?;
     }
     Ok(rows)
 }

@@ -102,6 +102,29 @@ impl Agent {
                 let code = self.wait(&name, Duration::from_millis(limit_ms))?;
                 Ok(Answer::Ended { code })
             }
+            Order::Ended { name, limit_ms } => {
+                match self.wait(&name, Duration::from_millis(limit_ms))? {
+                    Some(0) => Ok(Answer::Done),
+                    code => bail!("{name} ended with {code:?}"),
+                }
+            }
+            Order::SetClock { real_ms } => set_clock(real_ms).map(|()| Answer::Done),
+            Order::Until { real_ms } => {
+                let left = real_ms - wall_ms();
+                if left < -1_000 {
+                    bail!("it is {} ms too late for {real_ms}", -left);
+                }
+                let left = u64::try_from(left).unwrap_or(0);
+                sleep_until(monotonic_ns() + left * 1_000_000);
+                Ok(Answer::Done)
+            }
+            Order::Row { orders } => {
+                for order in orders {
+                    let what = format!("{order:?}");
+                    self.obey(order).context(what)?;
+                }
+                Ok(Answer::Done)
+            }
             Order::Levels => Ok(Answer::Levels { high: self.wiring().levels()? }),
             Order::Clock => {
                 let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -211,6 +234,26 @@ impl Agent {
     fn wiring(&self) -> std::sync::MutexGuard<'_, Wiring> {
         self.wiring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The wall clock, in milliseconds since 1970.
+fn wall_ms() -> i64 {
+    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    real.tv_sec * 1_000 + real.tv_nsec / 1_000_000
+}
+
+/// Sets the wall clock, and leaves the mark by which a time daemon says that it did.
+fn set_clock(real_ms: i64) -> anyhow::Result<()> {
+    let time = rustix::time::Timespec {
+        tv_sec: real_ms.div_euclid(1_000),
+        tv_nsec: real_ms.rem_euclid(1_000) * 1_000_000,
+    };
+    let real = rustix::time::ClockId::Realtime;
+    rustix::time::clock_settime(real, time).context("set the wall clock")?;
+    let folder = "/run/systemd/timesync";
+    std::fs::create_dir_all(folder)?;
+    File::create(format!("{folder}/synchronized")).context("leave the time daemon's mark")?;
+    Ok(())
 }
 
 fn make_noise(

@@ -78,6 +78,29 @@ pub enum Order {
         /// How long at most.
         limit_ms: u64,
     },
+    /// As [`Order::Wait`], and fails unless the exit code is 0.
+    Ended {
+        /// Its name.
+        name: String,
+        /// How long at most.
+        limit_ms: u64,
+    },
+    /// Set the box's wall clock, as its time daemon does, and leave its mark.
+    SetClock {
+        /// Milliseconds since 1970.
+        real_ms: i64,
+    },
+    /// Sleep until the wall clock reads this; fails when it is past by more than a second.
+    Until {
+        /// Milliseconds since 1970.
+        real_ms: i64,
+    },
+    /// Carry these out one after the other without asking; answered when all are done. For a box
+    /// whose time does not wait for the host.
+    Row {
+        /// What.
+        orders: Vec<Order>,
+    },
     /// What the chip's lines read now, as the kernel sees them.
     Levels,
     /// What the box's clocks read now.

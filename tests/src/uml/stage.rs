@@ -87,6 +87,7 @@ impl Stage {
             folder: folder.to_owned(),
             flash: folder.join("flash.img"),
             tap: Some("tap0".into()),
+            time_travel: false,
         };
         machine.format_flash(options.flash_mib).await?;
         std::fs::write(machine.file("gateway.toml"), configuration(options))?;

@@ -47,6 +47,7 @@ fn the_exposure_of_each_unit_is_below_two() -> anyhow::Result<()> {
 #[test]
 fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
+    ensure!(deploy("man/credentials.toml.5").is_file());
     for page in ["man/gatehouse.8", "man/gateway.toml.5"] {
         let (_, name) = page.split_once('/').context("a page")?;
         let (name, section) = name.rsplit_once('.').context("a section")?;
@@ -57,5 +58,11 @@ fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     ensure!(users.contains("\nu gatehouse ") && text.contains("\nUser=gatehouse\n"));
     let rules = std::fs::read_to_string(deploy("udev/60-gatehouse.rules"))?;
     ensure!(rules.contains("GROUP=\"gpio\"") && text.contains("\nSupplementaryGroups=gpio\n"));
+    ensure!(text.contains("\nSupplementaryGroups=i2c spi\n"));
+    for group in ["i2c", "spi"] {
+        ensure!(rules.contains(&format!("GROUP=\"{group}\"")), "udev does not know {group}");
+        ensure!(users.contains(&format!("\ng {group} -\n")), "nobody makes the group {group}");
+        ensure!(text.contains(&format!("\nDeviceAllow=char-{group} rw\n")), "{group} is closed");
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod forged;
 mod reader;
+mod site;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

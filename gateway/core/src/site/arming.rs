@@ -19,8 +19,23 @@ pub(super) struct By<'a> {
     pub(super) actor: Option<&'a str>,
 }
 
+impl By<'_> {
+    /// Whether a person wants it, here or in the control room.
+    const fn is_somebody(self) -> bool {
+        !matches!(self.via, Via::Schedule | Via::Rules)
+    }
+}
+
 impl Site {
-    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+    /// Does what is wanted. `None`: the answer comes later.
+    pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
+        if let Verb::Enrol { reader, lasts } = command.verb {
+            return self.enrol(command, reader, lasts, out).err().map(refused);
+        }
+        Some(self.do_now(command, out))
+    }
+
+    fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
@@ -44,6 +59,14 @@ impl Site {
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
+            &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
+                None => refused(Refusal::Unknown),
+                Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
+                Some(_) => self.postpone(partition, lasts, by, at, out),
+            },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
@@ -103,7 +126,7 @@ impl Site {
         zones.collect()
     }
 
-    fn arm(
+    pub(super) fn arm(
         &mut self,
         place: usize,
         mode: Mode,
@@ -141,6 +164,9 @@ impl Site {
         } else {
             self.armed(place, mode, by, at, out);
         }
+        if by.is_somebody() {
+            self.by_hand(place, false, at, out);
+        }
         Answer::Done
     }
 
@@ -166,6 +192,7 @@ impl Site {
             draft.actor = by.actor.map(str::to_owned);
             draft.detail = Some(json!({ "via": by.via.as_str() }));
         });
+        self.schedules_closed(place, at, out);
         self.common_areas(at, out);
     }
 
@@ -211,6 +238,10 @@ impl Site {
             draft.detail = Some(json!({ "via": by.via.as_str(), "was": was }));
         });
         self.end_of_arming(place, by, at, out);
+        self.schedules_opened(place);
+        if by.is_somebody() {
+            self.by_hand(place, true, at, out);
+        }
         self.common_areas(at, out);
         Answer::Done
     }
@@ -245,14 +276,7 @@ impl Site {
                 continue;
             }
             let modes = users.iter().map(|user| self.partitions[*user].protects());
-            // Night protects more than home, away more than both.
-            let wanted = modes.min_by_key(|mode| match mode {
-                Mode::Disarmed => 0,
-                Mode::Custom => 1,
-                Mode::Home => 2,
-                Mode::Night => 3,
-                Mode::Away => 4,
-            });
+            let wanted = modes.min_by_key(|mode| mode.rank());
             // A mode that it does not have is one in which its users pass through it.
             let has = |mode: &Mode| self.partitions[place].config.mode(*mode).is_some();
             let wanted = wanted.filter(has);
@@ -355,6 +379,6 @@ impl Site {
     }
 }
 
-const fn refused(reason: Refusal) -> Answer {
+pub(super) const fn refused(reason: Refusal) -> Answer {
     Answer::Refused { reason, blockers: Vec::new() }
 }

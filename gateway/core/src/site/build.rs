@@ -1,8 +1,10 @@
-//! Doors and readers from their configuration: places that it does not have are ignored.
+//! Doors, readers, key switches and schedules from their configuration: places that it does not have are ignored.
 
 use super::SiteConfig;
 use super::door::Door;
+use super::key_switch::KeySwitch;
 use super::reader::Reader;
+use super::schedule::Schedules;
 use crate::id::Id;
 
 /// The doors. One with a reader or a request-to-exit input can tell that it was forced.
@@ -37,4 +39,26 @@ pub(super) fn readers(config: &mut SiteConfig, doors: &[Door]) -> Vec<Reader> {
         Reader::new(reader, of_door.or(own))
     });
     readers.collect()
+}
+
+/// The key switches of partitions that there are.
+pub(super) fn key_switches(config: &mut SiteConfig) -> Vec<KeySwitch> {
+    let partitions = &config.partitions;
+    let switches = std::mem::take(&mut config.key_switches).into_iter();
+    let switches = switches.filter_map(|switch| {
+        let partition = partitions.get(switch.partition)?.id.clone();
+        Some(KeySwitch::new(switch, partition))
+    });
+    switches.collect()
+}
+
+/// The schedules of partitions that there are. A common area follows its users only.
+pub(super) fn schedules(config: &mut SiteConfig) -> Schedules {
+    let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
+    let mut all = std::mem::take(&mut config.schedules);
+    let common = |place: usize| {
+        config.partitions.get(place).is_some_and(|partition| !partition.common_to.is_empty())
+    };
+    all.retain(|schedule| !common(schedule.partition));
+    Schedules::new(all, std::mem::take(&mut config.holidays), &config.access.time_zone, &ids)
 }

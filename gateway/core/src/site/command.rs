@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Mode};
+use super::{Act, Credential, CredentialHash, Mode};
 use crate::id::Id;
 use crate::time::Mono;
 
@@ -96,10 +96,32 @@ pub enum Verb {
         /// How long it lasts at most, up to [`LONGEST_WALK`](super::LONGEST_WALK); zero: end it.
         lasts: Duration,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// Its place in [`SiteConfig::partitions`](super::SiteConfig::partitions).
+        partition: usize,
+        /// By how much.
+        by: Duration,
+    },
     /// Let a door open once.
     Release {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
         door: usize,
+    },
+    /// Take the next card or code that nobody knows at a reader for a new one. The answer comes when
+    /// it is shown, or when the time is over.
+    Enrol {
+        /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
+        reader: usize,
+        /// How long it is waited for at most, up to [`LONGEST_ENROL`](super::LONGEST_ENROL).
+        lasts: Duration,
+    },
+    /// Another list of credentials.
+    Credentials {
+        /// All of them. Of several with the same hash the first counts.
+        list: Vec<Credential>,
+        /// Which list that is: equal hashes, equal lists.
+        hash: String,
     },
     /// Something about an incident.
     Incident {
@@ -118,6 +140,11 @@ pub enum Answer {
     Done,
     /// It was so already.
     Already,
+    /// This card or code was shown.
+    Shown {
+        /// Its hash.
+        credential: CredentialHash,
+    },
     /// It is not done.
     Refused {
         /// Why, as a stable word.
@@ -141,10 +168,18 @@ pub enum Refusal {
     NotAllowed,
     /// It came too late to be obeyed.
     Late,
+    /// Nobody came in time.
+    TimeOut,
+    /// Somebody else is at it.
+    Busy,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
+    /// No schedule arms it in the next hours, or the time is not known.
+    NotScheduled,
+    /// It was put off for as long as the schedule allows.
+    TooLong,
 }
 
 /// Something that prevents arming (EN 50131-1:2006, Table 4).

@@ -35,8 +35,8 @@ pub enum Drive {
 /// What people at the site are to hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sound {
-    /// Once: a zone that chimes was entered while nothing is armed, or a door that chimes is held
-    /// open.
+    /// Once: a zone that chimes was entered while nothing is armed, a door that chimes is held open,
+    /// or a schedule is about to arm a partition.
     Chime,
     /// The exit delay runs: beeps until then.
     Leaving {
@@ -59,6 +59,8 @@ pub enum Show {
     Granted,
     /// Red.
     Denied,
+    /// Amber: a card is wanted.
+    Wait,
 }
 
 impl Thing {
@@ -110,6 +112,13 @@ pub enum Effect {
         command: u64,
         /// What they are told.
         answer: Answer,
+    },
+    /// What comes next of a schedule has changed.
+    Schedule {
+        /// Its place in [`SiteConfig::schedules`](super::SiteConfig::schedules).
+        schedule: usize,
+        /// What comes.
+        coming: super::Coming,
     },
     /// Let people at the site hear something: at the chimes, not at the sirens.
     Chime {

@@ -84,6 +84,25 @@ pub enum Input {
         /// The kernel's timestamp of the edge.
         at: Mono,
     },
+    /// A key switch became stable, or was lost.
+    KeySwitch {
+        /// Its place in [`SiteConfig::key_switches`](super::SiteConfig::key_switches).
+        switch: usize,
+        /// Whether the key is turned; `None`: not known.
+        turned: Option<bool>,
+        /// The kernel's timestamp of the edge.
+        at: Mono,
+        /// Found by re-reading the level.
+        resynced: bool,
+    },
+    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
+    /// says next is found, not seen.
+    RexLost {
+        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+        /// Since when.
+        at: Mono,
+    },
     /// A card or a code at a reader.
     Card(Card),
     /// What a reader says of itself.
@@ -94,6 +113,8 @@ pub enum Input {
         part: ReaderPart,
         /// Whether that is as it should be.
         good: bool,
+        /// Why it is not, for a person.
+        cause: Option<String>,
         /// When it was noticed.
         at: Mono,
     },
@@ -119,6 +140,8 @@ impl Input {
             Self::Contact { at, .. }
             | Self::Zone { at, .. }
             | Self::Rex { at, .. }
+            | Self::KeySwitch { at, .. }
+            | Self::RexLost { at, .. }
             | Self::ReaderStatus { at, .. }
             | Self::Bus { at, .. } => Some(*at),
             Self::Card(card) => Some(card.at),

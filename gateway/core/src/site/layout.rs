@@ -15,6 +15,7 @@ pub struct Layout {
     partitions: Vec<Id>,
     buses: Vec<Id>,
     readers: Vec<Id>,
+    key_switches: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -29,6 +30,7 @@ impl SiteConfig {
             partitions: self.partitions.iter().map(|partition| partition.id.clone()).collect(),
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
+            key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
         }
     }
 }
@@ -59,9 +61,14 @@ impl Input {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
             }
             Self::Rex { door: place, pressed, at } => Self::Rex { door: door(place), pressed, at },
+            Self::KeySwitch { switch, turned, at, resynced } => {
+                let switch = moved(switch, &from.key_switches, &to.key_switches);
+                Self::KeySwitch { switch, turned, at, resynced }
+            }
+            Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
-            Self::ReaderStatus { reader: place, part, good, at } => {
-                Self::ReaderStatus { reader: reader(place), part, good, at }
+            Self::ReaderStatus { reader: place, part, good, cause, at } => {
+                Self::ReaderStatus { reader: reader(place), part, good, cause, at }
             }
             Self::Recall { door: place, state } => Self::Recall { door: door(place), state },
             Self::Command(command) => {
@@ -77,7 +84,17 @@ impl Input {
                     Verb::WalkTest { partition: place, lasts } => {
                         Verb::WalkTest { partition: partition(place), lasts }
                     }
+                    Verb::Postpone { partition: place, by } => {
+                        Verb::Postpone { partition: partition(place), by }
+                    }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
+                    Verb::Enrol { reader: place, lasts } => {
+                        Verb::Enrol { reader: reader(place), lasts }
+                    }
+                    // The places in it are those of another configuration: it is to be read anew.
+                    Verb::Credentials { .. } => {
+                        Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
+                    }
                     verb @ Verb::Incident { .. } => verb,
                 };
                 Self::Command(Command { verb, ..command })

@@ -15,12 +15,15 @@
 //! | `release` | doors in their site: what opens them, who went through |
 //! | `reader` | one reader, and its lockout |
 //! | `access` | cards and codes: granted or denied |
+//! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
 //! | `guard` | which activation is an alarm |
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
+//! | `schedule` | arming and disarming at times of the week |
+//! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
@@ -42,9 +45,11 @@ mod config;
 mod dark;
 mod door;
 mod effect;
+mod enrol;
 mod guard;
 mod incident;
 mod input;
+mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
@@ -58,6 +63,9 @@ mod reconfigure_tests;
 mod release;
 mod replay;
 mod restore;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -69,19 +77,21 @@ mod zone_tests;
 pub use access::{CredentialHash, Denial, HashError};
 pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Days, DoorConfig, Doors,
-    Fail, LockConfig, Lockout, Mode, ModeConfig, Modes, OutputConfig, PartitionConfig, Passage,
-    ReaderConfig, RexConfig, Role, SafeState, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig,
-    ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig,
+    Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout, Mode, ModeConfig,
+    Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState,
+    ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
+pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
 pub use recall::recalled;
 pub use replay::{Counts, Difference, How, Recording, Replayed, Told};
+pub use schedule::{Coming, ScheduleAct, schedule_after};
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
@@ -95,10 +105,12 @@ use bus::Bus;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
+use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
 use partition::Partition;
-use reader::Reader;
+use reader::{Reader, Said};
+use schedule::Schedules;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -122,6 +134,8 @@ pub struct Site {
     readers: Vec<Reader>,
     credentials: Credentials,
     places: Places,
+    key_switches: Vec<KeySwitch>,
+    schedules: Schedules,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -138,6 +152,8 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    KeySwitch(usize),
+    Schedule,
     Incident,
     Alive,
     Ledger,
@@ -150,6 +166,8 @@ impl Site {
     pub fn new(mut config: SiteConfig, boot: &str) -> Self {
         let doors = build::doors(&mut config);
         let readers = build::readers(&mut config, &doors);
+        let key_switches = build::key_switches(&mut config);
+        let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
         let (buses, count) = (config.buses.len(), config.zones.len());
@@ -172,12 +190,14 @@ impl Site {
             readers,
             access: config.access,
             areas: config.areas,
-            credentials: Credentials::new(config.credentials),
+            credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
             zones: zones.collect(),
             partitions: whole.collect(),
             crosses: config.crosses,
             crossed,
+            key_switches,
+            schedules,
             dark: Dark::default(),
             next: None,
             ledger: Ledger::new(count),
@@ -193,6 +213,8 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
+        // The wall clock may stand elsewhere than at the last input.
+        self.schedules.aim(now);
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -205,13 +227,21 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
+            }
+            Input::RexLost { door, at } => {
+                if let Some(door) = self.doors.get_mut(door) {
+                    door.rex_lost(at);
+                }
+            }
             Input::Card(card) => {
                 self.card(&card, &mut out);
             }
-            Input::ReaderStatus { reader, part, good, at } => {
+            Input::ReaderStatus { reader, part, good, cause, at } => {
                 if let Some(known) = self.readers.get_mut(reader) {
                     let excused = bus::is_lost(&self.buses, known.config.bus);
-                    known.says(reader, part, (good, excused), at, &mut out);
+                    known.says(reader, part, Said { good, excused, cause }, at, &mut out);
                 }
             }
             Input::Zone { zone, condition, at, resynced } => {
@@ -222,8 +252,9 @@ impl Site {
                 }
             }
             Input::Command(command) => {
-                let answer = self.command(&command, &mut out);
-                out.effects.push(Effect::Answer { command: command.id, answer });
+                if let Some(answer) = self.command(&command, &mut out) {
+                    out.effects.push(Effect::Answer { command: command.id, answer });
+                }
             }
             Input::Recall { door, state } => {
                 if let Some(door) = self.doors.get_mut(door) {
@@ -267,6 +298,8 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::KeySwitch(index) => self.key_switches[index].expire(out),
+                Due::Schedule => self.schedules_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -292,7 +325,11 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let switches = self.key_switches.iter().enumerate();
+        let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
+        let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
+        let things = things.chain(switches).chain(schedule);
         things.chain(incident).chain(alive).chain(ledger).min()
     }
 
@@ -310,6 +347,10 @@ impl Site {
         for reader in &mut self.readers {
             reader.keep(out);
         }
+        for switch in &mut self.key_switches {
+            switch.keep(out);
+        }
+        self.schedules.keep(out);
         self.incidents.keep(out);
     }
 
@@ -326,6 +367,11 @@ impl Site {
     /// The doors as configured.
     pub fn door(&self, index: usize) -> Option<&DoorConfig> {
         self.doors.get(index).map(Door::config)
+    }
+
+    /// The readers as configured.
+    pub fn reader(&self, index: usize) -> Option<&ReaderConfig> {
+        self.readers.get(index).map(|reader| &reader.config)
     }
 
     /// The present state of everything that has one, as [`Effect::State`] would tell it.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::access::{CredentialHash, Denial};
+use super::enrol::Wanted;
 use super::out::{Head, Out};
 use super::reconfigure::GONE;
 use super::timer::KeptTimer;
@@ -57,6 +58,14 @@ pub(super) struct KeptReader {
     wrong: Vec<KeptTimer>,
 }
 
+/// What a part of a reader says.
+pub(super) struct Said {
+    pub(super) good: bool,
+    /// It cannot say anything else: its bus is lost.
+    pub(super) excused: bool,
+    pub(super) cause: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     pub(super) config: ReaderConfig,
@@ -68,6 +77,8 @@ pub(super) struct Reader {
     stands: [bool; 4],
     /// When what is not good is told.
     due: [Option<Mono>; 4],
+    /// Why it is not.
+    why: [Option<String>; 4],
     /// When each wrong attempt stops counting.
     wrong: Vec<Mono>,
     /// Until when it is locked.
@@ -76,6 +87,8 @@ pub(super) struct Reader {
     refused: u32,
     /// Who was shown last, and when.
     shown: Option<(CredentialHash, Mono)>,
+    /// Its next unknown card is wanted.
+    pub(super) wanted: Option<Wanted>,
     changed: bool,
 }
 
@@ -87,10 +100,12 @@ impl Reader {
             good: [None; 4],
             stands: [false; 4],
             due: [None; 4],
+            why: [const { None }; 4],
             wrong: Vec::new(),
             locked: None,
             refused: 0,
             shown: None,
+            wanted: None,
             changed: false,
         }
     }
@@ -125,16 +140,19 @@ impl Reader {
             good,
             stands,
             due,
+            why,
             wrong,
             locked,
             refused,
             shown,
+            wanted,
             changed,
         } = old;
+        self.wanted = wanted;
         (self.stands, self.wrong, self.locked) = (stands, wrong, locked);
         (self.refused, self.shown, self.changed) = (refused, shown, changed);
         if config.driver == self.config.driver {
-            (self.good, self.due) = (good, due);
+            (self.good, self.due, self.why) = (good, due, why);
         } else {
             // Another one on the wall: what it is, it has to say.
             self.await_link(at);
@@ -144,6 +162,9 @@ impl Reader {
 
     /// Ends what stands open of it: it is gone.
     pub(super) fn finish(&mut self, at: Mono, out: &mut Out<'_>) {
+        if let Some(wanted) = self.wanted.take() {
+            wanted.give_up(out);
+        }
         let stood = std::mem::take(&mut self.stands);
         let parts = { ReaderPart::ALL }.into_iter().filter(|part| stood[*part as usize]);
         let parts = parts.map(|part| (part.kinds(), part.class()));
@@ -171,7 +192,8 @@ impl Reader {
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.due.into_iter().flatten().chain(self.locked).min()
+        let wanted = self.wanted.as_ref().map(|wanted| wanted.until);
+        self.due.into_iter().flatten().chain(self.locked).chain(wanted).min()
     }
 
     /// The earliest deadline has come.
@@ -181,6 +203,8 @@ impl Reader {
             { ReaderPart::ALL }.into_iter().find(|p| self.due[*p as usize] == Some(at))
         {
             self.tell(index, part, at, out);
+        } else if let Some(wanted) = self.wanted.take_if(|wanted| wanted.until == at) {
+            wanted.give_up(out);
         } else {
             self.unlock(index, at, out);
         }
@@ -191,11 +215,12 @@ impl Reader {
         &mut self,
         index: usize,
         part: ReaderPart,
-        (good, excused): (bool, bool),
+        Said { good, excused, cause }: Said,
         at: Mono,
         out: &mut Out<'_>,
     ) {
         let place = part as usize;
+        self.why[place] = cause.filter(|_| !good);
         if self.good[place].replace(good) == Some(good) {
             return;
         }
@@ -227,7 +252,10 @@ impl Reader {
         self.due[part as usize] = None;
         self.stands[part as usize] = true;
         self.changed = true;
-        self.event(at, part.kinds().0, Qualifier::New, part.class(), out, |_| {});
+        let why = self.why[part as usize].clone();
+        self.event(at, part.kinds().0, Qualifier::New, part.class(), out, |draft| {
+            draft.cause = why;
+        });
         self.show(index, at, out);
     }
 
@@ -318,7 +346,7 @@ impl Reader {
         }
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         at: Mono,
         kind: &'static str,

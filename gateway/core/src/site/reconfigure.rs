@@ -113,6 +113,12 @@ impl Site {
                 reader.finish(at, out);
             }
         }
+        for switch in &mut self.key_switches {
+            if !new.key_switches.iter().any(|known| known.id() == switch.id()) {
+                switch.finish(at, out);
+            }
+        }
+        self.schedules.finish(&new.schedules, at, out);
         again
     }
 
@@ -131,7 +137,9 @@ impl Site {
             access: _,
             areas,
             readers,
-            credentials: _,
+            key_switches,
+            schedules,
+            credentials,
             places,
             dark,
             ledger,
@@ -152,6 +160,8 @@ impl Site {
         let moves = Moves { zones: all(&from, &to), areas: all(&areas_from, &areas_to) };
 
         self.gateway = gateway;
+        let by = By { via: Via::Rules, actor: None };
+        self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
         self.ledger.take_over(ledger, &moves.zones);
@@ -224,6 +234,16 @@ impl Site {
         }
         for old in before.into_iter().flatten() {
             forget("reader", &old.config.id, out);
+        }
+        for switch in key_switches {
+            let known = self.key_switches.iter_mut().find(|known| known.id() == switch.id());
+            match known {
+                Some(known) => known.take_over(switch),
+                None => forget("key-switch", switch.id(), out),
+            }
+        }
+        for gone in self.schedules.take_over(schedules, now) {
+            forget("schedule", &gone, out);
         }
         self.excuse_all();
         for (credential, area) in places {

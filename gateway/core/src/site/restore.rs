@@ -59,6 +59,8 @@ impl Site {
         }
         self.walks_cut_off(&mut out);
         self.ledger_begin(now);
+        self.schedules.begin(now);
+        self.schedules.aim(now);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
@@ -87,6 +89,18 @@ impl Site {
             },
             _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
             _ if key == super::ledger::KEY => self.ledger_restore(value)?,
+            _ if key == super::schedule::HELD_KEY => {
+                self.schedules.restore_held(serde_json::from_str(value)?);
+            }
+            "schedule" => {
+                let kept = serde_json::from_str(value)?;
+                return Ok(self.schedules.restore(id, kept, &self.boot, now));
+            }
+            "key-switch" => {
+                let switch = self.key_switches.iter_mut().find(|known| known.is(id));
+                let Some(switch) = switch else { return Ok(false) };
+                switch.restore();
+            }
             "door" => {
                 let areas = &self.areas;
                 let place = |id: &str| areas.iter().position(|area| area.id.as_str() == id);

@@ -30,6 +30,12 @@ impl KeptTimer {
         (self.boot == boot).then_some(self.mono)
     }
 
+    /// The instant on the wall clock as it stands now; `None`: it was set in another boot, without
+    /// a clock.
+    pub(super) fn utc(&self, boot: &str, now: &Now) -> Option<UtcMs> {
+        if self.boot == boot { Some(now.utc_at(self.mono)) } else { self.utc }
+    }
+
     /// The same deadline on the clock of this boot, never further away than `longest`.
     ///
     /// What cannot be known has run out: a delay protects nobody, its end does.

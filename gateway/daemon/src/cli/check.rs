@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CheckArgs, load, output};
+use super::{CheckArgs, load, load_credentials, output};
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     let config = match load(&args.config) {
@@ -11,6 +11,11 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     };
     let colour = output::coloured(args.config.color, &std::io::stderr());
     output::eprint(&config.warnings().render(colour));
+    let credentials = match load_credentials(&config, args.config.color) {
+        Ok(credentials) => credentials,
+        Err(code) => return code,
+    };
+    output::eprint(&credentials.warnings().render(colour));
     if !args.quiet {
         let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
         let text = format!(

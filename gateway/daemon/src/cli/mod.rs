@@ -4,10 +4,12 @@
 //! device or file may not be opened, 78 configuration.
 
 mod check;
+mod credential;
 mod events;
 mod output;
 mod reload;
 mod replay;
+mod schedule;
 mod status;
 mod wish;
 
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use gatehouse_config::{Config, LogFormat};
+use gatehouse_config::{Config, Credentials, LogFormat};
 
 /// The gateway of a residential community: doors in, events out, nothing lost.
 #[derive(Debug, Parser)]
@@ -29,9 +31,12 @@ use gatehouse_config::{Config, LogFormat};
   gatehouse reload                         use the edited configuration
   gatehouse replay --config new.toml       what would have been different?
   gatehouse arm lobby --mode night         protect a partition
+  gatehouse schedule                       what is armed and disarmed next
+  gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
+  gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
-Manual: gatehouse(8), gateway.toml(5)")]
+Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -59,10 +64,16 @@ enum Command {
     Bypass(wish::IdArgs),
     /// Take a bypassed zone in again.
     Unbypass(wish::IdArgs),
+    /// Show what schedules do next.
+    Schedule(schedule::ScheduleArgs),
+    /// Put off the next arming by a schedule.
+    Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
+    /// List, enrol, block and remove cards and codes.
+    Credential(credential::CredentialArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -145,8 +156,11 @@ fn act(command: Command) -> ExitCode {
         Command::Disarm(args) => wish::disarm(args),
         Command::Bypass(args) => wish::bypass(args),
         Command::Unbypass(args) => wish::unbypass(args),
+        Command::Schedule(args) => schedule::schedule(&args),
+        Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
         Command::Incident(args) => wish::incident(args),
+        Command::Credential(args) => credential::credential(args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS
@@ -168,6 +182,14 @@ fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
     })
 }
 
+/// Loads the list of credentials, or says everything that is wrong with it.
+fn load_credentials(config: &Config, colour: Colour) -> Result<Credentials, ExitCode> {
+    Credentials::of(config).map_err(|errors| {
+        output::eprint(&errors.render(output::coloured(colour, &std::io::stderr())));
+        ExitCode::from(EX_CONFIG)
+    })
+}
+
 fn run(args: &ConfigArg) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
@@ -177,7 +199,14 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }
-    match crate::run::run(config, args.config.clone()) {
+    let credentials = match load_credentials(&config, args.color) {
+        Ok(credentials) => credentials,
+        Err(code) => return code,
+    };
+    for warning in credentials.warnings().lines() {
+        tracing::warn!("{warning}");
+    }
+    match crate::run::run(config, credentials, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -141,7 +141,9 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    for (kind, title) in [("partition", "partitions"), ("door", "doors"), ("zone", "zones")] {
+    for (kind, title) in
+        [("partition", "partitions"), ("door", "doors"), ("zone", "zones"), ("reader", "readers")]
+    {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
         if things.peek().is_some() {
             let _ = writeln!(text, "{}", paint.bold(title));
@@ -149,7 +151,7 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" => paint.good(&state),
+                "closed" | "normal" | "disarmed" | "online" => paint.good(&state),
                 "open" | "active" | "arming" | "pending" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),

@@ -1,4 +1,4 @@
-//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`.
+//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `postpone`, `walktest`, `incident`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -60,6 +60,28 @@ pub(super) struct IdArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct PostponeArgs {
+    /// The partition's id.
+    partition: Id,
+    /// By how much, as 30m or 1h.
+    #[arg(value_name = "TIME", value_parser = minutes)]
+    by: u32,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Minutes of `30m`, `1h` or `90`.
+fn minutes(text: &str) -> Result<u32, String> {
+    let wrong = || "a time as 30m or 1h, up to 4h".to_owned();
+    let (digits, each) = match text.strip_suffix('h') {
+        Some(hours) => (hours, 60),
+        None => (text.strip_suffix('m').unwrap_or(text), 1),
+    };
+    let count: u32 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(each).filter(|minutes| (1..=240).contains(minutes)).ok_or_else(wrong)
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct WalkArgs {
     /// The partition's id.
     partition: Id,
@@ -113,6 +135,10 @@ pub(super) fn unbypass(args: IdArgs) -> ExitCode {
     tell(&args.config, &Wish::Unbypass { zone: args.id })
 }
 
+pub(super) fn postpone(args: PostponeArgs) -> ExitCode {
+    tell(&args.config, &Wish::Postpone { partition: args.partition, minutes: args.by })
+}
+
 pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
     let minutes = if args.end { 0 } else { args.minutes };
     tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
@@ -148,6 +174,7 @@ fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
             output::eprint(&format!("error: {why}\n"));
             ExitCode::from(EX_USAGE)
         }
+        Ok(Outcome::Hash(_)) => ExitCode::from(EX_SOFTWARE),
         Err(error) => {
             output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
             ExitCode::from(EX_SOFTWARE)
@@ -155,9 +182,9 @@ fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
     }
 }
 
-fn told(answer: &Answer) -> (String, ExitCode) {
+pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
     let Answer::Refused { reason, blockers } = answer else {
-        let text = if *answer == Answer::Done { "done\n" } else { "it is so already\n" };
+        let text = if *answer == Answer::Already { "it is so already\n" } else { "done\n" };
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
@@ -167,7 +194,13 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
+        Refusal::NotScheduled => {
+            "no schedule arms it in the next four hours, or the time is not known"
+        }
+        Refusal::TooLong => "its schedule may not be put off for so long",
         Refusal::Late => "it came too late",
+        Refusal::TimeOut => "nobody came in time",
+        Refusal::Busy => "somebody else is at it",
     };
     let mut text = format!("refused: {why}\n");
     for blocker in blockers {
@@ -178,4 +211,17 @@ fn told(answer: &Answer) -> (String, ExitCode) {
         text.push_str("hint: --force arms without these, and reports each\n");
     }
     (text, ExitCode::FAILURE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_put_off_by_is_read_in_minutes_and_hours() {
+        assert_eq!((minutes("30m"), minutes("2h"), minutes("90")), (Ok(30), Ok(120), Ok(90)));
+        for wrong in ["", "0m", "5h", "-1m", "30s", "h", "99999999999h"] {
+            assert!(minutes(wrong).is_err(), "{wrong}");
+        }
+    }
 }

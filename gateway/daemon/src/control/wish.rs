@@ -3,14 +3,23 @@
 //! Ids stand in a wish, places in a command: here one becomes the other, and what does not exist is
 //! refused with what does.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, Credentials};
+use gatehouse_core::credential::{CredentialHash, PinContext};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Act, Answer, LONGEST_WALK, Mode, Verb, Via};
+use gatehouse_core::site::{Act, Answer, LONGEST_ENROL, LONGEST_WALK, Mode, Verb, Via};
+use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::rules::Desk;
+use super::Sources;
+use crate::unit::readers::site_key_file;
+
+/// Fewer than four digits are guessed before the reader locks; more than a keypad takes cannot be typed.
+const PIN_DIGITS: RangeInclusive<usize> = 4..=MAX_PIN;
 
 /// What is wanted, as the socket carries it: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +51,13 @@ pub enum Wish {
         /// Its id.
         zone: Id,
     },
+    /// Put off the next arming by a schedule.
+    Postpone {
+        /// The partition's id.
+        partition: Id,
+        /// By how much.
+        minutes: u32,
+    },
     /// Begin a walk test, or end it.
     WalkTest {
         /// The partition's id.
@@ -71,6 +87,37 @@ pub enum Wish {
         /// Its id.
         incident: Id,
     },
+    /// Wait for the next unknown card or code at a reader.
+    Enrol {
+        /// Its id.
+        reader: Id,
+    },
+    /// Make the hash of a PIN that belongs to a card. The digits go no further.
+    HashPin {
+        /// The card.
+        card: CredentialHash,
+        /// The digits.
+        digits: Digits,
+    },
+    /// Load the list of credentials anew.
+    Credentials {},
+}
+
+/// The digits of a PIN. They show themselves to nobody, and are overwritten.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digits(pub String);
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digits(secret)")
+    }
+}
+
+impl Drop for Digits {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 /// What came of a wish.
@@ -79,22 +126,46 @@ pub enum Wish {
 pub enum Outcome {
     /// The rules have answered, and what they did is stored.
     Answer(Answer),
+    /// The hash of a PIN.
+    Hash(CredentialHash),
     /// It was not understood, or could not be stored.
     Error(String),
 }
 
 /// Hands a wish in, and waits for what came of it.
-pub(super) async fn fulfil(wish: Wish, user: Option<u32>, config: &Config, desk: &Desk) -> Outcome {
+pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> Outcome {
+    let running = sources.running.borrow().clone();
+    let (config, desk) = (&*running.config, &running.desk);
+    if let Wish::HashPin { card, digits } = wish {
+        return hash_pin(card, &digits, config).unwrap_or_else(Outcome::Error);
+    }
+    let enrolled = match &wish {
+        Wish::Enrol { reader } => Some(reader.clone()),
+        _ => None,
+    };
     let verb = match verb(wish, config) {
         Ok(verb) => verb,
         Err(why) => return Outcome::Error(why),
     };
+    // Until the answer is there, a card of this reader does not wait for its PIN.
+    let _wanted = enrolled.map(|reader| sources.enrolling.want(reader));
     // The system's number of the user; their name stays on the box.
     let actor = user.map(|uid| format!("uid-{uid}"));
     match desk.ask(Via::Cli, actor, verb).await {
         Ok(answer) => Outcome::Answer(answer),
         Err(error) => Outcome::Error(error.to_string()),
     }
+}
+
+/// Digits of a keypad, made into the hash that the list holds.
+fn hash_pin(card: CredentialHash, digits: &Digits, config: &Config) -> Result<Outcome, String> {
+    let good = PIN_DIGITS.contains(&digits.0.len()) && digits.0.bytes().all(|b| b.is_ascii_digit());
+    if !good {
+        return Err(format!("a PIN has {} to {} digits", PIN_DIGITS.start(), PIN_DIGITS.end()));
+    }
+    let key = crate::secret::site_key(&site_key_file(config)).map_err(|error| error.to_string())?;
+    let numbers = Zeroizing::new(digits.0.bytes().map(|digit| digit - b'0').collect::<Vec<_>>());
+    Ok(Outcome::Hash(key.pin(PinContext::Card(card), &numbers)))
 }
 
 fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
@@ -117,6 +188,21 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
             }
             Verb::WalkTest { partition: partition(&id)?, lasts }
         }
+        Wish::Postpone { partition: id, minutes } => {
+            let by = Duration::from_secs(u64::from(minutes) * 60);
+            Verb::Postpone { partition: partition(&id)?, by }
+        }
+        Wish::Enrol { reader: id } => {
+            let reader = place("reader", &id, config.readers.iter().map(|one| &one.rules.id))?;
+            Verb::Enrol { reader, lasts: LONGEST_ENROL }
+        }
+        Wish::Credentials {} => {
+            let list = Credentials::of(config).map_err(|errors| errors.render(false))?;
+            let hash = list.hash().to_owned();
+            Verb::Credentials { list: list.list, hash }
+        }
+        // Not a matter of the rules.
+        Wish::HashPin { .. } => return Err("a hash is made before this".to_owned()),
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },

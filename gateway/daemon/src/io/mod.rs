@@ -1,5 +1,5 @@
-//! The only files that open a device: GPIO chips, the simulated wiring that stands for one, and
-//! serial ports.
+//! The only files that open a device: GPIO chips, the simulated wiring that stands for one, I2C and
+//! SPI buses, and serial ports.
 //!
 //! A [`Source`] owns all lines of one chip and tells, in order, what happens to them
 //! ([`Signal`]). The unit hands each edge to its line, where a driver takes it from a [`LinePin`]:
@@ -9,10 +9,12 @@
 pub mod find;
 pub mod gpiochip;
 pub mod line;
+pub mod open_drain;
 mod sequence;
 pub mod serial;
 pub mod sim;
 pub mod stamp;
+pub mod wire;
 
 use std::future::pending;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use gatehouse_core::backoff::Backoff;
 use gatehouse_core::event::Draft;
 use gatehouse_core::id::Id;
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::{Answer as Reply, Incident, Thing};
+use gatehouse_core::site::{Answer as Reply, Coming, Incident, Thing};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_journal::{AppendError, Appender, Journal, Keep, Record};
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +42,8 @@ pub(super) enum What {
     State { of: Thing, state: &'static str, flags: Vec<&'static str>, since: UtcMs },
     /// An incident; `None`: it is closed.
     Incident { id: Id, shown: Option<Box<Incident>> },
+    /// What comes next of a schedule.
+    Schedule { schedule: usize, coming: Coming },
     /// The answer to a command.
     Reply { command: u64, reply: Reply },
     /// Another configuration holds: these are the things now. Then it is told that it is stored.

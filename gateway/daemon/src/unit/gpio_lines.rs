@@ -84,6 +84,23 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// The interrupt pin of a chip: low while it is pulled, and never bounces. Its own resistor is
+    /// not needed where the board has one, and does no harm.
+    pub fn interrupt(line: &gatehouse_config::Line) -> Self {
+        let closed = gatehouse_config::Contact::NormallyOpen;
+        Self::contact(line, closed, Bias::PullUp, Duration::ZERO)
+    }
+
+    /// The contact of a key switch.
+    pub fn key_switch(switch: &gatehouse_config::KeySwitch) -> Self {
+        Self::contact(&switch.input, switch.contact, switch.bias, switch.debounce)
+    }
+
+    /// An input beside a door or a reader.
+    pub fn input(input: &gatehouse_config::WiredInput) -> Self {
+        Self::contact(&input.line, input.contact, input.bias, input.debounce)
+    }
+
     /// With a pull-down it is wired to the supply, else to ground.
     fn contact(
         line: &gatehouse_config::Line,

@@ -1,9 +1,12 @@
 //! The kinds of task that touch the world outside, a file each.
 
+pub(crate) mod box_health;
+mod chip_bus;
 pub mod gpio_lines;
 mod owner;
 mod plan;
 pub mod reader;
+pub mod readers;
 pub mod rs485_bus;
 pub mod wiegand;
 
@@ -19,12 +22,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
-use crate::io::KernelClock;
+use crate::hands::Hands;
+use crate::io::{KernelClock, LineClock};
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
+use chip_bus::Bell;
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
-use owner::Owner;
+use owner::{Owner, Thing};
 use plan::{Lines, Spec};
+use readers::Enrolling;
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
 const REPORTS: usize = 256;
@@ -34,11 +40,18 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The units that run for the present configuration. They are the supervisor's; this knows what they
 /// were built from, and what stands told of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Units {
     running: BTreeMap<String, Spec>,
     reins: BTreeMap<String, Reins>,
+    /// What wakes each bus, by its id. Outlives the units.
+    bells: BTreeMap<Id, Bell>,
+    own: Own,
 }
+
+/// What units share with others of the daemon: where readers show things, and at which of them the
+/// next card is wanted.
+type Own = (Hands, Enrolling);
 
 /// What is held of a unit that runs.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +79,14 @@ type Faults = Arc<Mutex<BTreeSet<String>>>;
 
 impl Units {
     /// Starts the units of a configuration; `inputs` is of the same.
-    pub fn start(supervisor: &mut Supervisor, config: &Config, inputs: &Inputs) -> Self {
-        let mut units = Self::default();
+    pub fn start(
+        supervisor: &mut Supervisor,
+        config: &Config,
+        inputs: &Inputs,
+        own: (Hands, Enrolling),
+    ) -> Self {
+        let mut units =
+            Self { running: BTreeMap::new(), reins: BTreeMap::new(), bells: BTreeMap::new(), own };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -145,14 +164,45 @@ impl Units {
                     .iter()
                     .filter_map(|(line, (_, thing))| Some((line.clone(), thing.owner(config)?)));
                 let owners: BTreeMap<_, _> = owners.collect();
+                let bells = lines.iter().filter_map(|(line, (_, thing))| match thing {
+                    Thing::Interrupt(bus) => {
+                        Some((line.clone(), self.bells.entry(bus.clone()).or_default().clone()))
+                    }
+                    _ => None,
+                });
+                let bells: BTreeMap<_, _> = bells.collect();
                 let lines = GpioLines { chip, lines: wired, recheck: gpio_lines::RECHECK };
                 supervisor.unit(name, move || {
                     // Only the first life follows another without a gap that anybody must know of.
                     let known = std::mem::take(&mut known);
                     let faults = Arc::clone(&reins.faults);
-                    let told = Told { owners: owners.clone(), known, faults };
+                    let told = Told {
+                        owners: owners.clone(),
+                        bells: bells.clone(),
+                        clock: KernelClock::new(),
+                        known,
+                        faults,
+                    };
                     watch(lines.clone(), told, reins.end.subscribe(), inputs.clone())
                 });
+            }
+            Spec::Chips(bus) => {
+                // A plan is of the configuration that it was made from.
+                let Some(places) = bus.places(config) else { return };
+                let bell = self.bells.entry(bus.id().clone()).or_default().clone();
+                supervisor.unit(name, move || {
+                    let (bus, places, bell) = ((*bus).clone(), places.clone(), bell.clone());
+                    let (end, inputs) = (reins.end.subscribe(), inputs.clone());
+                    async move {
+                        let clock = KernelClock::new();
+                        let ended = chip_bus::run(bus, places, clock, bell, end, inputs).await;
+                        ended.map_err(|error| error.to_string())
+                    }
+                });
+            }
+            Spec::Readers(plan) => {
+                let ways = readers::Ways { inputs, own: self.own.clone(), end: reins.end };
+                readers::start(supervisor, name, plan, config, ways);
             }
         }
     }
@@ -181,7 +231,9 @@ impl Pending {
 
 /// The lines of a unit that are as they were.
 fn unchanged(before: &Spec, after: &Spec) -> BTreeSet<String> {
-    let (Spec::Lines(before), Spec::Lines(after)) = (before, after);
+    let (Spec::Lines(before), Spec::Lines(after)) = (before, after) else {
+        return BTreeSet::new();
+    };
     let same = after.lines.iter().filter(|(line, wired)| before.lines.get(*line) == Some(wired));
     same.map(|(line, _)| line.clone()).collect()
 }
@@ -194,6 +246,9 @@ fn lock(faults: &Faults) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
 /// What the rules are told of a unit's reports.
 struct Told {
     owners: BTreeMap<String, Owner>,
+    /// The buses that a line wakes.
+    bells: BTreeMap<String, Bell>,
+    clock: KernelClock,
     /// Lines that were watched until a moment ago: the start's `unknown` is not told of them, and
     /// their first state was found by reading again.
     known: BTreeSet<String>,
@@ -203,6 +258,10 @@ struct Told {
 impl Told {
     fn inputs(&mut self, report: UnitReport) -> Vec<Input> {
         match report {
+            UnitReport::Reading(reading) if self.bells.contains_key(&reading.line) => {
+                self.ring(&reading);
+                Vec::new()
+            }
             UnitReport::Reading(mut reading) => {
                 if reading.state == ContactState::Unknown {
                     if self.known.contains(&reading.line) {
@@ -211,11 +270,8 @@ impl Told {
                 } else if self.known.remove(&reading.line) {
                     reading.resynced = true;
                 }
-                self.owners
-                    .get(&reading.line)
-                    .map(|owner| owner.input(&reading))
-                    .into_iter()
-                    .collect()
+                let owner = self.owners.get(&reading.line);
+                owner.and_then(|owner| owner.input(&reading)).into_iter().collect()
             }
             UnitReport::Fault { what, cause, at } => {
                 lock(&self.faults).insert(what.clone());
@@ -228,8 +284,8 @@ impl Told {
                 for line in lost {
                     let state = ContactState::Unknown;
                     let reading = Reading { line, state, at, resynced: false };
-                    inputs
-                        .extend(self.owners.get(&reading.line).map(|owner| owner.input(&reading)));
+                    let owner = self.owners.get(&reading.line);
+                    inputs.extend(owner.and_then(|owner| owner.input(&reading)));
                 }
                 inputs
             }
@@ -238,6 +294,20 @@ impl Told {
                 vec![fault(&what, cause, Some(at), Qualifier::Restore)]
             }
         }
+    }
+}
+
+impl Told {
+    /// An interrupt line was pulled, or nobody can say: its bus looks after its chips.
+    fn ring(&self, reading: &Reading) {
+        if reading.state == ContactState::Open {
+            return;
+        }
+        let Some(bell) = self.bells.get(&reading.line) else { return };
+        let now_ns = self.clock.monotonic_ns();
+        let ago = self.clock.boot(now_ns).since(reading.at);
+        let ago_ns = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+        bell.ring(&reading.line, now_ns.saturating_sub(ago_ns));
     }
 }
 

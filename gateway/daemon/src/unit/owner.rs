@@ -1,8 +1,9 @@
 //! What each wired line belongs to, and what its readings are to the rules.
 
-use gatehouse_config::{Config, Line};
+use gatehouse_config::{Config, Line, Loop, WiredInput};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Condition, Contact, Input};
+use gatehouse_core::site::{Condition, Contact, Input, ReaderPart};
+use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
 
@@ -11,9 +12,28 @@ use super::gpio_lines::{ContactState, LineConfig, Reading};
 pub(super) enum Thing {
     Door(Id),
     Zone(Id),
+    /// The interrupt pins of chips on a bus: it wakes that bus, and is nothing to the rules.
+    Interrupt(Id),
+    KeySwitch(Id),
+    /// The request-to-exit input of a door.
+    Rex(Id),
+    /// The tamper contact of a reader.
+    Case(Id),
 }
 
 impl Thing {
+    /// As source of events: a kind of thing and its id.
+    pub(super) fn source(&self) -> (&'static str, Id) {
+        match self {
+            Self::Door(id) => ("door", id.clone()),
+            Self::Zone(id) => ("zone", id.clone()),
+            Self::Interrupt(id) => ("bus", id.clone()),
+            Self::KeySwitch(id) => ("key-switch", id.clone()),
+            Self::Rex(id) => ("door", id.clone()),
+            Self::Case(id) => ("reader", id.clone()),
+        }
+    }
+
     /// Its place in a configuration.
     pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
         match self {
@@ -21,49 +41,126 @@ impl Thing {
             Self::Zone(id) => {
                 config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
             }
+            Self::Interrupt(_) => None,
+            Self::KeySwitch(id) => {
+                let place = config.key_switches.iter().position(|it| it.rules.id == *id);
+                place.map(Owner::KeySwitch)
+            }
+            Self::Rex(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Rex),
+            Self::Case(id) => {
+                config.readers.iter().position(|one| one.rules.id == *id).map(Owner::Case)
+            }
         }
     }
 }
 
 /// What a line belongs to, by its place in the configuration that its unit was started with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     Door(usize),
     Zone(usize),
+    KeySwitch(usize),
+    /// The request-to-exit input of a door.
+    Rex(usize),
+    /// The tamper contact of a reader.
+    Case(usize),
 }
 
 impl Owner {
-    /// What a reading of its line is to the rules.
-    pub(super) fn input(self, reading: &Reading) -> Input {
-        let (at, resynced) = (reading.at, reading.resynced);
-        match self {
+    /// What a reading of its line is to the rules; `None`: nothing that they need to know.
+    pub(super) fn input(self, reading: &Reading) -> Option<Input> {
+        let condition = match reading.state {
+            ContactState::Unknown => Condition::Unknown,
+            ContactState::Closed => Condition::Normal,
+            ContactState::Open => Condition::Active,
+        };
+        self.condition(condition, reading.at, reading.resynced)
+    }
+
+    /// What a condition of its line is to the rules. A supervised loop or a sensor tells more than a
+    /// contact.
+    pub(super) fn condition(self, condition: Condition, at: Mono, resynced: bool) -> Option<Input> {
+        // What a contact says, quiet or not: closed is quiet, whatever way it is wired.
+        let active = match condition {
+            Condition::Normal => Some(false),
+            Condition::Active => Some(true),
+            // What a detector says of itself is nothing that a plain contact has.
+            _ => None,
+        };
+        Some(match self {
+            Self::Zone(zone) => Input::Zone { zone, condition, at, resynced },
             Self::Door(door) => {
-                let contact = match reading.state {
-                    ContactState::Unknown => Contact::Unknown,
-                    ContactState::Closed => Contact::Closed,
-                    ContactState::Open => Contact::Open,
+                let contact = match active {
+                    _ if condition == Condition::Tamper => Contact::Tamper,
+                    None => Contact::Unknown,
+                    Some(false) => Contact::Closed,
+                    Some(true) => Contact::Open,
                 };
                 Input::Contact { door, contact, at, resynced }
             }
-            Self::Zone(zone) => {
-                let condition = match reading.state {
-                    ContactState::Unknown => Condition::Unknown,
-                    ContactState::Closed => Condition::Normal,
-                    ContactState::Open => Condition::Active,
-                };
-                Input::Zone { zone, condition, at, resynced }
+            Self::KeySwitch(switch) => Input::KeySwitch { switch, turned: active, at, resynced },
+            Self::Rex(door) => match active {
+                None => Input::RexLost { door, at },
+                Some(pressed) => Input::Rex { door, pressed, at },
+            },
+            Self::Case(reader) => {
+                // That its chip is gone is told by the chip.
+                let good = !active?;
+                let cause = (!good).then(|| "its tamper contact is open".to_owned());
+                Input::ReaderStatus { reader, part: ReaderPart::Case, good, cause, at }
             }
-        }
+        })
+    }
+}
+
+/// One wired line.
+pub(super) struct Wire<'c> {
+    pub(super) line: &'c Line,
+    pub(super) config: LineConfig,
+    pub(super) contact: gatehouse_config::Contact,
+    /// How its loop is wired, if it is one.
+    pub(super) supervised: Option<Loop>,
+    pub(super) thing: Thing,
+}
+
+impl<'c> Wire<'c> {
+    /// An input beside a door or a reader.
+    fn plain(input: &'c WiredInput, thing: Thing) -> Self {
+        let config = LineConfig::input(input);
+        Self { line: &input.line, config, contact: input.contact, supervised: None, thing }
     }
 }
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
-pub(super) fn wired(config: &Config) -> impl Iterator<Item = (&Line, LineConfig, Thing)> {
-    let doors = config.doors.iter();
-    let doors =
-        doors.map(|door| (&door.input, LineConfig::door(door), Thing::Door(door.id.clone())));
-    let zones = config.zones.iter();
-    let zones =
-        zones.map(|zone| (&zone.input, LineConfig::zone(zone), Thing::Zone(zone.rules.id.clone())));
-    doors.chain(zones)
+pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
+    let doors = config.doors.iter().map(|door| Wire {
+        line: &door.input,
+        config: LineConfig::door(door),
+        contact: door.contact,
+        supervised: door.supervised,
+        thing: Thing::Door(door.id.clone()),
+    });
+    let zones = config.zones.iter().map(|zone| Wire {
+        line: &zone.input,
+        config: LineConfig::zone(zone),
+        contact: zone.contact,
+        supervised: zone.supervised,
+        thing: Thing::Zone(zone.rules.id.clone()),
+    });
+    let switches = config.key_switches.iter().map(|switch| Wire {
+        line: &switch.input,
+        config: LineConfig::key_switch(switch),
+        contact: switch.contact,
+        supervised: None,
+        thing: Thing::KeySwitch(switch.rules.id.clone()),
+    });
+    let rex = config.doors.iter().filter_map(|door| {
+        let input = &door.rex.as_ref()?.input;
+        Some(Wire::plain(input, Thing::Rex(door.id.clone())))
+    });
+    let cases = config.readers.iter().filter_map(|reader| {
+        let input = reader.tamper.as_ref()?;
+        Some(Wire::plain(input, Thing::Case(reader.rules.id.clone())))
+    });
+    doors.chain(zones).chain(switches).chain(rex).chain(cases)
 }

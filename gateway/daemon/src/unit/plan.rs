@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatehouse_config::{Chip, Config, Sim};
 
+use super::chip_bus::{self, ChipBus};
 use super::gpio_lines::{LineConfig, LineSource};
-use super::owner::{Thing, wired};
+use super::owner::{Thing, Wire, wired};
+use super::readers;
 use crate::io::gpiochip::MAX_LINES;
 use crate::io::sim::Origin;
 
@@ -21,6 +23,10 @@ use crate::io::sim::Origin;
 pub(super) enum Spec {
     /// Lines of one chip.
     Lines(Lines),
+    /// A bus with its chips.
+    Chips(Box<ChipBus>),
+    /// The readers of one bus, or one on two lines.
+    Readers(readers::Plan),
 }
 
 /// Lines of one chip that are watched together.
@@ -47,14 +53,15 @@ pub(super) struct Change {
 /// What is to run for a configuration, by the names of the units.
 pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
     let mut units: BTreeMap<String, Spec> = BTreeMap::new();
-    for (input, line, owner) in wired(config) {
-        let source = match (&input.chip, &config.sim) {
-            (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
-            (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
-            (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
-            // The configuration refuses a sim line without [sim].
-            (Chip::Sim, None) => continue,
-        };
+    let buses = chip_bus::plans(config);
+    let of_chips = |wire: &Wire<'_>| config.chip(wire.line).is_some();
+    let lines = wired(config).filter(|wire| !of_chips(wire));
+    let lines = lines.map(|wire| (wire.line, wire.config, wire.thing));
+    let interrupts = buses.iter().flat_map(ChipBus::interrupts);
+    let interrupts = interrupts
+        .map(|(bus, line)| (line, LineConfig::interrupt(line), Thing::Interrupt(bus.clone())));
+    for (input, line, owner) in lines.chain(interrupts) {
+        let Some(source) = source(&input.chip, config.sim.as_ref()) else { continue };
         let name = match &input.chip {
             Chip::Gpio(name) => format!("gpio_lines({name})"),
             Chip::Sim => "gpio_lines(sim)".to_owned(),
@@ -62,10 +69,25 @@ pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
         let unit = units.entry(name).or_insert_with(|| {
             Spec::Lines(Lines { chip: source, lines: BTreeMap::new(), ignored: BTreeSet::new() })
         });
-        let Spec::Lines(lines) = unit;
-        lines.lines.insert(input.to_string(), (line, owner));
+        // The name is that of a chip.
+        if let Spec::Lines(lines) = unit {
+            lines.lines.insert(input.to_string(), (line, owner));
+        }
     }
+    units.extend(buses.into_iter().map(|bus| (bus.name(), Spec::Chips(Box::new(bus)))));
+    units.extend(readers::plan(config).map(|(name, plan)| (name, Spec::Readers(plan))));
     units
+}
+
+/// Where the lines of a chip are. `None`: a line of the simulated wiring where there is none, which
+/// the configuration refuses.
+pub(super) fn source(chip: &Chip, sim: Option<&Sim>) -> Option<LineSource> {
+    Some(match (chip, sim) {
+        (Chip::Gpio(name), _) => LineSource::Gpio { chip: name.clone(), kernel_debounce: None },
+        (Chip::Sim, Some(Sim::Socket(path))) => LineSource::Sim(Origin::Socket(path.clone())),
+        (Chip::Sim, Some(Sim::Script(path))) => LineSource::Sim(Origin::Script(path.clone())),
+        (Chip::Sim, None) => return None,
+    })
 }
 
 /// What has to change so that what runs becomes what is wanted.
@@ -74,6 +96,15 @@ pub(super) fn change(running: &BTreeMap<String, Spec>, wanted: BTreeMap<String, 
     for (name, spec) in wanted {
         match spec {
             Spec::Lines(lines) => change_lines(running, &name, lines, &mut change),
+            // Kept or started as a whole.
+            spec @ (Spec::Chips(_) | Spec::Readers(_)) => {
+                if running.get(&name) == Some(&spec) {
+                    change.stop.remove(&name);
+                    change.keep.insert(name, spec);
+                } else {
+                    change.start.insert(name, spec);
+                }
+            }
         }
     }
     change
@@ -88,7 +119,7 @@ fn change_lines(
 ) {
     let mut anew: BTreeMap<String, Lines> = BTreeMap::new();
     for (part, spec) in running.iter().filter(|(part, _)| is_part(part, name)) {
-        let Spec::Lines(runs) = spec;
+        let Spec::Lines(runs) = spec else { continue };
         let here: BTreeMap<_, _> =
             runs.lines.keys().filter_map(|line| wanted.lines.remove_entry(line)).collect();
         let again = runs.ignored.iter().any(|line| wanted.lines.contains_key(line));

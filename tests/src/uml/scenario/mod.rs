@@ -7,6 +7,7 @@ mod power_cut;
 mod reboot;
 mod smoke;
 mod unplug;
+mod week;
 mod zones;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum Scenario {
     Flood,
     /// Pulses, chatter, all lines at once, the alarm lane first, and zones that change in the dark.
     Zones,
+    /// A week of schedules over a change of clocks, in a few minutes.
+    Week,
     /// The power fails at random moments while events flow.
     PowerCut {
         /// How often.
@@ -69,6 +72,7 @@ pub async fn run(
         Scenario::Unplug => unplug::run(folder, programs).await,
         Scenario::Flood => flood::run(folder, programs).await,
         Scenario::Zones => zones::run(folder, programs).await,
+        Scenario::Week => week::run(folder, programs).await,
         Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
         Scenario::Latency { rate, edges } => latency::run(folder, programs, *rate, *edges).await,
     }

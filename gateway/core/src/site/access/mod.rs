@@ -30,16 +30,25 @@ const TOLD_WHILE_LOCKED: u32 = 16;
 
 /// The credentials, found by their hash.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Credentials(BTreeMap<CredentialHash, Credential>);
+pub(super) struct Credentials {
+    all: BTreeMap<CredentialHash, Credential>,
+    /// Which list this is.
+    pub(super) hash: String,
+}
 
 impl Credentials {
-    pub(super) fn new(all: Vec<Credential>) -> Self {
+    pub(super) fn new(all: Vec<Credential>, hash: String) -> Self {
         // Of several with the same hash the first counts.
-        Self(all.into_iter().rev().map(|credential| (credential.hash, credential)).collect())
+        let all = all.into_iter().rev().map(|credential| (credential.hash, credential)).collect();
+        Self { all, hash }
     }
 
     pub(super) fn knows(&self, hash: CredentialHash) -> bool {
-        self.0.contains_key(&hash)
+        self.all.contains_key(&hash)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 }
 
@@ -51,7 +60,7 @@ impl Site {
     pub(super) fn card(&mut self, card: &Card, out: &mut Out<'_>) {
         let (index, at) = (card.reader, card.at);
         let Some(reader) = self.readers.get(index) else { return };
-        let known = self.credentials.0.get(&card.credential);
+        let known = self.credentials.all.get(&card.credential);
         let given = known.map(|known| pin(known, &reader.config, card.pin));
         let under_duress = known.is_some_and(|known| {
             let said = given == Some(Pin::Duress) || (known.duress && given == Some(Pin::Right));
@@ -81,13 +90,16 @@ impl Site {
         };
         match verdict {
             Ok(()) => self.granted(card, out),
+            Err(Denial::Unknown) if self.readers[index].wanted.is_some() => {
+                self.captured(card, out)
+            }
             Err(denial) => self.denied(card, denial, out),
         }
     }
 
     fn granted(&mut self, card: &Card, out: &mut Out<'_>) {
         let (index, at) = (card.reader, card.at);
-        let Some(known) = self.credentials.0.get(&card.credential) else { return };
+        let Some(known) = self.credentials.all.get(&card.credential) else { return };
         let config = &self.readers[index].config;
         let partition = config.partition;
         let disarms = partition.filter(|place| config.disarms && known.disarms.contains(place));
@@ -118,7 +130,9 @@ impl Site {
 
     fn by_card(&mut self, card: &Card, verb: Verb, out: &mut Out<'_>) -> Answer {
         let actor = Some(card.credential.to_string());
-        self.command(&Command { id: 0, via: Via::Reader, actor, verb, at: card.at }, out)
+        let command = Command { id: 0, via: Via::Reader, actor, verb, at: card.at };
+        // What a card wants is answered at once.
+        self.command(&command, out).unwrap_or(Answer::Already)
     }
 
     fn denied(&mut self, card: &Card, denial: Denial, out: &mut Out<'_>) {
@@ -169,7 +183,7 @@ impl Site {
         out.keep(format!("place/{}", pass.credential), &area);
     }
 
-    fn access_event(
+    pub(super) fn access_event(
         &self,
         card: &Card,
         kind: &'static str,

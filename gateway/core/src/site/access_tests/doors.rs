@@ -130,6 +130,25 @@ fn a_button_that_is_found_pressed_at_the_start_releases_nothing() {
     assert_eq!(rex(&mut this, true), ["main door.released"]);
 }
 
+/// Law 3: what nobody can see is neither pressed nor not. Its chip may be gone for long.
+#[test]
+fn a_button_whose_line_is_lost_explains_nothing_and_is_found_when_it_is_back() {
+    let mut config = house();
+    config.doors[0].rex.as_mut().unwrap().releases = true;
+    let mut this = box_of(config);
+    assert_eq!(rex(&mut this, true), ["main door.released"]);
+    let at = mono(&this);
+    assert!(this.put(Input::RexLost { door: 0, at }).is_empty());
+    this.ms += 20_000;
+    contact(&mut this, 0, Contact::Open);
+    assert_eq!(this.tick(31), ["main door.forced"]);
+    contact(&mut this, 0, Contact::Closed);
+    this.ms += 1_000;
+    assert!(rex(&mut this, true).is_empty(), "found pressed, it releases nothing");
+    contact(&mut this, 0, Contact::Open);
+    assert!(this.tick(35).is_empty(), "but explains");
+}
+
 #[test]
 fn a_wish_to_open_is_refused_unless_the_site_allows_it_and_when_it_is_late() {
     let release = |config: SiteConfig, door: usize, age_ms: u64| {

@@ -3,6 +3,7 @@
 
 mod cards;
 mod doors;
+mod enrol;
 pub(super) mod random;
 mod readers;
 
@@ -95,7 +96,7 @@ fn rex(this: &mut Box_, pressed: bool) -> Vec<String> {
 
 fn status(this: &mut Box_, reader: usize, part: ReaderPart, good: bool) -> Vec<String> {
     let at = mono(this);
-    this.put(Input::ReaderStatus { reader, part, good, at })
+    this.put(Input::ReaderStatus { reader, part, good, cause: None, at })
 }
 
 fn shown(this: &Box_, reader: usize, card: u8) -> Card {
@@ -160,7 +161,13 @@ fn places_that_the_configuration_does_not_have_are_ignored() {
         Input::Card(shown(&this, 9, 1)),
         Input::Rex { door: 9, pressed: true, at: mono(&this) },
         Input::Rex { door: 1, pressed: true, at: mono(&this) },
-        Input::ReaderStatus { reader: 9, part: ReaderPart::Case, good: false, at: mono(&this) },
+        Input::ReaderStatus {
+            reader: 9,
+            part: ReaderPart::Case,
+            good: false,
+            cause: None,
+            at: mono(&this),
+        },
     ] {
         assert!(this.put(input).is_empty());
     }

@@ -144,7 +144,7 @@ pub(in crate::site) fn input(op: &Op, now: Mono) -> Input {
             return Input::Card(Card { reader, credential, pin, at: old(age), late: age == 6_000 });
         }
         Op::Status(reader, part, good) => {
-            return Input::ReaderStatus { reader, part, good, at: now };
+            return Input::ReaderStatus { reader, part, good, cause: None, at: now };
         }
         Op::Tick | Op::Step(_) => return Input::Tick,
         Op::Release(door, age) => (Verb::Release { door }, old(age)),
@@ -373,7 +373,7 @@ proptest! {
                 }
                 for ((reader, part), good) in &parts {
                     let at = now.mono;
-                    let input = Input::ReaderStatus { reader: *reader, part: *part, good: *good, at };
+                    let input = Input::ReaderStatus { reader: *reader, part: *part, good: *good, cause: None, at };
                     news.extend(told(&new.apply(input, &now)));
                 }
                 news.extend(told(&new.apply(Input::Rex { door: 0, pressed, at: now.mono }, &now)));
@@ -439,7 +439,8 @@ fn the_alarm_lane_holds_what_must_go_first() {
         let mut all = Vec::new();
         let at = mono(&this);
         let tamper = Input::Contact { door: 1, contact: Contact::Tamper, at, resynced: false };
-        let lost = Input::ReaderStatus { reader: 1, part: ReaderPart::Link, good: false, at };
+        let lost =
+            Input::ReaderStatus { reader: 1, part: ReaderPart::Link, good: false, cause: None, at };
         let open = Input::Contact { door: 0, contact: Contact::Open, at, resynced: false };
         let mut inputs = vec![tamper, lost, Input::Card(shown(&this, OUT, 9))];
         inputs.extend((200..205).map(|n| Input::Card(shown(&this, OUT, n))));

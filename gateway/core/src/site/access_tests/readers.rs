@@ -15,7 +15,8 @@ fn each_part_of_a_reader_has_its_event_and_its_end() {
         let mut this = box_of(config);
         status(&mut this, OUT, part, true);
         let at = mono(&this);
-        let input = Input::ReaderStatus { reader: OUT, part, good: false, at };
+        let cause = Some("a reason".to_owned());
+        let input = Input::ReaderStatus { reader: OUT, part, good: false, cause, at };
         let mut effects = this.site.apply(input, &now(this.ms));
         assert_eq!(told(&effects).is_empty(), held, "{part:?}");
         if held {
@@ -23,6 +24,7 @@ fn each_part_of_a_reader_has_its_event_and_its_end() {
         }
         let draft = draft(&effects, kind);
         assert_eq!((draft.class, draft.qualifier), (class, Qualifier::New));
+        assert_eq!(draft.cause.as_deref(), Some("a reason"));
         this.ms = 21_000;
         assert!(status(&mut this, OUT, part, false).is_empty(), "told once");
         assert_eq!(status(&mut this, OUT, part, true), [format!("before {kind}_restored")]);

@@ -4,6 +4,7 @@ mod access;
 mod door;
 mod output;
 mod partition;
+mod schedule;
 mod weekly;
 mod zone;
 
@@ -15,6 +16,7 @@ pub use access::{
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
 pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
 
@@ -41,6 +43,14 @@ pub struct SiteConfig {
     pub readers: Vec<ReaderConfig>,
     /// Who may pass. Of several with the same hash the first counts.
     pub credentials: Vec<Credential>,
+    /// Which list of credentials that is; compared when another is loaded.
+    pub credentials_hash: String,
+    /// Each with its own id; one of a partition that does not exist does nothing.
+    pub schedules: Vec<ScheduleConfig>,
+    /// What schedules follow instead of the days of the week.
+    pub holidays: Vec<HolidayConfig>,
+    /// Each with its own id.
+    pub key_switches: Vec<KeySwitchConfig>,
     /// What holds for all readers.
     pub access: AccessConfig,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.

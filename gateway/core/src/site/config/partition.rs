@@ -52,6 +52,17 @@ impl Mode {
         }
     }
 
+    /// How much it protects: night more than home, away more than both.
+    pub(crate) const fn rank(self) -> u8 {
+        match self {
+            Self::Disarmed => 0,
+            Self::Custom => 1,
+            Self::Home => 2,
+            Self::Night => 3,
+            Self::Away => 4,
+        }
+    }
+
     /// The partition's state while it is armed so.
     pub const fn armed_word(self) -> &'static str {
         match self {

@@ -92,6 +92,15 @@ impl Door {
         pressed && !first
     }
 
+    /// Nobody can say any more whether it is pressed: from here on it explains nothing.
+    pub(in crate::site) fn rex_lost(&mut self, at: Mono) {
+        self.watch.rex_known = false;
+        if self.watch.pressed.take().is_some() && !self.watch.stands.stuck {
+            // Until here it was.
+            self.watch.explain(at, at);
+        }
+    }
+
     /// The request-to-exit input is another one, or none: nothing is known of it.
     pub(super) fn release_rex(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
         self.watch.pressed = None;

@@ -12,6 +12,7 @@
 //! - A world must be `ready` within [`GREETING`] of the connect.
 //! - Edges wait in the socket (some 200 KB, thousands of edges); then the world waits.
 
+pub(crate) mod chips;
 mod protocol;
 mod script;
 
@@ -296,6 +297,8 @@ fn hear(
             *ready = true;
             up(lines, signals);
         }
+        // Chips are for the connections of their buses.
+        Message::Chip { .. } => {}
         // The wiring may have more lines than are used.
         Message::Level { offset, level, at_ns } => {
             if let Some(index) = lines.iter().position(find(offset)) {

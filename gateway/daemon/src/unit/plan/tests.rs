@@ -40,12 +40,13 @@ fn starts(configs: &[Config]) -> Vec<Vec<String>> {
         );
         // Each wanted line is watched once, and none by two parts, not even ignored.
         let mut watched: Vec<&String> = Vec::new();
-        for Spec::Lines(part) in running.values() {
+        for spec in running.values() {
+            let Spec::Lines(part) = spec else { continue };
             watched.extend(part.lines.keys().chain(&part.ignored));
         }
         let all: BTreeSet<_> = watched.iter().copied().collect();
         assert_eq!(all.len(), watched.len(), "a line is watched twice");
-        for (line, ..) in wired(config) {
+        for Wire { line, .. } in wired(config) {
             assert!(all.contains(&line.to_string()), "{line} is not watched");
         }
     }
@@ -101,4 +102,36 @@ fn a_chip_that_nobody_needs_is_let_go() {
     let change = change(&running, plan(&config(&[("b", "chip1:1", 0)])));
     assert_eq!(change.stop, BTreeSet::from(["gpio_lines(chip0)".to_owned()]));
     assert!(change.start.is_empty() && change.keep.len() == 1);
+}
+
+/// Two buses with an expander each, of which the first has its interrupt wired.
+fn chips(doors: &str) -> Config {
+    let text = format!(
+        "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\n\
+         [[broker]]\nid = \"b\"\nhost = \"localhost\"\n\
+         [[bus]]\nid = \"one\"\ndevice = \"/dev/i2c-1\"\n\
+         [[bus]]\nid = \"two\"\ndevice = \"/dev/i2c-2\"\n\
+         [[chip]]\nid = \"exp1\"\nbus = \"one\"\nkind = \"mcp23017\"\ninterrupt = \"chip0:4\"\n\
+         [[chip]]\nid = \"exp2\"\nbus = \"two\"\nkind = \"mcp23017\"\n{doors}"
+    );
+    Config::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn door(id: &str, line: &str) -> String {
+    format!("[[door]]\nid = \"{id}\"\ninput = \"{line}\"\n")
+}
+
+#[test]
+fn a_bus_runs_on_while_nothing_on_its_own_chips_changes() {
+    let before = chips(&(door("a", "exp1:0") + &door("b", "exp2:0")));
+    let running = plan(&before);
+    let names: Vec<_> = running.keys().map(String::as_str).collect();
+    assert_eq!(names, ["gpio_lines(chip0)", "i2c_bus(one)", "i2c_bus(two)"]);
+    // The door of the other bus comes first now, and another beside it: its places have moved.
+    let after = chips(&(door("b", "exp2:0") + &door("c", "exp2:1") + &door("a", "exp1:0")));
+    let change = change(&running, plan(&after));
+    assert_eq!(change.start.keys().collect::<Vec<_>>(), ["i2c_bus(two)"]);
+    assert_eq!(change.stop, BTreeSet::from(["i2c_bus(two)".to_owned()]));
+    assert!(change.keep.contains_key("i2c_bus(one)"));
+    assert!(change.keep.contains_key("gpio_lines(chip0)"), "the interrupt line is watched on");
 }

@@ -28,7 +28,12 @@ struct Orders {
 impl Panel {
     /// A panel for the readers of a bus.
     pub fn new(bus: &Rs485Bus) -> Self {
-        let show = bus.readers.iter().map(|reader| (reader.id.clone(), None)).collect();
+        Self::of(bus.readers.iter().map(|reader| reader.id.clone()))
+    }
+
+    /// A panel for these readers, in the order of their bus.
+    pub fn of(readers: impl IntoIterator<Item = Id>) -> Self {
+        let show = readers.into_iter().map(|reader| (reader, None)).collect();
         let orders = Mutex::new(Orders { show, life: 0 });
         Self(Arc::new(Shared { orders, news: Condvar::new() }))
     }

@@ -1,0 +1,168 @@
+//! The lines of the table, each as plain text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use gatehouse_core::event::Event;
+use gatehouse_core::site::{Incident, is_silent_event};
+use gatehouse_core::time::Now;
+
+use super::{NAME, Paint};
+use crate::control::Listed;
+use crate::snapshot::{Committed, GatewayView, ThingView};
+
+/// One line of `incidents`.
+pub(in crate::cli) fn listed(one: &Listed) -> String {
+    let name = format!("{}, {}", one.gateway, one.site);
+    let age = Duration::from_secs(one.age_s);
+    let line = incident_line(&name, &one.shown, age, one.silent, &one.incident);
+    cut(&line, usize::MAX)
+}
+
+pub(super) fn incident_line(
+    name: &str,
+    shown: &str,
+    age: Duration,
+    silent: bool,
+    incident: &Incident,
+) -> String {
+    // What an operator must not miss comes before what may be cut.
+    let mut line = format!(
+        "{} {:>6} {:<8} {:<NAME$} {:<5} ",
+        incident.severity,
+        short(age),
+        shown,
+        cut(name, NAME),
+        incident.id.as_str()
+    );
+    if silent {
+        line.push_str("SILENT ");
+    }
+    if incident.escalated && incident.acked.is_none() {
+        line.push_str("ESCALATED ");
+    }
+    line.push_str(incident.danger.as_str());
+    if let Some(partition) = &incident.partition {
+        let _ = write!(line, " in {partition}");
+    }
+    let _ = write!(line, ": {}", incident.sources.join(", "));
+    if let Some((by, _)) = &incident.acked {
+        let _ = write!(line, "; acknowledged by {}", by.as_deref().unwrap_or("nobody named"));
+    }
+    line
+}
+
+/// Short enough for a column: the two largest units.
+fn short(age: Duration) -> String {
+    match age.as_secs() {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m{:02}", s / 60, s % 60),
+        s @ 3600..86_400 => format!("{}h{:02}", s / 3600, s / 60 % 60),
+        s => format!("{}d{:02}", s / 86_400, s / 3600 % 24),
+    }
+}
+
+pub(super) fn gateway_line(name: &str, view: &GatewayView, now: Now) -> String {
+    let heartbeat = match &view.heartbeat {
+        Some((at, _)) => format!("{}s", now.mono.since(*at).as_secs()),
+        None => "-".to_owned(),
+    };
+    let mut line = format!(
+        "{:<NAME$} {:<8} {:>9} {:>8} {:>6}  ",
+        cut(name, NAME),
+        view.life.as_str(),
+        view.upto.0,
+        view.missing,
+        heartbeat
+    );
+    // Doors that ask for a look come first.
+    let mut doors: Vec<_> = view.doors.iter().collect();
+    doors.sort_by_key(|(_, door)| door.shown == "closed");
+    for (n, (id, door)) in doors.iter().enumerate() {
+        let _ = write!(line, "{}{id} {}", if n > 0 { ", " } else { "" }, door.shown);
+    }
+    line
+}
+
+/// How the partitions stand, and what does not protect: nothing where there is nothing to say.
+pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
+    let mut lines = Vec::new();
+    if !view.partitions.is_empty() {
+        let alarm = |thing: &ThingView| matches!(&*thing.shown, "triggered" | "pending");
+        let of = |(id, thing): (&String, &ThingView)| format!("{id} {}", thing.shown);
+        let all: Vec<_> = view.partitions.iter().map(of).collect();
+        let alarm = view.partitions.values().any(alarm);
+        let paint = if alarm { Paint::Bad } else { Paint::Plain };
+        lines.push((paint, format!("  partitions: {}", all.join(", "))));
+    }
+    let blind: Vec<_> = not_protecting(view);
+    if !blind.is_empty() {
+        lines.push((Paint::Warn, format!("  not protecting: {}", blind.join(", "))));
+    }
+    lines
+}
+
+/// Each thing that does not do its work at present, and why.
+fn not_protecting(view: &GatewayView) -> Vec<String> {
+    let flagged = |thing: &ThingView, flags: &[&str]| {
+        let found = thing.flags().iter().find(|flag| flags.contains(&flag.as_str()));
+        found.cloned()
+    };
+    let zone = |thing: &ThingView| match &*thing.shown {
+        "normal" | "active" => flagged(thing, &["bypassed", "shut-down", "soak", "trouble"]),
+        why => Some(why.to_owned()),
+    };
+    let reader = |thing: &ThingView| match &*thing.shown {
+        "online" => flagged(thing, &["tamper", "power", "insecure", "locked-out"]),
+        why => Some(why.to_owned()),
+    };
+    let output = |thing: &ThingView| match &*thing.shown {
+        why @ ("unknown" | "fault") => Some(why.to_owned()),
+        _ => flagged(thing, &["fault", "tamper"]),
+    };
+    let mut blind = Vec::new();
+    let mut look = |kind: &str,
+                    things: &BTreeMap<String, ThingView>,
+                    why: &dyn Fn(&ThingView) -> Option<String>| {
+        for (id, thing) in things {
+            if let Some(why) = why(thing) {
+                blind.push(format!("{kind}{id} {why}"));
+            }
+        }
+    };
+    look("", &view.zones, &zone);
+    look("reader ", &view.readers, &reader);
+    look("output ", &view.outputs, &output);
+    blind
+}
+
+pub(super) fn event_line(event: &Committed) -> String {
+    let at = event.received.utc.to_string();
+    // The time of day: the date is the operator's own.
+    let time = at.get(11..19).unwrap_or(&at).to_owned();
+    let gateway = format!("{}, {}", event.address.gateway, event.address.site);
+    let (what, source) = match event.event() {
+        Ok(Event { draft, .. }) => {
+            // Before anything that may be cut: who rings back there would tell.
+            let silent = if is_silent_event(&draft) { "SILENT " } else { "" };
+            let what = format!("{silent}{}", draft.kind);
+            (what, format!("{} {}", draft.source.kind, draft.source.id))
+        }
+        Err(_) => (event.class.as_str().to_owned(), String::new()),
+    };
+    let late = if event.replayed { " (late)" } else { "" };
+    format!("{time} {:<NAME$} {:>8} {what} {source}{late}", cut(&gateway, NAME), event.seq.0)
+}
+
+/// At most so many characters; what is cut is shown to be cut. Control characters do not reach the
+/// terminal: log lines, notes and ids come from outside.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    let clean = |c: char| if c.is_control() { '·' } else { c };
+    if text.chars().count() <= columns {
+        return text.chars().map(clean).collect();
+    }
+    let mut cut: String = text.chars().take(columns.saturating_sub(1)).map(clean).collect();
+    cut.push('…');
+    cut
+}
