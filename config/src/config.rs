@@ -19,7 +19,8 @@ use crate::door::Door;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
-use crate::output::Output;
+use crate::output::{Challenge, Output};
+use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
 use crate::wiring::{Chip, Line};
@@ -48,6 +49,13 @@ pub struct Config {
     pub access: Access,
     /// The zones, at most [`MAX_ZONES`](crate::MAX_ZONES).
     pub zones: Vec<Zone>,
+    /// The help points, at most [`MAX_HELP_POINTS`](crate::MAX_HELP_POINTS). To the rules they are
+    /// the zones behind all others, in this order.
+    pub help_points: Vec<HelpPoint>,
+    /// The checkpoints, at most [`MAX_CHECKPOINTS`](crate::MAX_CHECKPOINTS).
+    pub checkpoints: Vec<Checkpoint>,
+    /// The patrol rounds, at most [`MAX_ROUNDS`](crate::MAX_ROUNDS).
+    pub rounds: Vec<Round>,
     /// The buses, at most [`MAX_BUSES`](crate::MAX_BUSES).
     pub buses: Vec<Bus>,
     /// The chips on them, at most [`MAX_CHIPS`](crate::MAX_CHIPS). The rules know each as a bus of
@@ -67,6 +75,8 @@ pub struct Config {
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
+    /// The challenge test, if an output is wired back to an input.
+    pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
@@ -130,10 +140,13 @@ impl Config {
         });
         SiteConfig {
             doors: doors.collect(),
-            zones: self.zones.iter().map(|zone| self.zone(zone)).collect(),
+            zones: self.zones().collect(),
+            checkpoints: self.checkpoints.iter().map(|one| one.rules.clone()).collect(),
+            rounds: self.rounds.iter().map(|round| round.rules.clone()).collect(),
             buses: self.rules_buses(),
             partitions: self.partitions.iter().map(|part| part.rules.clone()).collect(),
             crosses: self.crosses.clone(),
+            challenge: self.challenge.as_ref().map(|challenge| challenge.rules.clone()),
             schedules: self.schedules.clone(),
             holidays: self.holidays.clone(),
             key_switches: self.key_switches.iter().map(|switch| switch.rules.clone()).collect(),
@@ -145,6 +158,12 @@ impl Config {
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()
         }
+    }
+
+    /// All that is a zone to the rules, in their order: zones, then help points.
+    pub fn zone_rules(&self) -> impl Iterator<Item = &ZoneConfig> + Clone {
+        let points = self.help_points.iter().map(|point| &point.rules);
+        self.zones.iter().map(|zone| &zone.rules).chain(points)
     }
 
     /// The chip of `[[chip]]` that a line is on, by its place in [`Config::chips`]. `None`: the
@@ -175,9 +194,16 @@ impl Config {
         rs485.chain(buses).chain(chips).collect()
     }
 
-    fn zone(&self, zone: &Zone) -> ZoneConfig {
-        let chip = self.chip(&zone.input);
-        ZoneConfig { bus: chip.map(|chip| self.chip_place(chip)), ..zone.rules.clone() }
+    /// Zones, then help points, each with the chip that it hangs on.
+    fn zones(&self) -> impl Iterator<Item = ZoneConfig> {
+        let zones = self.zones.iter().map(|zone| (&zone.rules, Some(&zone.input)));
+        let points = self.help_points.iter();
+        let points =
+            points.map(|point| (&point.rules, point.input.as_ref().map(|input| &input.line)));
+        zones.chain(points).map(|(rules, line)| {
+            let chip = line.and_then(|line| self.chip(line));
+            ZoneConfig { bus: chip.map(|chip| self.chip_place(chip)), ..rules.clone() }
+        })
     }
 
     /// The JSON Schema of the file, for editors.

@@ -42,6 +42,7 @@ mod man;
 mod network;
 mod output;
 mod parse;
+mod patrol;
 mod protection;
 mod reader;
 mod schema;
@@ -62,7 +63,8 @@ pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Protocol, Tls};
-pub use output::Output;
+pub use output::{Challenge, Output};
+pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
@@ -110,6 +112,18 @@ pub const MAX_READERS: usize = 16;
 pub const MAX_CREDENTIALS: usize = 4096;
 /// The most outputs: two relay boards of 16.
 pub const MAX_OUTPUTS: usize = 32;
+
+/// The most help points, beside zones.
+pub const MAX_HELP_POINTS: usize = 32;
+
+/// The most lists of responders.
+pub const MAX_RESPONDERS: usize = 16;
+
+/// The most checkpoints of patrol rounds.
+pub const MAX_CHECKPOINTS: usize = 64;
+
+/// The most patrol rounds.
+pub const MAX_ROUNDS: usize = 32;
 
 /// The most brokers to choose from. More would make the round through dead ones longer than the
 /// patience of a control room.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use gatehouse_core::site::{Danger, OutputConfig, Role, SafeState};
+use gatehouse_core::site::{ChallengeConfig, Danger, OutputConfig, Role, SafeState};
 
 use crate::kind::Word;
-use crate::wiring::{Drive, Level, Line};
+use crate::wiring::{Bias, Contact, Drive, Level, Line};
 
 /// One output: how it is wired, and what the rules are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,21 @@ pub struct Output {
     pub max_on: Option<Duration>,
     /// Everything else, with its id. `driver` is the line as events name it.
     pub rules: OutputConfig,
+}
+
+/// The challenge test: how its input is wired, and what the rules are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The line that the output is wired to.
+    pub input: Line,
+    /// What the circuit does while the output is off.
+    pub contact: Contact,
+    /// The resistor at the input.
+    pub bias: Bias,
+    /// How long the input must be still before it is believed.
+    pub debounce: Duration,
+    /// Everything else.
+    pub rules: ChallengeConfig,
 }
 
 impl Word for Role {

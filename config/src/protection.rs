@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use gatehouse_core::site::{KeySwitchConfig, Mode, PartitionConfig, ZoneConfig, ZoneKind};
+use gatehouse_core::site::{
+    KeySwitchConfig, Mode, PartitionConfig, ZoneConfig, ZoneKind, ZoneLine,
+};
 
 use crate::devices::Loop;
 use crate::kind::Word;
-use crate::wiring::{Bias, Contact, Line};
+use crate::wiring::{Bias, Contact, Line, WiredInput};
 
 /// One zone: how it is wired, and what the rules are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Zone {
     pub debounce: Duration,
     /// The resistor at the input.
     pub bias: Bias,
+    /// Its further lines, each once.
+    pub further: Vec<(ZoneLine, WiredInput)>,
     /// Everything else, with its id. `driver` is the line as events name it.
     pub rules: ZoneConfig,
 }

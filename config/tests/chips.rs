@@ -1,4 +1,5 @@
 //! Buses, chips and supervised loops: what the rules and the units are given.
+#![expect(clippy::format_push_string, reason = "files are put together, once")]
 
 use std::time::Duration;
 
@@ -167,4 +168,15 @@ fn chips_with_one_interrupt_line_share_it_and_nobody_else_has_it() {
     good(chips);
     let told = mistakes(&format!("{chips}[[door]]\nid = \"d\"\ninput = \"c:1\"\n"));
     assert!(told.contains("the line c:1 is used twice"), "{told}");
+}
+
+#[test]
+fn only_a_door_or_a_zone_is_a_supervised_loop() {
+    let told = mistakes(
+        "[[bus]]\nid = \"x\"\ndevice = \"/dev/i2c-1\"\n\
+         [[chip]]\nid = \"a\"\nbus = \"x\"\nkind = \"ads1015\"\n\
+         [[partition]]\nid = \"p\"\n\
+         [[key-switch]]\nid = \"k\"\ninput = \"a:1\"\npartition = \"p\"\n",
+    );
+    assert!(told.contains("a:1 is an input for supervised loops, which only"), "{told}");
 }

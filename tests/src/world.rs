@@ -62,6 +62,8 @@ struct Wires {
     /// The ways to the box, by their numbers: one for its inputs, one for each output.
     open: BTreeMap<u64, Connection>,
     connections: u64,
+    /// Lines that follow an output: a loop-back, the second contact of a relay.
+    follow: BTreeMap<u32, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +190,21 @@ impl World {
         self.shared.wires().open.clear();
     }
 
+    /// Since when a line has its level, on `CLOCK_MONOTONIC`.
+    pub fn since(&self, line: u32) -> Option<u64> {
+        self.shared.wires().levels.get(&line).map(|level| level.since_ns)
+    }
+
+    /// From now on `input` follows what the box drives at `output`.
+    pub fn wire(&self, output: u32, input: u32) {
+        self.shared.wires().follow.insert(output, input);
+    }
+
+    /// Cuts that wire.
+    pub fn cut(&self, output: u32) {
+        self.shared.wires().follow.remove(&output);
+    }
+
     /// Waits until the box drives a line to this level.
     pub async fn driven(&self, line: u32, high: bool) -> anyhow::Result<()> {
         let what = format!("line {line} driven to {}", u8::from(high));
@@ -241,6 +258,9 @@ impl Shared {
                     let high = *level == "1";
                     let since_ns = monotonic_ns();
                     wires.levels.insert(line, Level { high, since_ns });
+                    if let Some(input) = wires.follow.get(&line).copied() {
+                        wires.turn(input, high, true);
+                    }
                     Step::Output(line, high)
                 }
                 None => Step::Nonsense(text.into()),

@@ -1,5 +1,7 @@
 //! Areas, buses, readers, and what must fit together among them.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use gatehouse_core::id::Id;
@@ -164,17 +166,50 @@ pub(super) struct Around<'a> {
     pub(super) buses: &'a mut Buses,
 }
 
-/// All readers. `None`: one of them is wrong, and was reported.
+/// The readers.
+pub(super) struct Readers {
+    pub(super) named: Named,
+    /// The place and header of each that has neither door nor partition.
+    alone: Vec<(usize, Range<usize>)>,
+    /// `None`: one of them is wrong, and was reported.
+    pub(super) all: Option<Vec<CardReader>>,
+}
+
+impl Readers {
+    /// Whether this one has neither door nor partition.
+    pub(super) fn is_alone(&self, place: usize) -> bool {
+        self.alone.iter().any(|(alone, _)| *alone == place)
+    }
+
+    /// Warns of those that do nothing. `used`: what others name.
+    pub(super) fn warn_of_idle(&self, used: &HashSet<usize>, notes: &mut Notes<'_>) {
+        for (_, span) in self.alone.iter().filter(|(place, _)| !used.contains(place)) {
+            notes.warn(
+                Finding::new(
+                    "a reader without `door` and `partition` lets nobody in",
+                    span.clone(),
+                )
+                .label("only for enrolling cards")
+                .hint("add door = … or partition = …"),
+            );
+        }
+    }
+}
+
+/// All readers.
 pub(super) fn readers(
     file: &Reader<'_, '_>,
     mut around: Around<'_>,
     notes: &mut Notes<'_>,
-) -> Option<Vec<CardReader>> {
+) -> Readers {
     let mut ids = Named::new(&keys::TABLE);
     let tables = file.tables(&keys::TABLE, notes);
     let all: Vec<_> =
         tables.iter().map(|table| reader(table, &mut around, &mut ids, notes)).collect();
-    all.into_iter().collect()
+    let alone = |table: &&Reader<'_, '_>| !table.has(&keys::DOOR) && !table.has(&keys::PARTITION);
+    let alone = tables.iter().enumerate().filter(|(_, table)| alone(table));
+    let alone = alone.map(|(place, table)| (place, table.span.clone())).collect();
+    Readers { named: ids, alone, all: all.into_iter().collect() }
 }
 
 fn reader(
@@ -224,16 +259,6 @@ fn reader(
                     .hint("choose one of the partition's modes, or add this one there"),
             );
         }
-    }
-    if !table.has(&keys::DOOR) && !whole {
-        notes.warn(
-            Finding::new(
-                "a reader without `door` and `partition` lets nobody in",
-                table.span.clone(),
-            )
-            .label("only for enrolling cards")
-            .hint("add door = … or partition = …"),
-        );
     }
     if let Some(lockout) = lockout.as_ref().filter(|lockout| lockout.value < SHORT_LOCKOUT) {
         let title = format!("`lockout-s` is {}: EN 50131-1 asks for 90", lockout.value.as_secs());

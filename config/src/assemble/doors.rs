@@ -43,7 +43,11 @@ pub(super) fn doors(
 ) -> Doors {
     let before = notes.errors.len();
     let tables = file.tables(&keys::door::TABLE, notes);
-    if tables.is_empty() && !file.has_table(&keys::zone::TABLE) && notes.errors.len() == before {
+    if tables.is_empty()
+        && !file.has_table(&keys::zone::TABLE)
+        && !file.has_table(&keys::help_point::TABLE)
+        && notes.errors.len() == before
+    {
         notes.warn(
             Finding::new("there are no doors and no zones: nothing is watched", 0..0)
                 .hint("add [[door]] with id and input, once for each door")

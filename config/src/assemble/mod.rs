@@ -2,11 +2,13 @@
 
 mod access;
 mod brokers;
+mod challenge;
 mod devices;
 mod doors;
 mod named;
 mod outputs;
 mod partitions;
+mod patrol;
 mod schedules;
 mod wires;
 mod zones;
@@ -54,12 +56,20 @@ pub(crate) fn config(
     let others = (&named_areas, &outputs);
     let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
     let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
     let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
     let schedules = schedules::schedules(file, &mut partitions, notes);
     let mut buses = Buses::read(file, notes, files);
     let around =
         Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
     let readers = access::readers(file, around, notes);
+    let around = patrol::Around {
+        wires: &mut wires,
+        partitions: &mut partitions,
+        readers: &readers,
+        zones: zones.as_ref().map_or(&[], |(zones, _)| zones),
+    };
+    let patrol = patrol::patrol(file, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
@@ -72,6 +82,7 @@ pub(crate) fn config(
     let (address, time_zone, state_dir, socket) = gateway?;
     let (zones, crosses) = zones?;
     let (schedules, holidays) = schedules?;
+    let patrol = patrol?;
     let (buses, chips) = devices?;
     Some(Config {
         address,
@@ -81,9 +92,12 @@ pub(crate) fn config(
         doors: doors.all,
         areas: areas?,
         rs485: rs485?,
-        readers: readers?,
+        readers: readers.all?,
         access: access?,
         zones,
+        help_points: patrol.help_points,
+        checkpoints: patrol.checkpoints,
+        rounds: patrol.rounds,
         buses,
         chips,
         partitions: partitions?,
@@ -92,6 +106,7 @@ pub(crate) fn config(
         holidays,
         key_switches: key_switches?,
         outputs: outputs.finish()?,
+        challenge: challenge?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

@@ -86,14 +86,14 @@ fn output(
     named.declare(id.as_ref(), notes);
     let name = table.get(&keys::NAME, notes);
     let line = table.get(&keys::LINE, notes);
-    wires.connect_as(keys::LINE.name, line.as_ref(), notes);
+    wires.plain(keys::LINE.name, line.as_ref(), notes);
     let role = table.get(&keys::ROLE, notes);
     let active = table.get(&keys::ACTIVE, notes);
     let drive = table.get(&keys::DRIVE, notes);
     let safe = table.get(&keys::SAFE_STATE, notes);
     let max_on = table.get(&keys::MAX_ON, notes);
     let read_back = table.get(&keys::READ_BACK, notes);
-    wires.connect_as(keys::READ_BACK.name, read_back.as_ref(), notes);
+    wires.plain(keys::READ_BACK.name, read_back.as_ref(), notes);
     let read_active = table.get(&keys::READ_BACK_ACTIVE, notes);
     let list = table.list(&keys::PARTITIONS, notes);
     let mut places = Vec::new();

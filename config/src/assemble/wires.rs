@@ -30,6 +30,8 @@ pub(super) struct Wires {
     lines: Seen<Line>,
     has_sim: bool,
     chips: Vec<Known>,
+    /// Inputs of converters that nobody has said the resistors of yet.
+    bare: Vec<At<Line>>,
 }
 
 /// Something was wrong, and was reported.
@@ -51,7 +53,7 @@ pub(super) struct Known {
 
 impl Wires {
     pub(super) fn new(has_sim: bool) -> Self {
-        Self { lines: Seen::default(), has_sim, chips: Vec::new() }
+        Self { lines: Seen::default(), has_sim, chips: Vec::new(), bare: Vec::new() }
     }
 
     pub(super) const fn has_sim(&self) -> bool {
@@ -62,18 +64,38 @@ impl Wires {
         self.chips.push(chip);
     }
 
+    /// A line that is none of a declared chip, by its key: of an output, of what is wired to one.
+    pub(super) fn plain(&mut self, key: &str, line: Option<&At<Line>>, notes: &mut Notes<'_>) {
+        self.take(key, line, notes);
+        let Some((line, chip)) = line.and_then(|line| Some((line, self.chip(line)?))) else {
+            return;
+        };
+        let title = format!("`{key}` is {}, which is a line of a [[chip]]", line.value);
+        notes.error(
+            Finding::new(title, line.span.clone())
+                .label("for doors and zones only")
+                .also(self.chips[chip].span.clone(), "the chip")
+                .hint("wire it to a GPIO chip of the kernel; `gpiodetect` lists them"),
+        );
+    }
+
     /// One more line, that of an input.
     pub(super) fn connect(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         self.connect_as("input", input, notes);
     }
 
-    /// One more line, by its key.
+    /// One more line of an input, by its key.
     pub(super) fn connect_as(
         &mut self,
         key: &str,
         input: Option<&At<Line>>,
         notes: &mut Notes<'_>,
     ) {
+        self.take(key, input, notes);
+        self.measure(input, notes);
+    }
+
+    fn take(&mut self, key: &str, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         self.lines.once(input, notes, |line| format!("the line {line} is used twice"));
         if let Some(input) = input.filter(|input| input.value.chip == Chip::Sim && !self.has_sim) {
             let title = format!("`{key}` is {}, but there is no table [sim]", input.value);
@@ -84,12 +106,19 @@ impl Wires {
                     .absent(),
             );
         }
+    }
+
+    /// An input of a declared chip.
+    fn measure(&mut self, input: Option<&At<Line>>, notes: &mut Notes<'_>) {
         let Some((input, place)) = input.and_then(|input| Some((input, self.chip(input)?))) else {
             return;
         };
         let chip = &mut self.chips[place];
         let (kind, lines, line) = (chip.kind, chip.kind.lines(), input.value.offset);
-        chip.loops += u32::from(kind.is_converter());
+        if kind.is_converter() {
+            chip.loops += 1;
+            self.bare.push(input.clone());
+        }
         let finding =
             |title| Finding::new(title, input.span.clone()).also(chip.span.clone(), "the chip");
         if line >= lines {
@@ -163,13 +192,14 @@ impl Wires {
     ///
     /// `plain` are the keys of the table that only a contact on a line of its own has.
     pub(super) fn supervised(
-        &self,
+        &mut self,
         table: &Reader<'_, '_>,
         input: Option<&At<Line>>,
         plain: &[&str],
         notes: &mut Notes<'_>,
     ) -> Result<Option<Loop>, Reported> {
         let before = notes.errors.len();
+        self.bare.retain(|bare| input.is_none_or(|input| input.value != bare.value));
         let word = table.get(&keys::LOOP, notes);
         let end = table.get(&keys::END, notes);
         let contact = table.get(&keys::ALARM, notes);
@@ -247,6 +277,17 @@ impl Wires {
 
     /// What only all inputs together show.
     pub(super) fn finish(self, notes: &mut Notes<'_>) {
+        for input in self.bare {
+            let title = format!(
+                "{} is an input for supervised loops, which only a door or a zone has",
+                input.value
+            );
+            notes.error(
+                Finding::new(title, input.span)
+                    .label("a loop")
+                    .hint("wire it to a line of the box or of an expander"),
+            );
+        }
         let mut told = Vec::new();
         for chip in self.chips.iter().filter(|chip| chip.loops > 0) {
             let on_bus = self.chips.iter().filter(|other| other.bus == chip.bus);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use gatehouse_core::site::{CrossConfig, Modes, ZoneConfig, ZoneKind};
+use gatehouse_core::site::{CrossConfig, LinesConfig, Modes, ZoneConfig, ZoneKind, ZoneLine};
 
 use super::named::Named;
 use super::partitions::{Partitions, long_entry};
@@ -13,6 +13,7 @@ use crate::keys::{cross_zone, zone as keys};
 use crate::protection::{Zone, word};
 use crate::reader::{At, Notes, Reader};
 use crate::spec::Key;
+use crate::wiring::{Line, WiredInput};
 
 /// All zones and groups. `None`: one of them is wrong, and was reported.
 pub(super) fn zones(
@@ -90,10 +91,16 @@ fn zone(
     let bypassable = table.get(&keys::BYPASSABLE, notes);
     let soak = table.get(&keys::SOAK, notes);
     let record = table.get(&keys::RECORD, notes);
+    let further = Further::read(table, wires, notes);
+    let latched = table.get(&keys::LATCHED, notes);
+    let stuck = table.get(&keys::STUCK, notes);
     if let Some(kind) = &kind {
         let fits = Fits { table, kind };
         if kind.value.needs_arming() {
             fits.has_a_partition(partitions, notes);
+            let latches = latched.as_ref().is_some_and(|at| at.value);
+            let why = "whose alarm ends with its arming";
+            fits.without(&keys::LATCHED, latches, why, notes);
         } else {
             let at_any_time = "which protects at any time";
             fits.without(&keys::MODES, table.has(&keys::MODES), at_any_time, notes);
@@ -109,6 +116,10 @@ fn zone(
         if matches!(kind.value, ZoneKind::Panic | ZoneKind::SilentPanic) {
             let why = "which never waits for other zones";
             fits.without(&keys::CROSS, table.has(&keys::CROSS), why, notes);
+        } else {
+            let why = "which is no button";
+            fits.without(&keys::SECOND, table.has(&keys::SECOND), why, notes);
+            fits.without(&keys::STUCK, table.has(&keys::STUCK), why, notes);
         }
         fits.warn_of_soak(soak.as_ref(), notes);
         // The rule is for what people do. A float switch on a moving surface needs longer.
@@ -148,17 +159,57 @@ fn zone(
         bypassable: bypassable.map_or(usual.bypassable, |at| at.value),
         soak: soak?.value,
         record: record.map_or(usual.record, |at| at.value),
+        lines: further.rules?,
+        latch: latched?.value,
+        stuck: stuck.map(|at| at.value),
         ..usual
     };
+    let (contact, debounce, bias) = (contact?.value, debounce?.value, bias?.value);
+    let further = further
+        .lines
+        .into_iter()
+        .map(|(which, line)| (which, WiredInput { line, contact, bias, debounce }));
     Some(Zone {
         name: name.map(|name| name.value),
         input,
         supervised: supervised.ok()?,
-        contact: contact?.value,
-        debounce: debounce?.value,
-        bias: bias?.value,
+        further: further.collect(),
+        contact,
+        debounce,
+        bias,
         rules,
     })
+}
+
+/// The further lines of a detector.
+struct Further {
+    lines: Vec<(ZoneLine, Line)>,
+    /// `None`: something of them is wrong, and was reported.
+    rules: Option<LinesConfig>,
+}
+
+impl Further {
+    fn read(table: &Reader<'_, '_>, wires: &mut Wires, notes: &mut Notes<'_>) -> Self {
+        let mut lines = Vec::new();
+        let further = [
+            (&keys::SECOND, ZoneLine::Second),
+            (&keys::FAULT, ZoneLine::Fault),
+            (&keys::MASK, ZoneLine::Mask),
+        ];
+        for (key, which) in further {
+            let line = table.get(key, notes);
+            wires.connect_as(key.name, line.as_ref(), notes);
+            lines.extend(line.map(|line| (which, line.value)));
+        }
+        let within = table.get(&keys::WITHIN, notes);
+        let has = |which: ZoneLine| lines.iter().any(|(line, _)| *line == which);
+        let rules = within.map(|within| LinesConfig {
+            second: has(ZoneLine::Second).then_some(within.value),
+            fault: has(ZoneLine::Fault),
+            mask: has(ZoneLine::Mask),
+        });
+        Self { lines, rules }
+    }
 }
 
 /// What of a zone must fit its kind.

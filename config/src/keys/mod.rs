@@ -7,16 +7,21 @@ pub(crate) mod area;
 pub(crate) mod broker;
 pub(crate) mod bus;
 pub(crate) mod card_reader;
+pub(crate) mod challenge;
+pub(crate) mod checkpoint;
 pub(crate) mod chip;
 pub(crate) mod credential;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
+pub(crate) mod help_point;
 pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod partition;
+pub(crate) mod responders;
+pub(crate) mod round;
 pub(crate) mod rs485;
 pub(crate) mod schedule;
 pub(crate) mod sim;
@@ -47,7 +52,12 @@ pub(crate) static FILE: Table = Table {
         &rs485::TABLE,
         &card_reader::TABLE,
         &access::TABLE,
+        &help_point::TABLE,
+        &responders::TABLE,
+        &checkpoint::TABLE,
+        &round::TABLE,
         &output::TABLE,
+        &challenge::TABLE,
         &schedule::TABLE,
         &schedule::holiday::TABLE,
         &key_switch::TABLE,

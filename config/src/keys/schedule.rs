@@ -121,7 +121,10 @@ const fn minutes(
 
 /// `[[holiday]]`.
 pub(crate) mod holiday {
-    use super::*;
+    use super::{
+        Choice, DayKind, Default, Identifier, Key, Like, MAX_HOLIDAYS, Optional, Required, Table,
+        Times,
+    };
 
     pub(crate) static TABLE: Table = Table {
         name: "holiday",

@@ -39,6 +39,12 @@ pub(crate) static TABLE: Table = Table {
         &BYPASSABLE,
         &SOAK,
         &RECORD,
+        &FAULT,
+        &MASK,
+        &SECOND,
+        &WITHIN,
+        &LATCHED,
+        &STUCK,
     ],
     tables: &[],
 };
@@ -159,4 +165,46 @@ pub(crate) static RECORD: Key<Switch> = Key {
     doc: "Whether each opening and closing is recorded while disarmed too, and compared after a \
           restart. Right for contacts; for motion detectors it fills the journal with people who \
           walk about. Without this key: yes for zones that protect while armed, no for all others.",
+};
+pub(crate) static FAULT: Key<LineKind> = Key {
+    name: "fault-input",
+    kind: LineKind,
+    presence: Optional,
+    doc: "The line of the detector's fault output, wired as `contact` and `bias` say. A fault is \
+          reported and prevents arming; an activation is one in spite of it.",
+};
+pub(crate) static MASK: Key<LineKind> = Key {
+    name: "mask-input",
+    kind: LineKind,
+    presence: Optional,
+    doc: "The line of the detector's output for being covered (anti-masking), wired as `contact` and \
+          `bias` say. It prevents arming from grade 3.",
+};
+pub(crate) static SECOND: Key<LineKind> = Key {
+    name: "second-input",
+    kind: LineKind,
+    presence: Optional,
+    doc: "The line of a second button, wired as `contact` and `bias` say: both must be pressed. One \
+          alone is told, but is no alarm. Only for `panic` and `silent-panic`.",
+};
+pub(crate) static WITHIN: Key<Number<Duration>> = Key {
+    name: "second-within-s",
+    kind: super::seconds(1, 30),
+    presence: Default("2"),
+    doc: "The two buttons are pressed within so long of each other, or held at once.",
+};
+pub(crate) static LATCHED: Key<Switch> = Key {
+    name: "latched",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "The alarm stays until somebody resets it (`gatehouse reset`), also when the zone is normal \
+          again. An activation before that is another alarm. Only for zones that protect at any \
+          time.",
+};
+pub(crate) static STUCK: Key<Number<Duration>> = Key {
+    name: "stuck-s",
+    kind: super::seconds(10, 86_400),
+    presence: Optional,
+    doc: "A button that is held for so long is stuck, which is a fault beside the alarm. Only for \
+          `panic` and `silent-panic`; without this key it may be held for ever.",
 };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::ToSpan as _;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,25 @@ impl Mono {
 /// Milliseconds since 1970-01-01 UTC. Serialised as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtcMs(pub i64);
+
+impl UtcMs {
+    /// What a clock on the wall shows, as `2026-11-28 22:05`.
+    pub fn local(self, zone: &TimeZone) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(timestamp) => zone.to_datetime(timestamp).strftime("%Y-%m-%d %H:%M").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
+    /// When the day of this instant began (`ahead` 0), or that of so many days later, by the clock
+    /// on the wall. `None`: beyond the years that there are.
+    pub fn midnight(self, ahead: i64, zone: &TimeZone) -> Option<Self> {
+        let today = zone.to_datetime(jiff::Timestamp::from_millisecond(self.0).ok()?).date();
+        let day = today.checked_add(ahead.days()).ok()?;
+        // A day whose midnight is left out begins with its first instant.
+        Some(Self(zone.to_timestamp(day.at(0, 0, 0, 0)).ok()?.as_millisecond()))
+    }
+}
 
 /// 9999-12-31T23:59:59.999Z.
 const LAST_MS: i64 = 253_402_300_799_999;
@@ -180,6 +201,17 @@ mod tests {
         let broken = UtcMs(i64::MAX);
         let json = serde_json::to_string(&broken).unwrap();
         assert_eq!(serde_json::from_str::<UtcMs>(&json).unwrap(), broken);
+    }
+
+    #[test]
+    fn a_day_begins_and_ends_by_the_clock_on_the_wall() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let utc = |text: &str| serde_json::from_str::<UtcMs>(&format!("\"{text}\"")).unwrap();
+        let change = utc("2026-10-25T12:00:00Z");
+        assert_eq!(change.local(&zone), "2026-10-25 13:00");
+        assert_eq!(change.midnight(0, &zone), Some(utc("2026-10-24T22:00:00Z")));
+        assert_eq!(change.midnight(1, &zone), Some(utc("2026-10-25T23:00:00Z")), "25 hours");
+        assert_eq!(UtcMs(i64::MAX).midnight(0, &zone), None);
     }
 
     proptest::proptest! {

@@ -246,8 +246,13 @@ async fn follow(
 fn name(config: &gatehouse_config::Config, thing: Thing, id: &Id) -> Option<String> {
     // By its id: the board may be a moment behind a new configuration, or before it.
     match thing {
+        Thing::Output(_) => config.outputs.iter().find(|it| it.rules.id == *id)?.name.clone(),
         Thing::Door(_) => config.doors.iter().find(|door| door.id == *id)?.name.clone(),
-        Thing::Zone(_) => config.zones.iter().find(|zone| zone.rules.id == *id)?.name.clone(),
+        Thing::Zone(_) => {
+            let zones = config.zones.iter().map(|zone| (&zone.rules.id, &zone.name));
+            let points = config.help_points.iter().map(|point| (&point.rules.id, &point.name));
+            zones.chain(points).find(|(known, _)| *known == id)?.1.clone()
+        }
         Thing::Partition(_) => {
             config.partitions.iter().find(|known| known.rules.id == *id)?.name.clone()
         }

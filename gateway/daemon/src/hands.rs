@@ -13,9 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gatehouse_config::Config;
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Drive, Role, Show, Sound, Thing};
+use gatehouse_core::site::{Drive, Role, Show, SiteConfig, Sound, Thing};
 use gatehouse_core::time::Mono;
 use tokio::sync::watch;
 
@@ -58,15 +57,33 @@ pub struct Hands(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     clock: Clock,
-    /// Each with its id, in the order of the configuration.
-    outputs: Vec<(Id, watch::Sender<Option<Order>>)>,
+    outputs: Vec<watch::Sender<Option<Order>>>,
+    rooms: Mutex<Rooms>,
+    /// Where each reader that hangs on a bus shows things.
+    panels: Mutex<BTreeMap<Id, Panel>>,
+}
+
+/// What chimes where; moves with a new configuration.
+#[derive(Debug)]
+struct Rooms {
     /// The chimes, and the partitions each is for; empty: all, and what belongs to none.
     chimes: Vec<(usize, Vec<usize>)>,
     /// The partition of each door and of each zone.
     doors: Vec<Option<usize>>,
     zones: Vec<Option<usize>>,
-    /// Where each reader that hangs on a bus shows things.
-    panels: Mutex<BTreeMap<Id, Panel>>,
+}
+
+impl Rooms {
+    fn new(site: &SiteConfig) -> Self {
+        let partition = |id: &Id| site.partitions.iter().position(|known| known.id == *id);
+        let outputs = site.outputs.iter().enumerate();
+        let chimes = outputs.filter(|(_, output)| output.role == Role::Chime);
+        Self {
+            chimes: chimes.map(|(n, output)| (n, output.partitions.clone())).collect(),
+            doors: site.doors.iter().map(|it| it.partition.as_ref().and_then(partition)).collect(),
+            zones: site.zones.iter().map(|zone| zone.partition).collect(),
+        }
+    }
 }
 
 /// A door chimes once, so long: heard, and over before the next.
@@ -81,47 +98,30 @@ const ENTERED_EVERY: Duration = Duration::from_millis(500);
 
 impl Hands {
     /// Hands for the outputs of this configuration.
-    pub fn new(config: &Config, clock: Clock) -> Self {
-        Self::with(config, clock, |_| None)
+    pub fn new(site: &SiteConfig, clock: Clock) -> Self {
+        let outputs = site.outputs.iter().map(|_| watch::Sender::new(None)).collect();
+        let rooms = Mutex::new(Rooms::new(site));
+        Self(Arc::new(Inner { clock, outputs, rooms, panels: Mutex::default() }))
     }
 
-    /// Hands for another configuration: where an output of the same id waits, it goes on waiting.
-    #[must_use]
-    pub fn of(&self, config: &Config) -> Self {
-        Self::with(config, self.0.clock.clone(), |id| {
-            let known = self.0.outputs.iter().find(|(known, _)| known == id);
-            known.map(|(_, orders)| orders.clone())
-        })
+    /// Another configuration holds, with the same outputs.
+    pub fn moved(&self, site: &SiteConfig) {
+        *self.rooms() = Rooms::new(site);
     }
 
-    fn with(
-        config: &Config,
-        clock: Clock,
-        known: impl Fn(&Id) -> Option<watch::Sender<Option<Order>>>,
-    ) -> Self {
-        let partition = |id: &Id| config.partitions.iter().position(|known| known.rules.id == *id);
-        let outputs = config.outputs.iter().enumerate();
-        let chimes = outputs.filter(|(_, output)| output.rules.role == Role::Chime);
-        Self(Arc::new(Inner {
-            clock,
-            outputs: { config.outputs.iter() }
-                .map(|output| &output.rules.id)
-                .map(|id| (id.clone(), known(id).unwrap_or_else(|| watch::Sender::new(None))))
-                .collect(),
-            chimes: chimes.map(|(n, output)| (n, output.rules.partitions.clone())).collect(),
-            doors: config
-                .doors
-                .iter()
-                .map(|it| it.partition.as_ref().and_then(partition))
-                .collect(),
-            zones: config.zones.iter().map(|zone| zone.rules.partition).collect(),
-            panels: Mutex::default(),
-        }))
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        // A panic while it is held leaves plain values that are each valid.
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that orders are stamped with.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
     }
 
     /// Where the unit of the output at this place waits for orders; `None`: there is no such output.
     pub fn orders(&self, place: usize) -> Option<Orders> {
-        self.0.outputs.get(place).map(|(_, orders)| orders.subscribe())
+        self.0.outputs.get(place).map(watch::Sender::subscribe)
     }
 
     /// Switches an output.
@@ -131,9 +131,10 @@ impl Hands {
 
     /// Makes the chimes sound that are for this door, zone or partition.
     pub fn chime(&self, of: Thing, sound: Sound) {
+        let rooms = self.rooms();
         let partition = match of {
-            Thing::Door(place) => self.0.doors.get(place).copied().flatten(),
-            Thing::Zone(place) => self.0.zones.get(place).copied().flatten(),
+            Thing::Door(place) => rooms.doors.get(place).copied().flatten(),
+            Thing::Zone(place) => rooms.zones.get(place).copied().flatten(),
             Thing::Partition(place) => Some(place),
             _ => None,
         };
@@ -143,7 +144,7 @@ impl Hands {
             Sound::Entered { until } => Act::Beep { on: BEEP, every: ENTERED_EVERY, until },
             Sound::Quiet => Act::Drive(Drive::Off),
         };
-        for (place, partitions) in &self.0.chimes {
+        for (place, partitions) in &rooms.chimes {
             let meant = partitions.is_empty()
                 || partition.is_some_and(|partition| partitions.contains(&partition));
             if meant {
@@ -175,7 +176,7 @@ impl Hands {
     }
 
     fn act(&self, place: usize, act: Act) {
-        if let Some((_, output)) = self.0.outputs.get(place) {
+        if let Some(output) = self.0.outputs.get(place) {
             output.send_replace(Some(Order { act, at: self.0.clock.mono() }));
         }
     }

@@ -14,14 +14,13 @@ use std::sync::Arc;
 use gatehouse_config::{Config, ConfigErrors, Credentials};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Input, Report, Verb, Via};
+use gatehouse_core::site::{Input, LockConfig, Report, Verb, Via};
 use gatehouse_journal::Journal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::hands::Hands;
 use crate::rules::{Desk, Inputs};
 use crate::run::site_of;
 use crate::supervise::{Ended, Supervisor};
@@ -98,7 +97,6 @@ pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) units: Units,
     pub(crate) inputs: Inputs,
-    pub(crate) hands: Hands,
     pub(crate) journal: Journal,
     pub(crate) running: watch::Sender<Running>,
 }
@@ -184,15 +182,14 @@ impl Reloader {
             "units": units, "needs_restart": needs_restart,
         });
         let report = report("config.applied", &before.config, request, detail);
-        let hands = self.hands.of(&config);
-        let (site, report) = (site_of(&config, credentials), Input::Report(report));
-        let handed = self.inputs.reconfigure(site, hands.clone(), report).await;
+        let handed =
+            self.inputs.reconfigure(site_of(&config, credentials), Input::Report(report)).await;
         let Ok((inputs, stored)) = handed else {
             return (Reloaded::Failed { why: "the rules have ended".to_owned() }, ended);
         };
         self.recall(&before.config, &config, &inputs).await;
         self.units.begin(supervisor, pending, &config, &inputs);
-        (self.inputs, self.hands) = (inputs.clone(), hands);
+        self.inputs = inputs.clone();
         let hash = config.hash().to_owned();
         // Whoever is told that it holds finds it in the record, and its things on the board.
         let stored = stored.await;
@@ -269,9 +266,7 @@ fn difference(before: &Config, after: &Config) -> (Vec<String>, Vec<String>) {
         let zones = config.zones.iter().map(|zone| name("zone", &zone.rules.id));
         let partitions = config.partitions.iter().map(|part| name("partition", &part.rules.id));
         let readers = config.readers.iter().map(|reader| name("reader", &reader.rules.id));
-        let outputs = config.outputs.iter().map(|output| name("output", &output.rules.id));
-        let things = doors.chain(zones).chain(partitions);
-        things.chain(readers).chain(outputs).collect()
+        doors.chain(zones).chain(partitions).chain(readers).collect()
     };
     let (before, after) = (things(before), things(after));
     let only = |these: &[String], those: &[String]| -> Vec<String> {
@@ -296,10 +291,52 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     keep(before.socket != after.socket, "gateway.socket");
     keep(before.journal != after.journal, "journal");
     keep(before.log != after.log, "log");
+    let outputs = |config: &Config| -> Vec<_> {
+        let names = |it: &gatehouse_config::Output| -> Vec<_> {
+            let ids = it.rules.partitions.iter().filter_map(|place| config.partitions.get(*place));
+            ids.map(|partition| partition.rules.id.clone()).collect()
+        };
+        let bare = |it: &gatehouse_config::Output| {
+            let mut bare = it.clone();
+            bare.rules.partitions.clear();
+            (bare, names(it))
+        };
+        config.outputs.iter().map(bare).collect()
+    };
+    let (held, wanted) = (outputs(before), outputs(after));
+    keep(held != wanted, "output");
+    keep(before.challenge != after.challenge, "challenge");
+    keep_outputs(held, wanted, after);
+    after.challenge.clone_from(&before.challenge);
     after.address = before.address.clone();
     after.state_dir.clone_from(&before.state_dir);
     after.socket.clone_from(&before.socket);
     after.journal = before.journal.clone();
     after.log = before.log;
     keys
+}
+
+/// Lines that are driven stay with the units that hold them: each output as it was, for the partitions
+/// of its present configuration by their ids. A lock that is not among them waits for the start, too.
+fn keep_outputs(
+    held: Vec<(gatehouse_config::Output, Vec<Id>)>,
+    wanted: Vec<(gatehouse_config::Output, Vec<Id>)>,
+    after: &mut Config,
+) {
+    let place = |id: &Id| held.iter().position(|(known, _)| known.rules.id == *id);
+    for door in &mut after.doors {
+        let lock = door.lock.take();
+        door.lock = lock.and_then(|lock| {
+            let (output, _) = wanted.get(lock.output)?;
+            let output = place(&output.rules.id)?;
+            Some(LockConfig { output, ..lock })
+        });
+    }
+    let partitions: Vec<Id> = after.partitions.iter().map(|it| it.rules.id.clone()).collect();
+    let outputs = held.into_iter().map(|(mut output, names)| {
+        let places = names.iter().filter_map(|id| partitions.iter().position(|it| it == id));
+        output.rules.partitions = places.collect();
+        output
+    });
+    after.outputs = outputs.collect();
 }

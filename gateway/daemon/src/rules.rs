@@ -87,6 +87,11 @@ impl Rules {
                 taken = self.queue.from.recv_many(&mut batch, BATCH), if takes => {
                     ended = taken == 0;
                     self.take(batch.drain(..));
+                    if ended {
+                        // Until now it was watched: the dark interval begins here.
+                        let effects = self.site.stop(&clock.now());
+                        self.carry_out(effects);
+                    }
                 }
                 () = until(deadline, now) => {
                     let effects = self.site.apply(Input::Tick, &clock.now());
@@ -109,10 +114,9 @@ impl Rules {
                     let input = if known { input } else { input.moved(&said, &self.queue.places) };
                     effects.append(&mut self.site.apply(input, &self.clock.now()));
                 }
-                Message::Reconfigure { to, places, hands, report, stored } => {
-                    // What came before is shown, and switched, at its old place.
+                Message::Reconfigure { to, places, report, stored } => {
+                    // What came before is shown at its old place.
                     self.carry_out(std::mem::take(&mut effects));
-                    self.hands = hands;
                     self.reconfigure(*to, (places, report), stored);
                 }
             }
@@ -127,6 +131,7 @@ impl Rules {
         (places, report): (Arc<Layout>, Input),
         stored: oneshot::Sender<()>,
     ) {
+        self.hands.moved(&to);
         let now = self.clock.now();
         let mut effects = self.site.reconfigure(to, &now);
         effects.append(&mut self.site.apply(report, &now));

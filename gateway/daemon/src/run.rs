@@ -139,7 +139,7 @@ pub async fn live(
     let past = site.restore(kept, &config.address.gateway, &clock.now());
     let dark = site.dark();
     record_start(&config, &list, &journal, &opened, dark, &clock).await?;
-    let hands = Hands::new(&config, clock.clone());
+    let hands = Hands::new(&config.site(), clock.clone());
     let wires = (board.clone(), desk.clone(), hands.clone());
     let mut rules = Rules::new(site, &journal, wires, clock.clone(), queue, rules_stop);
     // What ran out while the box was dark, behind the event of the start.
@@ -165,6 +165,7 @@ pub async fn live(
         acked: opened.acked,
     };
     supervisor.essential("uplink", uplink::run(parts, uplink_stop));
+    unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone());
     let units = unit::Units::start(&mut supervisor, &config, &inputs, own);
@@ -192,7 +193,7 @@ pub async fn live(
     }
 
     let mut reloader =
-        Reloader { path, units, inputs: inputs.clone(), hands, journal: journal.clone(), running };
+        Reloader { path, units, inputs: inputs.clone(), journal: journal.clone(), running };
     tokio::pin!(asked);
     let ended = loop {
         let mut request = None;

@@ -178,7 +178,7 @@ impl Stage {
             loop {
                 match wish::tell(&self.control, &wish).await {
                     Ok(Answer::Refused { .. }) => return false,
-                    Ok(Answer::Done | Answer::Already) => break,
+                    Ok(_) => break,
                     // It has no power at this moment.
                     Err(_) => sleep(LOOK).await,
                 }

@@ -22,6 +22,7 @@ mod process;
 mod rows;
 mod sink;
 mod stats;
+mod storm;
 mod tap;
 mod throughput;
 mod wires;
@@ -82,6 +83,7 @@ enum Part {
     Latency,
     Kernel,
     Throughput,
+    Storm,
     Flash,
     Cpu,
     Chips,
@@ -127,6 +129,9 @@ async fn measure(size: Size, only: &[Part]) -> anyhow::Result<Rows> {
     }
     if wanted(Part::Throughput) {
         throughput::measure(size, &mut rows).await?;
+    }
+    if wanted(Part::Storm) {
+        storm::measure(size, &mut rows).await?;
     }
     if wanted(Part::Flash) {
         flash::measure(size, &mut rows).await?;

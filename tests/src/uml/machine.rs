@@ -95,6 +95,10 @@ impl Machine {
         }
         command.arg(format!("BOX_DIR={}", self.folder.display()));
         command.arg(format!("BOX_AGENT={}", self.agent.display()));
+        // What some processors need, as `tests/kernel/run` knows.
+        if let Some(library) = std::env::var_os("GATEHOUSE_UML_PRELOAD") {
+            command.env("LD_PRELOAD", library);
+        }
         let mut child = command
             // Where the kernel keeps the guest's memory: a file, unlinked at once.
             .env("TMPDIR", &self.folder)

@@ -4,6 +4,8 @@
 
 mod adversary;
 mod outage;
+mod outputs;
+mod patrol;
 mod protection;
 mod scene;
 mod secured;

@@ -184,3 +184,52 @@ async fn a_silent_panic_reaches_the_district_and_shows_nowhere_on_the_box() -> a
     ensure!(counter["state"] == "normal" && counter["flags"] == serde_json::json!([]));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_retained_act_and_one_with_missing_fields_are_refused_and_the_next_good_one_is_done()
+-> anyhow::Result<()> {
+    let mut scene = start().await?;
+    known(&scene.gateway).await?;
+    scene.world.set(PANIC, true);
+    committed(&scene, "panic.alarm").await?;
+    let mut room =
+        Client::connect(scene.broker.address(), ClientOptions::new("control-room")).await?;
+    let topic = format!("{}/alarm/a1/op", scene.gateway.options().prefix());
+    let act = |op: &str, nonce: &str| {
+        let act = serde_json::json!({
+            "op": op, "operator": "op-7", "time": "2026-11-24T12:00:00Z", "nonce": nonce,
+            "text": nonce,
+        });
+        act.to_string().into_bytes()
+    };
+    // What others have died of: a field that is not there, one that nobody knows, no JSON at all.
+    for bad in [&b"{\"op\":\"close\"}"[..], b"{\"force\":true}", b"close", b"\xff\xfe", b""] {
+        room.publish(&topic, bad).await?;
+    }
+    // Who is there when it is sent gets it as any other, and does it.
+    room.publish_retained(&topic, &act("note", "n-retained")).await?;
+    committed(&scene, "incident.noted").await?;
+    // A box that starts again gets it once more, by itself.
+    scene.gateway.restart().await?;
+    until("the retained act to come again and to be refused", SOON, async || {
+        let log = scene.gateway.log().all();
+        let refused =
+            log.iter().any(|line| line.contains("a retained act on an incident is refused"));
+        Ok(refused.then_some(()))
+    })
+    .await?;
+    room.publish(&topic, &act("note", "n-2")).await?;
+    let noted = |all: &[Event]| -> Vec<_> {
+        let noted = all.iter().filter(|event| event.draft.kind == "incident.noted");
+        noted.filter_map(|event| event.draft.cause.clone()).collect()
+    };
+    until("the note after it", SOON, async || {
+        let noted = noted(&scene.gateway.events().await?);
+        Ok(noted.iter().any(|text| text == "n-2").then_some(()))
+    })
+    .await?;
+    let journal = settled(&scene.gateway, &scene.district).await?;
+    ensure!(noted(&journal) == ["n-retained", "n-2"], "{:?}", noted(&journal));
+    ensure!(journal.iter().all(|event| event.draft.kind != "incident.closed"));
+    Ok(())
+}

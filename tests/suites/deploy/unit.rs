@@ -18,7 +18,7 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
 fn systemd_finds_nothing_wrong_with_the_units() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     for (unit, installed, starts) in [
-        ("systemd/gatehouse.service", "/usr/bin/gatehouse ", 3),
+        ("systemd/gatehouse.service", "/usr/bin/gatehouse ", 4),
         ("control-room/gatehouse-receiver.service", "/usr/bin/gatehouse-receiver ", 1),
     ] {
         let text = std::fs::read_to_string(deploy(unit))?;

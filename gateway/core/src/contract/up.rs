@@ -116,7 +116,7 @@ pub struct DescribedDoor {
     pub held_open_s: Option<u32>,
 }
 
-/// A zone, a partition or a reader, as `desc` tells of it.
+/// A zone, a partition, a reader or an output, as `desc` tells of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Described {
     /// Its id.
@@ -154,6 +154,9 @@ pub struct Description {
     /// Its partitions.
     #[serde(default)]
     pub partitions: Vec<Described>,
+    /// Its outputs.
+    #[serde(default)]
+    pub outputs: Vec<Described>,
     /// Its readers.
     #[serde(default)]
     pub readers: Vec<Described>,

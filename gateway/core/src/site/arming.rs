@@ -32,6 +32,10 @@ impl Site {
         if let Verb::Enrol { reader, lasts } = command.verb {
             return self.enrol(command, reader, lasts, out).err().map(refused);
         }
+        if let Verb::Challenge { nonce } = &command.verb {
+            self.challenge_begin(command, nonce, out);
+            return None;
+        }
         Some(self.do_now(command, out))
     }
 
@@ -40,6 +44,12 @@ impl Site {
         let at = command.at;
         match &command.verb {
             Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            Verb::IncidentOnce { nonce, id, act } => {
+                if self.incidents.is_done(nonce) {
+                    return Answer::Already;
+                }
+                self.incidents.act(id, act, (by.via, by.actor), at, out)
+            }
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);
@@ -59,15 +69,20 @@ impl Site {
                 Some(_) if lasts.is_zero() => self.walk_end(partition, "wanted", by, at, out),
                 Some(_) => self.walk_begin(partition, lasts, by, at, out),
             },
+            // Answered later, above.
+            Verb::Enrol { .. } => Answer::Already,
+            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Postpone { partition, by: lasts } => match self.partitions.get(partition) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.common_to.is_empty() => refused(Refusal::Common),
                 Some(_) => self.postpone(partition, lasts, by, at, out),
             },
-            // Answered later, above.
-            Verb::Enrol { .. } => Answer::Already,
-            Verb::Credentials { list, hash } => self.load_credentials(list, hash, by, at, out),
             &Verb::Release { door } => self.release(door, by, at, out),
+            &Verb::Reset { zone } => self.reset(zone, by, at, out),
+            &Verb::Ask(question) => self.asked(question, out.now),
+            &Verb::Silence { partition } => self.silence(partition, by, at, out),
+            // Its answer is its outcome, which is not known here.
+            Verb::Challenge { .. } => refused(Refusal::NotAllowed),
             &Verb::Bypass { zone } => match self.zones.get(zone) {
                 None => refused(Refusal::Unknown),
                 Some(known) if !known.config.bypassable => refused(Refusal::NotBypassable),
@@ -223,9 +238,10 @@ impl Site {
         at: Mono,
         out: &mut Out<'_>,
     ) -> Answer {
+        let calmed = self.calm(place, by, at, out);
         let partition = &mut self.partitions[place];
         if partition.mode() == Mode::Disarmed && !partition.had_alarm() {
-            return Answer::Already;
+            return if calmed { Answer::Done } else { Answer::Already };
         }
         let was = partition.mode();
         let after_alarm = partition.had_alarm();
@@ -342,8 +358,10 @@ impl Site {
 
     /// A siren has run its time. That never disarms: what is still active is bypassed and told, and
     /// everything else goes on protecting.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the sirens, which come with outputs"))]
     pub(super) fn rearm_after_siren(&mut self, place: usize, at: Mono, out: &mut Out<'_>) {
+        if self.partitions[place].protects() == Mode::Disarmed {
+            return;
+        }
         let by = By { via: Via::Rules, actor: None };
         for index in 0..self.zones.len() {
             let zone = &self.zones[index];

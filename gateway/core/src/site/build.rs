@@ -1,8 +1,10 @@
-//! Doors, readers, key switches and schedules from their configuration: places that it does not have are ignored.
+//! Doors, readers, outputs, key switches and schedules from their configuration: places that it does
+//! not have are ignored.
 
 use super::SiteConfig;
 use super::door::Door;
 use super::key_switch::KeySwitch;
+use super::output::Output;
 use super::reader::Reader;
 use super::schedule::Schedules;
 use crate::id::Id;
@@ -39,6 +41,16 @@ pub(super) fn readers(config: &mut SiteConfig, doors: &[Door]) -> Vec<Reader> {
         Reader::new(reader, of_door.or(own))
     });
     readers.collect()
+}
+
+/// The outputs.
+pub(super) fn outputs(config: &mut SiteConfig) -> Vec<Output> {
+    let partitions = config.partitions.len();
+    let outputs = std::mem::take(&mut config.outputs).into_iter().map(|mut output| {
+        output.partitions.retain(|place| *place < partitions);
+        Output::new(output)
+    });
+    outputs.collect()
 }
 
 /// The key switches of partitions that there are.

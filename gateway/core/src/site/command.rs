@@ -108,6 +108,22 @@ pub enum Verb {
         /// Its place in [`SiteConfig::doors`](super::SiteConfig::doors).
         door: usize,
     },
+    /// End an alarm that stays until it is reset.
+    Reset {
+        /// Its place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+    },
+    /// Silence the sirens; nothing is disarmed.
+    Silence {
+        /// Of this partition, by its place in
+        /// [`SiteConfig::partitions`](super::SiteConfig::partitions); `None`: all.
+        partition: Option<usize>,
+    },
+    /// Send a nonce through the whole path. The answer is the outcome.
+    Challenge {
+        /// What must come back, up to [`LONGEST_NONCE`](super::LONGEST_NONCE) characters.
+        nonce: String,
+    },
     /// Take the next card or code that nobody knows at a reader for a new one. The answer comes when
     /// it is shown, or when the time is over.
     Enrol {
@@ -130,6 +146,26 @@ pub enum Verb {
         /// What.
         act: Act,
     },
+    /// The same, at most once: an act that came before, also before a restart, is done already.
+    IncidentOnce {
+        /// What this act is known by.
+        nonce: String,
+        /// The incident's id.
+        id: Id,
+        /// What.
+        act: Act,
+    },
+    /// Tell something; nothing changes.
+    Ask(Question),
+}
+
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The protection ledger of the running day.
+    Ledger,
+    /// The patrol rounds: what is due, under way and next.
+    Rounds,
 }
 
 /// What somebody is told.
@@ -152,6 +188,11 @@ pub enum Answer {
         /// What stands in the way.
         blockers: Vec<Blocker>,
     },
+    /// What was asked for.
+    Told {
+        /// The facts.
+        facts: serde_json::Value,
+    },
 }
 
 /// Why a wish is not fulfilled.
@@ -168,14 +209,18 @@ pub enum Refusal {
     NotAllowed,
     /// It came too late to be obeyed.
     Late,
+    /// It is still active, or not known.
+    Active,
     /// Nobody came in time.
     TimeOut,
-    /// Somebody else is at it.
+    /// Somebody else is at it, or another one is under way.
     Busy,
     /// The partition is armed.
     Armed,
     /// It follows its users and is not armed or disarmed by itself.
     Common,
+    /// It was tried and did not come about; the event says why.
+    Failed,
     /// No schedule arms it in the next hours, or the time is not known.
     NotScheduled,
     /// It was put off for as long as the schedule allows.

@@ -19,6 +19,8 @@ pub enum Thing {
     Partition(usize),
     /// A reader, by its place in [`SiteConfig::readers`](super::SiteConfig::readers).
     Reader(usize),
+    /// An output, by its place in [`SiteConfig::outputs`](super::SiteConfig::outputs).
+    Output(usize),
 }
 
 /// How an output is switched. *On* is what its [`Role`](super::Role) says.
@@ -71,6 +73,7 @@ impl Thing {
             Self::Zone(_) => "zone",
             Self::Partition(_) => "partition",
             Self::Reader(_) => "reader",
+            Self::Output(_) => "output",
         }
     }
 }

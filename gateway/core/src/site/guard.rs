@@ -33,7 +33,7 @@ impl Site {
             return self.zones[index].open(at, found, out);
         }
         if !zone.config.kind.needs_arming() {
-            return self.alarm(index, found, "activated", at, out);
+            return self.alarm(index, found, ("activated", None), at, out);
         }
         let Some(place) = zone.config.partition else { return };
         let partition = &self.partitions[place];
@@ -62,7 +62,7 @@ impl Site {
                 self.zones[index].open(at, found, out);
                 self.partitions[place].follow(index);
             }
-            _ => self.alarm(index, found, "activated", at, out),
+            _ => self.alarm(index, found, ("activated", None), at, out),
         }
     }
 
@@ -72,21 +72,31 @@ impl Site {
         let Arming::Entered { mode, zones, .. } = partition.arming().clone() else { return };
         partition.set(place, Arming::Armed { mode }, at, out);
         for zone in zones {
-            self.alarm(zone, Found::default(), "entry delay ended", at, out);
+            self.alarm(zone, Found::default(), ("entry delay ended", None), at, out);
         }
     }
 
     /// An alarm, unless other zones must agree first or it was told already.
-    fn alarm(
+    ///
+    /// `cause`: and by whose card.
+    pub(super) fn alarm(
         &mut self,
         index: usize,
         found: Found,
-        cause: &'static str,
+        cause: (&'static str, Option<&str>),
         at: Mono,
         out: &mut Out<'_>,
     ) {
-        if self.zones[index].in_alarm() || self.zones[index].is_out() {
+        let zone = &mut self.zones[index];
+        if zone.is_out() {
             return;
+        }
+        if zone.in_alarm() {
+            // Somebody calls again while the first call waits for its reset: that is news.
+            if !zone.config.latches() || zone.config.kind.needs_arming() {
+                return;
+            }
+            zone.end_alarm(at, out, |draft| draft.cause = Some("activated again".to_owned()));
         }
         let agreed = match self.agree(index, at) {
             Ok(agreed) => agreed,
@@ -104,10 +114,12 @@ impl Site {
         let partition = place.map(|place| &self.partitions[place]);
         let mode = partition.map(|partition| partition.protects().as_str());
         let soak = self.zones[index].config.soak;
+        let called = self.called(index, &out.now.at(at));
         self.zones[index].alarm(index, at, found, out, |draft| {
             draft.arming = mode.map(Into::into);
-            draft.cause = Some(cause.to_owned());
-            draft.detail = agreed.map(|zones| json!({ "verified_by": zones }));
+            draft.cause = Some(cause.0.to_owned());
+            draft.actor = cause.1.map(str::to_owned);
+            draft.detail = agreed.map(|zones| json!({ "verified_by": zones })).or(called);
         });
         if soak {
             return;

@@ -10,7 +10,7 @@
 //! One incident holds the alarms of one partition and one kind of danger. An alarm after the
 //! acknowledgement opens another: it is news, and the operator must hear it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -34,6 +34,11 @@ const LETTERS: [char; 2] = ['a', 's'];
 
 /// Where the next number is kept, by the series.
 const NEXT: [&str; 2] = ["next", "next-silent"];
+
+/// Where the acts that were done are kept, and how many: a broker sends again what it saw no
+/// acknowledgement of, also to a box that was restarted meanwhile.
+const ACTS: &str = "acts";
+const MAX_ACTS: usize = 64;
 
 /// An incident that is over and acknowledged is closed by itself after this.
 const CLOSED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -66,7 +71,9 @@ impl Phase {
 }
 
 /// The dangers that are kept apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the words are the field's own")]
 pub enum Danger {
@@ -195,17 +202,29 @@ pub(super) struct Incidents {
     next_kept: [u64; 2],
     ack_within: Duration,
     gone: Vec<Id>,
+    /// The newest acts that were done, by their nonces.
+    acts: VecDeque<String>,
+    acts_changed: bool,
 }
 
 impl Incidents {
     pub(super) const fn new(ack_within: Duration) -> Self {
-        Self { open: Vec::new(), next: [1; 2], next_kept: [1; 2], ack_within, gone: Vec::new() }
+        Self {
+            open: Vec::new(),
+            next: [1; 2],
+            next_kept: [1; 2],
+            ack_within,
+            gone: Vec::new(),
+            acts: VecDeque::new(),
+            acts_changed: false,
+        }
     }
 
     /// Goes on with what is open under another configuration.
     pub(super) fn take_over(&mut self, old: Self) {
-        let Self { open, next, next_kept, ack_within: _, gone } = old;
+        let Self { open, next, next_kept, ack_within: _, gone, acts, acts_changed } = old;
         (self.open, self.next, self.next_kept, self.gone) = (open, next, next_kept, gone);
+        (self.acts, self.acts_changed) = (acts, acts_changed);
     }
 
     /// All open ones, the oldest first.
@@ -223,6 +242,10 @@ impl Incidents {
         if let Some(series) = NEXT.iter().position(|next| *next == id) {
             self.next[series] = serde_json::from_str(value)?;
             self.next_kept = self.next;
+            return Ok(());
+        }
+        if id == ACTS {
+            self.acts = serde_json::from_str(value)?;
             return Ok(());
         }
         let kept: Kept = serde_json::from_str(value)?;
@@ -374,6 +397,20 @@ impl Incidents {
         self.gone.push(open.incident.id);
     }
 
+    /// Whether an act was done before; it is now. Nonces are told apart by 64 characters.
+    pub(super) fn is_done(&mut self, nonce: &str) -> bool {
+        let nonce: String = nonce.chars().take(64).collect();
+        if self.acts.contains(&nonce) {
+            return true;
+        }
+        if self.acts.len() >= MAX_ACTS {
+            self.acts.pop_front();
+        }
+        self.acts.push_back(nonce);
+        self.acts_changed = true;
+        false
+    }
+
     /// An operator's act on an incident.
     pub(super) fn act(
         &mut self,
@@ -433,6 +470,9 @@ impl Incidents {
             out.keep(format!("incident/{}", open.incident.id), &kept);
             let shown = Some(Box::new(open.incident.clone()));
             out.effects.push(Effect::Incident { id: open.incident.id.clone(), shown });
+        }
+        if std::mem::take(&mut self.acts_changed) {
+            out.keep(format!("incident/{ACTS}"), &self.acts);
         }
         for (series, key) in NEXT.iter().enumerate() {
             if self.next[series] != self.next_kept[series] {

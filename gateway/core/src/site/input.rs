@@ -4,7 +4,7 @@ use crate::event::{Class, Qualifier};
 use crate::id::Id;
 use crate::time::Mono;
 
-use super::{Command, CredentialHash, DoorState};
+use super::{Command, CredentialHash, DoorState, ZoneLine};
 
 /// What a contact says once it is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,29 @@ pub enum Condition {
     Masked,
 }
 
+/// What an output does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Does {
+    /// Not known: its line is gone, or its read-back says something else than was written.
+    #[default]
+    Unknown,
+    /// It is on: what its role says.
+    On,
+    /// It is off.
+    Off,
+}
+
+impl Does {
+    /// The word in payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Something that happened to the site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -65,6 +88,28 @@ pub enum Input {
         /// Found by re-reading the level.
         resynced: bool,
     },
+    /// A further line of a zone's detector became stable, or was lost.
+    ZoneLine {
+        /// The zone's place in [`SiteConfig::zones`](super::SiteConfig::zones).
+        zone: usize,
+        /// Which line.
+        line: ZoneLine,
+        /// Pressed, at fault or masked; `None`: not known.
+        active: Option<bool>,
+        /// The kernel's timestamp of the edge (of the finding, if there was no edge).
+        at: Mono,
+        /// Found by re-reading the level.
+        resynced: bool,
+    },
+    /// The button of a checkpoint became stable, or was lost.
+    Checkpoint {
+        /// Its place in [`SiteConfig::checkpoints`](super::SiteConfig::checkpoints).
+        checkpoint: usize,
+        /// Pressed or let go; `None`: not known.
+        pressed: Option<bool>,
+        /// The kernel's timestamp of the edge.
+        at: Mono,
+    },
     /// A bus was lost, or is there again.
     Bus {
         /// Its place in [`SiteConfig::buses`](super::SiteConfig::buses).
@@ -84,6 +129,14 @@ pub enum Input {
         /// The kernel's timestamp of the edge.
         at: Mono,
     },
+    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
+    /// says next is found, not seen.
+    RexLost {
+        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
+        door: usize,
+        /// Since when.
+        at: Mono,
+    },
     /// A key switch became stable, or was lost.
     KeySwitch {
         /// Its place in [`SiteConfig::key_switches`](super::SiteConfig::key_switches).
@@ -94,14 +147,6 @@ pub enum Input {
         at: Mono,
         /// Found by re-reading the level.
         resynced: bool,
-    },
-    /// The line of a request-to-exit input is lost: whether it is pressed, nobody can say. What it
-    /// says next is found, not seen.
-    RexLost {
-        /// The door's place in [`SiteConfig::doors`](super::SiteConfig::doors).
-        door: usize,
-        /// Since when.
-        at: Mono,
     },
     /// A card or a code at a reader.
     Card(Card),
@@ -116,6 +161,24 @@ pub enum Input {
         /// Why it is not, for a person.
         cause: Option<String>,
         /// When it was noticed.
+        at: Mono,
+    },
+    /// What an output does, as its driver or its read-back says.
+    Output {
+        /// Its place in [`SiteConfig::outputs`](super::SiteConfig::outputs).
+        output: usize,
+        /// What it does.
+        does: Does,
+        /// Why it cannot be relied on; `None`: it can.
+        fault: Option<String>,
+        /// Since when.
+        at: Mono,
+    },
+    /// What the input says that the challenge test's output is wired to.
+    LoopBack {
+        /// What it says now.
+        condition: Condition,
+        /// The kernel's timestamp of the edge.
         at: Mono,
     },
     /// Somebody wants something: a person, a schedule or the district.
@@ -139,10 +202,14 @@ impl Input {
         match self {
             Self::Contact { at, .. }
             | Self::Zone { at, .. }
+            | Self::ZoneLine { at, .. }
+            | Self::Checkpoint { at, .. }
             | Self::Rex { at, .. }
-            | Self::KeySwitch { at, .. }
             | Self::RexLost { at, .. }
+            | Self::KeySwitch { at, .. }
             | Self::ReaderStatus { at, .. }
+            | Self::Output { at, .. }
+            | Self::LoopBack { at, .. }
             | Self::Bus { at, .. } => Some(*at),
             Self::Card(card) => Some(card.at),
             Self::Command(command) => Some(command.at),

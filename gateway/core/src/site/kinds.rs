@@ -16,6 +16,11 @@ pub const EVENT_TYPES: &[&str] = &[
     "alarm.escalated",
     "bus.lost",
     "bus.restored",
+    "challenge.failed",
+    "challenge.passed",
+    "checkpoint.lost",
+    "checkpoint.lost_restored",
+    "checkpoint.seen",
     "credential.captured",
     "credentials.changed",
     "door.closed",
@@ -47,10 +52,24 @@ pub const EVENT_TYPES: &[&str] = &[
     "key_switch.stuck",
     "key_switch.stuck_restored",
     "ledger.day",
+    "output.fault",
+    "output.off",
+    "output.on",
+    "output.restored",
     "panic.alarm",
     "panic.alarm_restored",
+    "panic.help",
+    "panic.help_restored",
+    "panic.help_silent",
+    "panic.help_silent_restored",
     "panic.silent",
     "panic.silent_restored",
+    "panic.single",
+    "panic.single_silent",
+    "panic.stuck",
+    "panic.stuck_restored",
+    "panic.stuck_silent",
+    "panic.stuck_silent_restored",
     "partition.arm_failed",
     "partition.armed",
     "partition.arming",
@@ -64,6 +83,15 @@ pub const EVENT_TYPES: &[&str] = &[
     "reader.power_lost_restored",
     "reader.tamper",
     "reader.tamper_restored",
+    "round.begun",
+    "round.clock_unknown",
+    "round.clock_unknown_restored",
+    "round.done",
+    "round.late",
+    "round.missed",
+    "round.out_of_order",
+    "round.overdue",
+    "round.too_fast",
     "schedule.arm_failed",
     "schedule.disarm_failed",
     "schedule.held",
@@ -109,7 +137,17 @@ pub const EVENT_TYPES: &[&str] = &[
 ///
 /// What follows from one is silent too: see [`Effect::is_silent`](super::Effect::is_silent).
 pub fn is_silent(kind: &str) -> bool {
-    matches!(kind, "panic.silent" | "panic.silent_restored" | "access.duress")
+    matches!(
+        kind,
+        "panic.silent"
+            | "panic.silent_restored"
+            | "panic.help_silent"
+            | "panic.help_silent_restored"
+            | "panic.single_silent"
+            | "panic.stuck_silent"
+            | "panic.stuck_silent_restored"
+            | "access.duress"
+    )
 }
 
 /// Whether nobody at the site may notice this event: a silent one, or what an operator did about

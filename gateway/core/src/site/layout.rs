@@ -16,6 +16,8 @@ pub struct Layout {
     buses: Vec<Id>,
     readers: Vec<Id>,
     key_switches: Vec<Id>,
+    checkpoints: Vec<Id>,
+    outputs: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -31,6 +33,8 @@ impl SiteConfig {
             buses: self.buses.iter().map(|bus| bus.id.clone()).collect(),
             readers: self.readers.iter().map(|reader| reader.id.clone()).collect(),
             key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
+            checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
+            outputs: self.outputs.iter().map(|output| output.id.clone()).collect(),
         }
     }
 }
@@ -57,6 +61,13 @@ impl Input {
             Self::Zone { zone: place, condition, at, resynced } => {
                 Self::Zone { zone: zone(place), condition, at, resynced }
             }
+            Self::ZoneLine { zone: place, line, active, at, resynced } => {
+                Self::ZoneLine { zone: zone(place), line, active, at, resynced }
+            }
+            Self::Checkpoint { checkpoint: place, pressed, at } => {
+                let checkpoint = moved(place, &from.checkpoints, &to.checkpoints);
+                Self::Checkpoint { checkpoint, pressed, at }
+            }
             Self::Bus { bus, lost, at } => {
                 Self::Bus { bus: moved(bus, &from.buses, &to.buses), lost, at }
             }
@@ -64,6 +75,10 @@ impl Input {
             Self::KeySwitch { switch, turned, at, resynced } => {
                 let switch = moved(switch, &from.key_switches, &to.key_switches);
                 Self::KeySwitch { switch, turned, at, resynced }
+            }
+            Self::Output { output, does, fault, at } => {
+                let output = moved(output, &from.outputs, &to.outputs);
+                Self::Output { output, does, fault, at }
             }
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),
@@ -88,6 +103,10 @@ impl Input {
                         Verb::Postpone { partition: partition(place), by }
                     }
                     Verb::Release { door: place } => Verb::Release { door: door(place) },
+                    Verb::Reset { zone: place } => Verb::Reset { zone: zone(place) },
+                    Verb::Silence { partition: place } => {
+                        Verb::Silence { partition: place.map(partition) }
+                    }
                     Verb::Enrol { reader: place, lasts } => {
                         Verb::Enrol { reader: reader(place), lasts }
                     }
@@ -95,11 +114,14 @@ impl Input {
                     Verb::Credentials { .. } => {
                         Verb::Enrol { reader: NOWHERE, lasts: std::time::Duration::ZERO }
                     }
-                    verb @ Verb::Incident { .. } => verb,
+                    verb @ (Verb::Incident { .. }
+                    | Verb::IncidentOnce { .. }
+                    | Verb::Challenge { .. }
+                    | Verb::Ask(_)) => verb,
                 };
                 Self::Command(Command { verb, ..command })
             }
-            same @ (Self::Report(_) | Self::Tick) => same,
+            same @ (Self::LoopBack { .. } | Self::Report(_) | Self::Tick) => same,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The protection ledger: for each zone, how long it did not protect, why, and by whose wish.
+//! The protection ledger: for each zone and reader, how long it did not protect, why, and by whose
+//! wish.
 //!
-//! Seconds are counted on `CLOCK_BOOTTIME` and told once a day as `ledger.day`. A zone that is out
+//! Seconds are counted on `CLOCK_BOOTTIME` and told once a day as `ledger.day`. What is out
 //! for several reasons is counted once, under the gravest: what cannot detect comes before what was
 //! switched off.
 
@@ -29,21 +30,24 @@ const KEEP_EVERY: Duration = Duration::from_secs(900);
 /// A day, where the day of the site is not known.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Zones in one event, so that it stays below the largest payload with a reason or two for each.
-const ZONES_IN_ONE: usize = 24;
+/// Zones and readers in one event, so that it stays below the largest payload with a reason or two for each.
+const THINGS_IN_ONE: usize = 24;
 
-/// Seconds by zone, then by reason (`bypassed`, or `bypassed by {actor}`).
+/// Seconds by id, then by reason (`bypassed`, or `bypassed by {actor}`).
 type Seconds = BTreeMap<String, BTreeMap<String, u64>>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     from: UtcMs,
     seconds: Seconds,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    readers: Seconds,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
-    /// Of which zone, why and by whose wish, since when; in the order of the configuration.
+    /// Of which, why and by whose wish, since when: zones, then readers, in the order of the
+    /// configuration.
     out: Vec<Option<(&'static str, Option<String>, Mono)>>,
     millis: BTreeMap<usize, BTreeMap<String, u64>>,
     from: UtcMs,
@@ -52,9 +56,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(zones: usize) -> Self {
+    pub(super) fn new(things: usize) -> Self {
         Self {
-            out: vec![None; zones],
+            out: vec![None; things],
             millis: BTreeMap::new(),
             from: UtcMs::default(),
             ends: None,
@@ -64,14 +68,14 @@ impl Ledger {
 
     /// Goes on counting under another configuration; `zones`: their new places by the old ones.
     /// The day of a zone that is gone is not told.
-    pub(super) fn take_over(&mut self, old: Self, zones: &[usize]) {
+    pub(super) fn take_over(&mut self, old: Self, things: &[usize]) {
         let Self { out, millis, from, ends, keep_at } = old;
-        for (place, out) in zones.iter().zip(out) {
+        for (place, out) in things.iter().zip(out) {
             if let Some(known) = self.out.get_mut(*place) {
                 *known = out;
             }
         }
-        let millis = millis.into_iter().map(|(zone, reasons)| (zones[zone], reasons));
+        let millis = millis.into_iter().map(|(thing, reasons)| (things[thing], reasons));
         self.millis = millis.filter(|(place, _)| *place != NOWHERE).collect();
         (self.from, self.ends, self.keep_at) = (from, ends, keep_at);
     }
@@ -80,52 +84,67 @@ impl Ledger {
         self.ends.into_iter().chain(self.keep_at).min()
     }
 
-    fn count(&mut self, zone: usize, at: Mono) {
-        if let Some((reason, by, since)) = &mut self.out[zone] {
+    fn count(&mut self, thing: usize, at: Mono) {
+        if let Some((reason, by, since)) = &mut self.out[thing] {
             let reason = match by {
                 Some(by) => format!("{reason} by {by}"),
                 None => (*reason).to_owned(),
             };
             let millis = u64::try_from(at.since(*since).as_millis()).unwrap_or(u64::MAX);
             if millis > 0 {
-                *self.millis.entry(zone).or_default().entry(reason).or_default() += millis;
+                *self.millis.entry(thing).or_default().entry(reason).or_default() += millis;
                 *since = at;
             }
         }
     }
 
-    fn note(&mut self, zone: usize, why: Option<(&'static str, Option<&str>)>, at: Mono) {
+    fn note(&mut self, thing: usize, why: Option<(&'static str, Option<&str>)>, at: Mono) {
         // Nearly always nothing has changed: this runs for every zone at every input.
-        if self.out[zone].as_ref().map(|(reason, by, _)| (*reason, by.as_deref())) != why {
-            self.count(zone, at);
-            self.out[zone] = why.map(|(reason, by)| (reason, by.map(str::to_owned), at));
+        if self.out[thing].as_ref().map(|(reason, by, _)| (*reason, by.as_deref())) != why {
+            self.count(thing, at);
+            self.out[thing] = why.map(|(reason, by)| (reason, by.map(str::to_owned), at));
         }
     }
 }
 
 impl Site {
-    /// Looks at what every zone is doing now.
+    /// Looks at what every zone and reader is doing now.
     pub(super) fn account(&mut self, at: Mono) {
         for (index, zone) in self.zones.iter().enumerate() {
             let partition = zone.config.partition.map(|place| &self.partitions[place]);
             self.ledger.note(index, why_out(zone, partition), at);
         }
+        for (index, reader) in self.readers.iter().enumerate() {
+            let why = reader.why_out().map(|why| (why, None));
+            self.ledger.note(self.zones.len() + index, why, at);
+        }
+    }
+
+    fn count_all(&mut self, at: Mono) {
+        for thing in 0..self.ledger.out.len() {
+            self.ledger.count(thing, at);
+        }
     }
 
     /// The seconds of the running day so far, as in `ledger.day`.
     pub fn unprotected(&mut self, at: Mono) -> Value {
-        for index in 0..self.zones.len() {
-            self.ledger.count(index, at);
-        }
-        json!(self.seconds())
+        self.count_all(at);
+        let [zones, readers] = self.seconds();
+        json!({ "from": self.ledger.from, "zones_s": zones, "readers_s": readers })
     }
 
-    fn seconds(&self) -> Seconds {
-        let named = self.ledger.millis.iter().map(|(zone, reasons)| {
-            let seconds = reasons.iter().map(|(reason, ms)| (reason.clone(), ms.div_ceil(1000)));
-            (self.zones[*zone].config.id.to_string(), seconds.collect())
-        });
-        named.collect()
+    /// Of the zones, then of the readers.
+    fn seconds(&self) -> [Seconds; 2] {
+        let of = |id: &Id, thing: usize| {
+            let reasons = self.ledger.millis.get(&thing)?.iter();
+            let seconds = reasons.map(|(reason, ms)| (reason.clone(), ms.div_ceil(1000)));
+            Some((id.to_string(), seconds.collect()))
+        };
+        let zones = self.zones.iter().enumerate();
+        let zones = zones.filter_map(|(n, zone)| of(&zone.config.id, n));
+        let readers = self.readers.iter().enumerate();
+        let readers = readers.filter_map(|(n, one)| of(&one.config.id, self.zones.len() + n));
+        [zones.collect(), readers.collect()]
     }
 
     /// The start: what was counted before goes on, and the dark time is nobody's protection.
@@ -135,58 +154,68 @@ impl Site {
         }
         if let Some(dark) = self.dark.last().and_then(|dark| dark.at_most) {
             let millis = u64::try_from(dark.as_millis()).unwrap_or(u64::MAX);
-            for zone in 0..self.zones.len() {
-                let reasons = self.ledger.millis.entry(zone).or_default();
+            for thing in 0..self.ledger.out.len() {
+                let reasons = self.ledger.millis.entry(thing).or_default();
                 *reasons.entry("dark".to_owned()).or_default() += millis;
             }
         }
-        self.ledger.ends = Some(now.mono.plus(Self::rest_of_day(now)));
+        self.ledger.ends = Some(now.mono.plus(self.rest_of_day(now)));
         self.ledger.keep_at = Some(now.mono.plus(KEEP_EVERY));
         self.account(now.mono);
     }
 
-    fn rest_of_day(now: &Now) -> Duration {
+    /// Until midnight by the clock on the site's wall.
+    fn rest_of_day(&self, now: &Now) -> Duration {
         if now.clock == ClockState::Never {
             return DAY;
         }
-        let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
-        let gone = now.utc.0.rem_euclid(day);
-        Duration::from_millis(u64::try_from(day - gone).unwrap_or(0).max(1))
+        let midnight = now.utc.midnight(1, &self.access.time_zone);
+        let left = midnight.and_then(|midnight| u64::try_from(midnight.0 - now.utc.0).ok());
+        left.map_or(DAY, |left| Duration::from_millis(left.max(1)))
     }
 
     pub(super) fn ledger_restore(&mut self, value: &str) -> serde_json::Result<()> {
         let kept: Kept = serde_json::from_str(value)?;
         self.ledger.from = kept.from;
-        for (index, zone) in self.zones.iter().enumerate() {
-            if let Some(reasons) = kept.seconds.get(zone.config.id.as_str()) {
+        let zones = self.zones.iter().map(|zone| (&zone.config.id, &kept.seconds));
+        let readers = self.readers.iter().map(|reader| (&reader.config.id, &kept.readers));
+        for (thing, (id, seconds)) in zones.chain(readers).enumerate() {
+            if let Some(reasons) = seconds.get(id.as_str()) {
                 let millis = reasons.iter().map(|(reason, s)| (reason.clone(), s * 1000));
-                self.ledger.millis.insert(index, millis.collect());
+                self.ledger.millis.insert(thing, millis.collect());
             }
         }
         Ok(())
     }
 
     pub(super) fn ledger_due(&mut self, gateway: &Id, at: Mono, out: &mut Out<'_>) {
-        for index in 0..self.zones.len() {
-            self.ledger.count(index, at);
-        }
+        self.count_all(at);
         if self.ledger.ends.is_some_and(|ends| ends <= at) {
             self.ledger_day(gateway, at, out);
             self.ledger.millis.clear();
             self.ledger.from = out.now.utc_at(at);
-            self.ledger.ends = Some(at.plus(Self::rest_of_day(&out.now.at(at))));
+            self.ledger.ends = Some(at.plus(self.rest_of_day(&out.now.at(at))));
         }
+        self.ledger_keep(at, out);
+    }
+
+    /// What was counted so far, over a restart.
+    pub(super) fn ledger_keep(&mut self, at: Mono, out: &mut Out<'_>) {
+        self.count_all(at);
         self.ledger.keep_at = Some(at.plus(KEEP_EVERY));
-        let kept = Kept { from: self.ledger.from, seconds: self.seconds() };
-        out.keep(KEY.to_owned(), &kept);
+        let [seconds, readers] = self.seconds();
+        out.keep(KEY.to_owned(), &Kept { from: self.ledger.from, seconds, readers });
     }
 
     fn ledger_day(&self, gateway: &Id, at: Mono, out: &mut Out<'_>) {
         let (from, to) = (self.ledger.from, out.now.utc_at(at));
-        let all: Vec<_> = self.seconds().into_iter().collect();
-        let parts = all.chunks(ZONES_IN_ONE);
+        let [zones, readers] = self.seconds();
+        let zones = zones.into_iter().map(|(id, reasons)| (false, id, reasons));
+        let readers = readers.into_iter().map(|(id, reasons)| (true, id, reasons));
+        let all: Vec<_> = zones.chain(readers).collect();
+        let parts = all.chunks(THINGS_IN_ONE);
         let of = parts.len();
-        for (part, zones) in parts.enumerate() {
+        for (part, things) in parts.enumerate() {
             let head = Head {
                 class: Class::System,
                 kind: "ledger.day",
@@ -194,11 +223,19 @@ impl Site {
                 severity: 5,
                 source: ("gateway", gateway),
             };
-            let zones: BTreeMap<_, _> = zones.iter().cloned().collect();
+            let of_kind = |readers: bool| -> BTreeMap<_, _> {
+                let these = things.iter().filter(|(reader, ..)| *reader == readers);
+                these.map(|(_, id, reasons)| (id, reasons)).collect()
+            };
+            let (zones, readers) = (of_kind(false), of_kind(true));
             out.record(at, head, |draft| {
-                draft.detail = Some(json!({
+                let mut facts = json!({
                     "from": from, "to": to, "part": part + 1, "of": of, "zones_s": zones,
-                }));
+                });
+                if !readers.is_empty() {
+                    facts["readers_s"] = json!(readers);
+                }
+                draft.detail = Some(facts);
             });
         }
     }

@@ -18,7 +18,10 @@
 //! | `enrol` | the next card is enrolled; another list of credentials |
 //! | `zone` | one zone: alarm, tamper and trouble, each with its restore |
 //! | `partition` | one partition: disarmed, leaving, armed, entered |
+//! | `lines` | what the lines of one detector say together |
 //! | `guard` | which activation is an alarm |
+//! | `help` | help points: who is called, and the reset of what latches |
+//! | `round` | patrol rounds: what is due, begun, done, late, missed |
 //! | `bus` | one fault for all that hang on a bus |
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
@@ -27,6 +30,9 @@
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
 //! | `walk` | the walk test |
+//! | `output` | one output: why it is on, what it does |
+//! | `siren` | which alarm sounds where, and what ends that |
+//! | `challenge` | the challenge test |
 //! | `timer` | deadlines that outlive the box |
 //! | `build` | doors and readers from their configuration |
 //! | `replay` | what would have been different under another configuration |
@@ -40,6 +46,7 @@ mod access_tests;
 mod arming;
 mod build;
 mod bus;
+mod challenge;
 mod command;
 mod config;
 mod dark;
@@ -47,13 +54,16 @@ mod door;
 mod effect;
 mod enrol;
 mod guard;
+mod help;
 mod incident;
 mod input;
 mod key_switch;
 mod kinds;
 mod layout;
 mod ledger;
+mod lines;
 mod out;
+mod output;
 mod partition;
 mod reader;
 mod recall;
@@ -63,9 +73,13 @@ mod reconfigure_tests;
 mod release;
 mod replay;
 mod restore;
+mod round;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod siren;
+#[cfg(test)]
+mod siren_tests;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -75,20 +89,23 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
-pub use command::{Answer, Blocker, Command, Refusal, Verb, Via};
+pub use challenge::LONGEST_NONCE;
+pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig,
-    Doors, Fail, HolidayConfig, KeyMotion, KeySwitchConfig, LockConfig, Lockout, Mode, ModeConfig,
-    Modes, OutputConfig, PartitionConfig, Passage, ReaderConfig, RexConfig, Role, SafeState,
-    ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
+    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
+    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
+    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use enrol::LONGEST_ENROL;
 pub use incident::{Act, Danger, Incident, Note, Phase};
-pub use input::{Card, Condition, Contact, Input, ReaderPart, Report};
+pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;
+pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use replay::{Counts, Difference, How, Recording, Replayed, Told};
 pub use schedule::{Coming, ScheduleAct, schedule_after};
@@ -102,14 +119,17 @@ use crate::id::Id;
 use crate::time::{Mono, Now};
 use access::{Credentials, Places};
 use bus::Bus;
+use challenge::Challenge;
 use dark::Dark;
 use door::Door;
 use incident::Incidents;
 use key_switch::KeySwitch;
 use ledger::Ledger;
 use out::Out;
+use output::Output;
 use partition::Partition;
 use reader::{Reader, Said};
+use round::Rounds;
 use schedule::Schedules;
 use zone::Zone;
 
@@ -129,6 +149,8 @@ pub struct Site {
     crossed: Vec<Vec<(usize, Mono)>>,
     incidents: Incidents,
     buses: Vec<Bus>,
+    outputs: Vec<Output>,
+    challenge: Challenge,
     access: AccessConfig,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
@@ -136,6 +158,7 @@ pub struct Site {
     places: Places,
     key_switches: Vec<KeySwitch>,
     schedules: Schedules,
+    rounds: Rounds,
     dark: Dark,
     ledger: Ledger,
     /// The earliest deadline, as of the end of the last input.
@@ -152,9 +175,12 @@ enum Due {
     Partition(usize),
     Bus(usize),
     Reader(usize),
+    Output(usize),
+    Challenge,
     KeySwitch(usize),
     Schedule,
     Incident,
+    Rounds,
     Alive,
     Ledger,
 }
@@ -170,8 +196,10 @@ impl Site {
         let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let (buses, count) = (config.buses.len(), config.zones.len());
+        let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
+        let outputs = build::outputs(&mut config);
+        let challenge = config.challenge.filter(|it| it.output < outputs.len());
         let zones = config.zones.into_iter().map(|mut zone| {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
@@ -188,6 +216,7 @@ impl Site {
             grade: config.grade,
             doors,
             readers,
+            rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
@@ -203,6 +232,8 @@ impl Site {
             ledger: Ledger::new(count),
             gateway: None,
             buses: config.buses.into_iter().map(Bus::new).collect(),
+            outputs,
+            challenge: Challenge::new(challenge),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
@@ -213,8 +244,11 @@ impl Site {
     pub fn apply(&mut self, input: Input, now: &Now) -> Vec<Effect> {
         let boot = Arc::clone(&self.boot);
         let mut out = Out::new(&boot, now);
-        // The wall clock may stand elsewhere than at the last input.
-        self.schedules.aim(now);
+        // The wall clock may stand elsewhere than at the last input. What is recalled comes before
+        // what was kept: nothing may run then, or it would run without its past.
+        if !matches!(input, Input::Recall { .. }) {
+            self.schedules.aim(now);
+        }
         // What was due before it happened comes before it, however late it is looked at.
         let before = input.at().map(|at| at.min(now.mono));
         if let Some(until) = before.filter(|at| self.next.is_some_and(|(due, _)| due <= *at)) {
@@ -227,13 +261,13 @@ impl Site {
             Input::Rex { door, pressed, at } => {
                 self.rex(door, pressed, at, &mut out);
             }
-            Input::KeySwitch { switch, turned, at, resynced } => {
-                self.key_switch(switch, turned, (at, resynced), &mut out);
-            }
             Input::RexLost { door, at } => {
                 if let Some(door) = self.doors.get_mut(door) {
                     door.rex_lost(at);
                 }
+            }
+            Input::KeySwitch { switch, turned, at, resynced } => {
+                self.key_switch(switch, turned, (at, resynced), &mut out);
             }
             Input::Card(card) => {
                 self.card(&card, &mut out);
@@ -251,6 +285,20 @@ impl Site {
                     self.zone_edge(zone, edge, at, &mut out);
                 }
             }
+            Input::ZoneLine { zone, line, active, at, resynced } => {
+                if let Some(z) = self.zones.get_mut(zone) {
+                    let excused = bus::is_lost(&self.buses, z.config.bus);
+                    let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
+                    self.zone_edge(zone, edge, at, &mut out);
+                }
+            }
+            Input::Output { output, does, fault, at } => {
+                if let Some(known) = self.outputs.get_mut(output) {
+                    known.says(output, does, fault, at, &mut out);
+                    self.challenge_output(output, does, at);
+                }
+            }
+            Input::LoopBack { condition, at } => self.challenge_input(condition, at, &mut out),
             Input::Command(command) => {
                 if let Some(answer) = self.command(&command, &mut out) {
                     out.effects.push(Effect::Answer { command: command.id, answer });
@@ -264,22 +312,53 @@ impl Site {
             Input::Bus { bus, lost, at } => {
                 self.bus(bus, lost, at, &mut out);
             }
+            Input::Checkpoint { checkpoint, pressed, at } => {
+                self.checkpoint(checkpoint, pressed, at, &mut out);
+            }
             Input::Report(report) => out.report(report),
             Input::Tick => {}
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
     }
 
+    /// The box stops in order: until now it was watched, and what only a power cut may lose is kept.
+    pub fn stop(&mut self, now: &Now) -> Vec<Effect> {
+        let boot = Arc::clone(&self.boot);
+        let mut out = Out::new(&boot, now);
+        // Without a start there is nothing to keep.
+        if self.gateway.is_some() {
+            self.account(now.mono);
+            self.dark.note(&mut out);
+            self.ledger_keep(now.mono, &mut out);
+        }
+        out.effects
+    }
+
+    /// What somebody asked for.
+    fn asked(&mut self, question: Question, now: &Now) -> Answer {
+        let facts = match question {
+            Question::Ledger => self.unprotected(now.mono),
+            Question::Rounds => self.rounds_told(now),
+        };
+        Answer::Told { facts }
+    }
+
     /// What follows from every input.
     fn settle(&mut self, out: &mut Out<'_>) {
         self.account(out.now.mono);
+        self.sound_alarms(out);
+        self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
-        self.next = self.next.into_iter().chain(incident).min();
+        // A siren has just begun to sound.
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
     }
 
@@ -298,8 +377,11 @@ impl Site {
                 },
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
+                Due::Output(index) => self.siren_ended(index, at, out),
+                Due::Challenge => self.challenge_expired(at, out),
                 Due::KeySwitch(index) => self.key_switches[index].expire(out),
                 Due::Schedule => self.schedules_due(at, out),
+                Due::Rounds => self.rounds_due(at, out),
                 Due::Alive => self.dark.note(out),
                 Due::Ledger => {
                     if let Some(gateway) = self.gateway.clone() {
@@ -325,12 +407,16 @@ impl Site {
         let ledger = self.ledger.deadline().map(|at| (at, Due::Ledger));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        let challenge = self.challenge.deadline().map(|at| (at, Due::Challenge));
         let switches = self.key_switches.iter().enumerate();
         let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
         let schedule = self.schedules.deadline().map(|at| (at, Due::Schedule));
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
-        let things = things.chain(switches).chain(schedule);
-        things.chain(incident).chain(alive).chain(ledger).min()
+        let things = things.chain(switches).chain(schedule).chain(outputs).chain(challenge);
+        let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
+        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -347,10 +433,14 @@ impl Site {
         for reader in &mut self.readers {
             reader.keep(out);
         }
+        for output in &mut self.outputs {
+            output.keep(|place| self.partitions[place].config.id.to_string(), out);
+        }
         for switch in &mut self.key_switches {
             switch.keep(out);
         }
         self.schedules.keep(out);
+        self.rounds.keep(out);
         self.incidents.keep(out);
     }
 
@@ -384,7 +474,9 @@ impl Site {
         let partitions = partitions.map(|(n, p)| (Thing::Partition(n), &p.config.id, p.word()));
         let readers = self.readers.iter().enumerate();
         let readers = readers.map(|(n, r)| (Thing::Reader(n), &r.config.id, r.word()));
-        doors.chain(zones).chain(partitions).chain(readers)
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.map(|(n, o)| (Thing::Output(n), &o.config.id, o.word()));
+        doors.chain(zones).chain(partitions).chain(readers).chain(outputs)
     }
 
     /// The interval before this start in which nothing was watched, for `system.started`.

@@ -12,6 +12,8 @@ pub(super) struct Out<'a> {
     pub(super) boot: &'a str,
     pub(super) now: &'a Now,
     pub(super) effects: Vec<Effect>,
+    /// So many of them were looked at for what makes a siren sound.
+    pub(super) warned: usize,
 }
 
 /// What every draft needs.
@@ -26,7 +28,7 @@ pub(super) struct Head<'a> {
 
 impl<'a> Out<'a> {
     pub(super) const fn new(boot: &'a str, now: &'a Now) -> Self {
-        Self { boot, now, effects: Vec::new() }
+        Self { boot, now, effects: Vec::new(), warned: 0 }
     }
 
     pub(super) fn time(&self, at: Mono) -> Time {

@@ -7,7 +7,7 @@ use super::out::{Head, Out};
 use super::timer::KeptTimer;
 use super::walk::Walk;
 use super::zone::FIRST_READING;
-use super::{Mode, ModeConfig, PartitionConfig, Thing};
+use super::{Mode, ModeConfig, PartitionConfig, Sound, Thing};
 use crate::event::{Class, Draft, Qualifier};
 use crate::time::{Mono, Now};
 
@@ -60,6 +60,8 @@ pub(super) struct Partition {
     walk_cut_off: bool,
     /// Who disarmed it.
     by: Option<String>,
+    /// The delay that is heard.
+    heard: Option<Sound>,
     kept: Option<KeptPartition>,
 }
 
@@ -72,6 +74,7 @@ impl Partition {
             walk: None,
             walk_cut_off: false,
             by: None,
+            heard: None,
             kept: None,
         }
     }
@@ -107,7 +110,8 @@ impl Partition {
     /// Goes on from what the same partition was under another configuration; `zones`: their new
     /// places by the old ones.
     pub(super) fn take_over(&mut self, old: Self, zones: &[usize]) {
-        let Self { config: _, arming, alarm, walk, walk_cut_off, by, kept } = old;
+        let Self { config: _, arming, alarm, walk, walk_cut_off, by, heard, kept } = old;
+        self.heard = heard;
         let there = |zone: usize| Some(zones[zone]).filter(|place| *place != NOWHERE);
         self.arming = match arming {
             Arming::Entered { mode, until, zones } => {
@@ -173,6 +177,17 @@ impl Partition {
                 None => None,
             },
         }
+    }
+
+    /// What is to be heard of its delays from now on, if that has changed.
+    pub(super) fn beep(&mut self) -> Option<Sound> {
+        let sound = match self.arming {
+            Arming::Leaving { until, .. } => Some(Sound::Leaving { until }),
+            Arming::Entered { until, .. } => Some(Sound::Entered { until }),
+            Arming::Disarmed | Arming::Armed { .. } => None,
+        };
+        let changed = std::mem::replace(&mut self.heard, sound) != sound;
+        changed.then(|| sound.unwrap_or(Sound::Quiet))
     }
 
     pub(super) fn set(&mut self, index: usize, arming: Arming, at: Mono, out: &mut Out<'_>) {

@@ -123,6 +123,25 @@ impl Reader {
         !self.config.secure || self.good[ReaderPart::Channel as usize] == Some(true)
     }
 
+    /// Why it lets nobody in or watches nothing, the gravest reason; `None`: it works.
+    pub(super) fn why_out(&self) -> Option<&'static str> {
+        let not = |part: ReaderPart| self.good[part as usize] != Some(true);
+        let link = ReaderPart::Link as usize;
+        if self.good[link] != Some(true) {
+            return Some("lost");
+        }
+        let bad = |part: ReaderPart| self.good[part as usize] == Some(false);
+        if self.config.secure && not(ReaderPart::Channel) {
+            Some("insecure")
+        } else if bad(ReaderPart::Case) {
+            Some("tamper")
+        } else if bad(ReaderPart::Power) {
+            Some("power")
+        } else {
+            self.is_locked().then_some("locked out")
+        }
+    }
+
     pub(super) fn restore(&mut self, kept: &KeptReader, boot: &str, now: &Now) {
         self.stands = kept.stands;
         let Lockout { lasts, window, .. } = self.config.lockout;

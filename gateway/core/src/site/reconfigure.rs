@@ -41,6 +41,7 @@ impl Site {
         self.settle(&mut out);
         // Each event is looked at once by what follows from events.
         let mut effects = std::mem::take(&mut out.effects);
+        out.warned = 0;
         let commons = self.commons();
         let old = std::mem::replace(self, new);
         self.take_over(old, now, &mut out);
@@ -55,6 +56,7 @@ impl Site {
         if self.commons() != commons {
             self.common_areas(now.mono, &mut out);
         }
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         effects.append(&mut out.effects);
@@ -86,7 +88,7 @@ impl Site {
                 Some(known) if !zone.means_as(&known.config) => {
                     zone.finish(CHANGED, at, out);
                     if zone.config.driver == known.config.driver {
-                        again.push((zone.config.id.clone(), zone.condition()));
+                        again.push((zone.config.id.clone(), zone.heard()));
                     }
                     zone.forget();
                 }
@@ -99,6 +101,7 @@ impl Site {
                 continue;
             }
             self.walk_end(place, GONE, by, at, out);
+            self.end_partition(place, GONE, at, out);
             if self.partitions[place].mode() != Mode::Disarmed {
                 self.disarm(place, by, at, out);
             }
@@ -119,6 +122,14 @@ impl Site {
             }
         }
         self.schedules.finish(&new.schedules, at, out);
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            if !new.outputs.iter().any(|known| output.is_still(known)) {
+                output.finish(index, GONE, at, out);
+            }
+        }
+        if !self.challenge.is_still(&new.challenge) {
+            self.challenge_over(Some(CHANGED), at, out);
+        }
         again
     }
 
@@ -134,13 +145,16 @@ impl Site {
             crossed,
             incidents,
             buses,
+            outputs,
+            challenge,
             access: _,
             areas,
             readers,
             key_switches,
             schedules,
             credentials,
-            places,
+            places: at_places,
+            rounds,
             dark,
             ledger,
             next: _,
@@ -159,12 +173,23 @@ impl Site {
         };
         let moves = Moves { zones: all(&from, &to), areas: all(&areas_from, &areas_to) };
 
+        let partition_ids: Vec<Id> =
+            partitions.iter().map(|partition| partition.config.id.clone()).collect();
+
         self.gateway = gateway;
         let by = By { via: Via::Rules, actor: None };
         self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
         self.incidents.take_over(incidents);
-        self.ledger.take_over(ledger, &moves.zones);
+        self.rounds.take_over(rounds, now, out);
+        let reader_ids = |readers: &[super::reader::Reader]| -> Vec<Id> {
+            readers.iter().map(|reader| reader.config.id.clone()).collect()
+        };
+        // The ledger counts zones, then readers.
+        let things = all(&reader_ids(&readers), &reader_ids(&self.readers));
+        let things = things.into_iter().map(|place| place.saturating_add(self.zones.len()));
+        let things: Vec<_> = moves.zones.iter().copied().chain(things).collect();
+        self.ledger.take_over(ledger, &things);
         for (cross, seen) in crosses.iter().zip(crossed) {
             let place = self.crosses.iter().position(|known| known.id == cross.id);
             let Some(place) = place else { continue };
@@ -193,12 +218,11 @@ impl Site {
         for index in 0..self.zones.len() {
             let zone = &mut self.zones[index];
             let place = from.iter().position(|id| *id == zone.config.id);
-            match place.and_then(|place| before[place].take()) {
-                Some(old) => zone.take_over(index, old, now.mono, out),
-                None => {
-                    zone.begin(now);
-                    zone.show(index, now.mono, out);
-                }
+            if let Some(old) = place.and_then(|place| before[place].take()) {
+                zone.take_over(index, old, now.mono, out);
+            } else {
+                zone.begin(now);
+                zone.show(index, now.mono, out);
             }
             let partition = zone.config.partition.map(|place| &self.partitions[place]);
             zone.walking = partition.is_some_and(|partition| partition.walk.is_some());
@@ -224,12 +248,11 @@ impl Site {
             let same = |old: &&mut Option<super::reader::Reader>| {
                 old.as_ref().is_some_and(|old| old.config.id == reader.config.id)
             };
-            match before.iter_mut().find(same).and_then(Option::take) {
-                Some(old) => reader.take_over(index, old, now.mono, out),
-                None => {
-                    reader.await_link(now.mono);
-                    reader.show(index, now.mono, out);
-                }
+            if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
+                reader.take_over(index, old, now.mono, out);
+            } else {
+                reader.await_link(now.mono);
+                reader.show(index, now.mono, out);
             }
         }
         for old in before.into_iter().flatten() {
@@ -245,8 +268,27 @@ impl Site {
         for gone in self.schedules.take_over(schedules, now) {
             forget("schedule", &gone, out);
         }
+        let places: Vec<usize> = partition_ids
+            .iter()
+            .map(|id| self.partitions.iter().position(|known| known.config.id == *id))
+            .map(|place| place.unwrap_or(NOWHERE))
+            .collect();
+        let mut fresh = vec![true; self.outputs.len()];
+        for old in outputs {
+            match self.outputs.iter().position(|known| old.is_still(known)) {
+                Some(place) => {
+                    self.outputs[place].take_over(old, &places);
+                    fresh[place] = false;
+                }
+                None => forget("output", &old.config.id, out),
+            }
+        }
+        for (place, _) in fresh.iter().enumerate().filter(|(_, fresh)| **fresh) {
+            self.outputs[place].show(place, now.mono, out);
+        }
+        self.challenge.take_over(challenge);
         self.excuse_all();
-        for (credential, area) in places {
+        for (credential, area) in at_places {
             let area = area.map(|area| moves.areas[area]);
             if area == Some(NOWHERE) || !self.credentials.knows(credential) {
                 let key = format!("place/{credential}");
@@ -275,6 +317,6 @@ impl Site {
 }
 
 /// What is gone leaves nothing behind.
-fn forget(kind: &str, id: &Id, out: &mut Out<'_>) {
+pub(super) fn forget(kind: &str, id: &Id, out: &mut Out<'_>) {
     out.effects.push(Effect::Keep { key: format!("{kind}/{id}"), value: None });
 }

@@ -57,11 +57,20 @@ impl Site {
             reader.await_link(now.mono);
             reader.show(index, now.mono, &mut out);
         }
+        self.rounds.begin(now.mono);
+        for (index, output) in self.outputs.iter().enumerate() {
+            output.show(index, now.mono, &mut out);
+        }
         self.walks_cut_off(&mut out);
+        self.challenge_cut_off(&mut out);
         self.ledger_begin(now);
         self.schedules.begin(now);
         self.schedules.aim(now);
+        self.look_at_rounds(now, &mut out);
         self.expire(now.mono, &mut out);
+        for (index, output) in self.outputs.iter().enumerate() {
+            output.resume(index, &mut out);
+        }
         self.settle(&mut out);
         out.effects
     }
@@ -87,6 +96,10 @@ impl Site {
                 Some(bus) => bus.restore(),
                 None => return Ok(false),
             },
+            "round" | "checkpoint" => {
+                return self.rounds.restore(kind, id, value, &self.boot, now);
+            }
+            _ if key == super::round::CLOCK_KEY => self.rounds.restore_clock(value)?,
             _ if key == super::dark::KEY => self.dark.restore(value, &self.boot, now)?,
             _ if key == super::ledger::KEY => self.ledger_restore(value)?,
             _ if key == super::schedule::HELD_KEY => {
@@ -112,6 +125,14 @@ impl Site {
                 let reader = self.readers.iter_mut().find(|known| known.config.id.as_str() == id);
                 let Some(reader) = reader else { return Ok(false) };
                 reader.restore(&serde_json::from_str(value)?, &self.boot, now);
+            }
+            _ if key == super::challenge::KEY => self.challenge.restore(value)?,
+            "output" => {
+                let partitions = &self.partitions;
+                let place = |id: &str| partitions.iter().position(|it| it.config.id.as_str() == id);
+                let output = self.outputs.iter_mut().find(|it| it.config.id.as_str() == id);
+                let Some(output) = output else { return Ok(false) };
+                output.restore(serde_json::from_str(value)?, place, &self.boot, now);
             }
             "place" => {
                 let area: String = serde_json::from_str(value)?;

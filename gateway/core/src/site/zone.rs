@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::lines::{Lines, Said};
 use super::out::{Head, Out, found};
-use super::{Condition, Thing, ZoneConfig, ZoneKind};
+use super::{Condition, LinesConfig, Thing, ZoneConfig, ZoneKind, ZoneLine};
 use crate::event::{Class, Draft, Qualifier};
 use crate::id::Id;
 use crate::time::{Mono, Now};
@@ -43,6 +45,22 @@ impl Trouble {
             Condition::Fault => Some(Self::Fault),
             Condition::Masked => Some(Self::Masked),
             Condition::Normal | Condition::Active | Condition::Tamper => None,
+        }
+    }
+
+    const fn condition(self) -> Condition {
+        match self {
+            Self::Fault => Condition::Fault,
+            Self::Masked => Condition::Masked,
+            Self::Lost => Condition::Unknown,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Masked => "masked",
+            Self::Lost => "lost",
         }
     }
 
@@ -98,6 +116,9 @@ pub(super) struct KeptZone {
     swings: u8,
     #[serde(skip_serializing_if = "is_false")]
     shut: bool,
+    /// A button is stuck.
+    #[serde(skip_serializing_if = "is_false")]
+    stuck: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -116,6 +137,11 @@ pub(super) struct Zone {
     /// The id of its partition.
     partition: Option<Id>,
     condition: Condition,
+    /// What its fault and mask lines say against it.
+    against: Option<Trouble>,
+    lines: Lines,
+    /// When a button that is held is stuck.
+    stuck_at: Option<Mono>,
     /// The last reading that was normal or active; `None`: none is known.
     active: Option<bool>,
     /// Whether `active` is of before this start.
@@ -130,10 +156,15 @@ pub(super) struct Zone {
 
 impl Zone {
     pub(super) fn new(config: ZoneConfig, partition: Option<Id>) -> Self {
+        let lines = &config.lines;
+        let further = lines.fault || lines.mask;
         Self {
+            lines: Lines::new(*lines),
             config,
             partition,
             condition: Condition::Unknown,
+            against: further.then_some(Trouble::Lost),
+            stuck_at: None,
             active: None,
             before_start: true,
             walking: false,
@@ -145,13 +176,18 @@ impl Zone {
 
     pub(super) fn restore(&mut self, kept: KeptZone) {
         self.active = kept.active;
+        self.lines.resume(kept.active == Some(true));
         self.kept = kept.clone();
         self.state = kept;
     }
 
     /// Whether a zone of this configuration means the same by what it says.
     pub(super) fn means_as(&self, config: &ZoneConfig) -> bool {
-        self.config.kind == config.kind && self.config.soak == config.soak
+        let what = |config: &ZoneConfig| {
+            let (help, stuck) = (config.help.is_some(), config.stuck.is_some());
+            (config.kind, config.soak, config.latches(), help, stuck)
+        };
+        what(&self.config) == what(config)
     }
 
     /// Ends what stands open of it: it is gone, or becomes something else.
@@ -160,7 +196,7 @@ impl Zone {
         // Whoever bypassed it wanted it out, whatever it means.
         (self.state.bypass, self.state.by) = (state.bypass, state.by);
         let kind = self.config.kind;
-        let (alarm, swinger) = (kind.alarm(), ("zone.swinger", "zone.swinger_restored"));
+        let (alarm, swinger) = (self.config.alarm(), ("zone.swinger", "zone.swinger_restored"));
         let trouble = state.trouble.map(|trouble| (trouble.kinds(), Class::Fault));
         let over = [
             state.alarm.then_some((alarm, kind.class())),
@@ -168,6 +204,7 @@ impl Zone {
             state.tamper.then_some((("zone.tamper", "zone.tamper_restored"), Class::Tamper)),
             trouble,
             state.shut.then_some((swinger, Class::Fault)),
+            state.stuck.then_some((self.stuck_kinds(), Class::Fault)),
         ];
         for ((began, ended), class) in over.into_iter().flatten() {
             self.event(at, ended, Qualifier::Restore, out, |draft| {
@@ -178,6 +215,7 @@ impl Zone {
             });
         }
         self.pending = None;
+        self.stuck_at = None;
     }
 
     /// Ends its bypass.
@@ -212,11 +250,25 @@ impl Zone {
             pending,
             state,
             kept,
+            against,
+            lines,
+            stuck_at,
         } = old;
         (self.active, self.state, self.kept) = (active, state, kept);
-        let wire = |config: &ZoneConfig| (config.driver.clone(), config.bus.is_some());
-        if wire(&self.config) == wire(&config) && self.means_as(&config) {
+        let wire = |config: &ZoneConfig| {
+            let LinesConfig { second, fault, mask } = config.lines;
+            (config.driver.clone(), config.bus.is_some(), second.is_some(), fault, mask)
+        };
+        let same = wire(&self.config) == wire(&config);
+        if same {
+            self.lines = lines.under(self.config.lines);
+            self.against = against;
+        } else {
+            self.lines.resume(self.active == Some(true));
+        }
+        if same && self.means_as(&config) {
             (self.condition, self.before_start, self.pending) = (condition, before_start, pending);
+            self.stuck_at = stuck_at;
         } else {
             // Another wire: what it says is compared with what the old one said.
             self.before_start = false;
@@ -227,12 +279,25 @@ impl Zone {
 
     /// The start: what is not known by then is lost.
     pub(super) fn begin(&mut self, now: &Now) {
+        if self.config.help.as_ref().is_some_and(|help| help.only_card) {
+            // There is nothing to wait for: its reader tells of itself.
+            self.lines.main(Condition::Normal, now.mono);
+            self.condition = Condition::Normal;
+            self.before_start = false;
+            self.active = Some(false);
+        }
         self.await_reading(now.mono);
+    }
+
+    /// What its own line says, whatever the others do.
+    pub(super) const fn heard(&self) -> Condition {
+        self.lines.heard()
     }
 
     /// Its bus is back: it has a while to be known.
     pub(super) fn await_reading(&mut self, at: Mono) {
-        if self.condition == Condition::Unknown && self.state.trouble != Some(Trouble::Lost) {
+        let unknown = self.condition() == Condition::Unknown;
+        if unknown && self.state.trouble != Some(Trouble::Lost) {
             let wait = self.config.hold_off.max(FIRST_READING);
             self.pending = Some((Trouble::Lost, at.plus(wait)));
         }
@@ -243,8 +308,12 @@ impl Zone {
         self.pending = self.pending.filter(|(pending, _)| *pending != Trouble::Lost);
     }
 
-    pub(super) const fn condition(&self) -> Condition {
-        self.condition
+    /// What all its lines say: a detector that is masked or at fault is not normal.
+    pub(super) fn condition(&self) -> Condition {
+        match self.against {
+            Some(trouble) if self.condition == Condition::Normal => trouble.condition(),
+            _ => self.condition,
+        }
     }
 
     /// Whether a tamper of it stands told.
@@ -266,13 +335,10 @@ impl Zone {
     }
 
     /// What keeps it from detecting, if anything does.
-    pub(super) const fn why_blind(&self) -> Option<&'static str> {
+    pub(super) fn why_blind(&self) -> Option<&'static str> {
         match self.condition {
-            Condition::Unknown => Some("lost"),
-            Condition::Fault => Some("fault"),
-            Condition::Masked => Some("masked"),
             Condition::Tamper => Some("tamper"),
-            Condition::Normal | Condition::Active => None,
+            condition => Trouble::of(condition).or(self.against).map(Trouble::word),
         }
     }
 
@@ -286,17 +352,21 @@ impl Zone {
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.pending.map(|(_, at)| at)
+        self.pending.map(|(_, at)| at).into_iter().chain(self.stuck_at).min()
     }
 
-    /// Trouble has lasted: it is told.
+    /// Trouble has lasted, or a button was held too long: it is told.
     pub(super) fn expire(&mut self, index: usize, out: &mut Out<'_>) {
+        if let Some(at) = self.stuck_at.filter(|at| self.deadline() == Some(*at)) {
+            return self.tell_stuck(index, at, out);
+        }
         let Some((trouble, at)) = self.pending.take() else { return };
         self.state.trouble = Some(trouble);
         self.event(at, trouble.kinds().0, Qualifier::New, out, |draft| draft.class = Class::Fault);
         self.show(index, at, out);
     }
 
+    /// What its own line says.
     pub(super) fn reading(
         &mut self,
         index: usize,
@@ -305,16 +375,107 @@ impl Zone {
         resynced: bool,
         out: &mut Out<'_>,
     ) -> Edge {
-        if condition == self.condition {
+        let said = self.lines.main(condition, at);
+        self.said(index, (said, excused), at, resynced, out)
+    }
+
+    /// What a further line says; `None`: it is not known.
+    pub(super) fn further(
+        &mut self,
+        index: usize,
+        (line, active, excused): (ZoneLine, Option<bool>, bool),
+        at: Mono,
+        resynced: bool,
+        out: &mut Out<'_>,
+    ) -> Edge {
+        let said = self.lines.further(line, active, at);
+        self.said(index, (said, excused), at, resynced, out)
+    }
+
+    fn said(
+        &mut self,
+        index: usize,
+        (said, excused): (Said, bool),
+        at: Mono,
+        resynced: bool,
+        out: &mut Out<'_>,
+    ) -> Edge {
+        let condition = said.condition;
+        let against = said.against.and_then(Trouble::of);
+        self.watch_held(index, at, out);
+        if said.single && !self.walking {
+            self.single(at, out);
+        }
+        if condition == self.condition && against == self.against {
             return Edge::None;
         }
+        self.against = against;
         self.tamper(condition, at, out);
         self.trouble(condition, excused, at, out);
+        if condition == self.condition {
+            self.show(index, at, out);
+            return Edge::None;
+        }
         let after_gap = self.condition == Condition::Unknown && !self.before_start;
         self.condition = condition;
         let edge = self.edge(condition, resynced || after_gap);
         self.show(index, at, out);
         edge
+    }
+
+    /// One button of two was pressed, and the other may follow.
+    #[cfg(test)]
+    pub(super) fn is_half(&self) -> bool {
+        self.lines.is_half()
+    }
+
+    /// One button of two: an accident, or somebody who could not reach the other.
+    fn single(&self, at: Mono, out: &mut Out<'_>) {
+        let silent = self.config.kind.is_silent();
+        let kind = if silent { "panic.single_silent" } else { "panic.single" };
+        self.event(at, kind, Qualifier::Status, out, |draft| {
+            draft.class = Class::Panic;
+            draft.severity = 3;
+            draft.cause = Some("one button of two".to_owned());
+            draft.detail = self.config.help.as_ref().map(|help| json!({ "place": help.place }));
+        });
+    }
+
+    /// A button is held, or let go.
+    fn watch_held(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        let Some(after) = self.config.stuck else { return };
+        self.stuck_at = self.lines.held_since().map(|since| since.plus(after));
+        if self.state.stuck {
+            self.stuck_at = None;
+        }
+        if self.lines.is_let_go() && std::mem::take(&mut self.state.stuck) {
+            let (began, ended) = self.stuck_kinds();
+            self.event(at, ended, Qualifier::Restore, out, |draft| {
+                draft.class = Class::Fault;
+                draft.severity = 4;
+                draft.closes = Some(began);
+            });
+            self.show(index, at, out);
+        }
+    }
+
+    fn tell_stuck(&mut self, index: usize, at: Mono, out: &mut Out<'_>) {
+        self.stuck_at = None;
+        self.state.stuck = true;
+        self.event(at, self.stuck_kinds().0, Qualifier::New, out, |draft| {
+            draft.class = Class::Fault;
+            draft.cause = Some("a button is held or stuck".to_owned());
+        });
+        self.show(index, at, out);
+    }
+
+    /// Of a silent one a fault that follows its call would tell of the call.
+    const fn stuck_kinds(&self) -> (&'static str, &'static str) {
+        if self.config.kind.is_silent() {
+            ("panic.stuck_silent", "panic.stuck_silent_restored")
+        } else {
+            ("panic.stuck", "panic.stuck_restored")
+        }
     }
 
     fn edge(&mut self, condition: Condition, resynced: bool) -> Edge {
@@ -364,8 +525,12 @@ impl Zone {
 
     /// `excused`: its bus is lost, which is told once for all.
     fn trouble(&mut self, condition: Condition, excused: bool, at: Mono, out: &mut Out<'_>) {
-        let now = Trouble::of(condition).filter(|now| !(excused && *now == Trouble::Lost));
-        if now == self.state.trouble {
+        let now = Trouble::of(condition)
+            .or(self.against)
+            .filter(|now| !(excused && *now == Trouble::Lost));
+        // A fault line that is not known does not say that the fault is over.
+        let unheard = Trouble::of(condition).is_none() && now == Some(Trouble::Lost);
+        if now == self.state.trouble || (unheard && self.state.trouble.is_some()) {
             self.pending = None;
             return;
         }
@@ -391,7 +556,7 @@ impl Zone {
     ) {
         let kind = self.config.kind;
         self.state.alarm = true;
-        self.event(at, kind.alarm().0, Qualifier::New, out, |draft| {
+        self.event(at, self.config.alarm().0, Qualifier::New, out, |draft| {
             draft.class = kind.class();
             draft.severity = kind.severity();
             draft.flags = self::found(found.while_down, found.resynced);
@@ -412,16 +577,9 @@ impl Zone {
     /// The zone is normal again: its alarm or its opening is over.
     pub(super) fn calm(&mut self, index: usize, at: Mono, how: Found, out: &mut Out<'_>) {
         let flags = found(how.while_down, how.resynced);
-        if std::mem::take(&mut self.state.alarm) {
-            let kind = self.config.kind;
-            let (began, ended) = kind.alarm();
-            self.event(at, ended, Qualifier::Restore, out, |draft| {
-                draft.class = kind.class();
-                draft.severity = 4;
-                draft.closes = Some(began);
-                draft.flags.clone_from(&flags);
-                draft.state = Some(super::out::change("active", "normal"));
-            });
+        // What latches waits for its reset.
+        if !self.config.latches() {
+            self.end_alarm(at, out, |draft| draft.flags.clone_from(&flags));
         }
         if std::mem::take(&mut self.state.opened) {
             self.event(at, "zone.closed", Qualifier::Restore, out, |draft| {
@@ -432,6 +590,21 @@ impl Zone {
             });
         }
         self.show(index, at, out);
+    }
+
+    /// The alarm is over, if there is one.
+    pub(super) fn end_alarm(&mut self, at: Mono, out: &mut Out<'_>, fill: impl FnOnce(&mut Draft)) {
+        if !std::mem::take(&mut self.state.alarm) {
+            return;
+        }
+        let (began, ended) = self.config.alarm();
+        self.event(at, ended, Qualifier::Restore, out, |draft| {
+            draft.class = self.config.kind.class();
+            draft.severity = 4;
+            draft.closes = Some(began);
+            draft.state = Some(super::out::change("active", "normal"));
+            fill(draft);
+        });
     }
 
     /// An activation that is no alarm, for the record.
@@ -472,7 +645,7 @@ impl Zone {
         if self.config.kind == ZoneKind::SilentPanic {
             return ("normal", Vec::new());
         }
-        let state = match self.condition {
+        let state = match self.condition() {
             Condition::Unknown => "unknown",
             Condition::Normal => "normal",
             Condition::Active => "active",
@@ -488,6 +661,7 @@ impl Zone {
             (state_of.trouble.is_some(), "trouble"),
             (state_of.bypass.is_some(), "bypassed"),
             (state_of.shut, "shut-down"),
+            (state_of.stuck, "stuck"),
             (self.config.soak, "soak"),
         ];
         flags.extend(all.into_iter().filter_map(|(is, flag)| is.then_some(flag)));

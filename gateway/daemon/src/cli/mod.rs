@@ -6,9 +6,12 @@
 mod check;
 mod credential;
 mod events;
+mod ledger;
 mod output;
 mod reload;
 mod replay;
+mod rounds;
+mod safe_outputs;
 mod schedule;
 mod status;
 mod wish;
@@ -34,6 +37,9 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse schedule                       what is armed and disarmed next
   gatehouse postpone shop 30m              people stay: arm later
   gatehouse incident ack a17               take an incident
+  gatehouse ledger --since 7d              what did not protect, and why
+  gatehouse rounds                         today's patrol rounds
+  gatehouse silence                        stop the sirens
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
 Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
@@ -70,8 +76,22 @@ enum Command {
     Postpone(wish::PostponeArgs),
     /// Walk through a partition: each detector that sees you is ticked off, nothing alarms.
     Walktest(wish::WalkArgs),
+    /// End an alarm that stays until somebody resets it.
+    Reset(wish::IdArgs),
+    /// How long each zone and reader did not protect, day by day, why and by whose wish.
+    Ledger(ledger::LedgerArgs),
+    /// Today's patrol rounds: done, late, missed, under way and next.
+    Rounds(rounds::RoundsArgs),
     /// Acknowledge, close, escalate or note an incident.
     Incident(wish::IncidentArgs),
+    /// Let a door open once.
+    Release(wish::IdArgs),
+    /// Silence the sirens; nothing is disarmed.
+    Silence(wish::SilenceArgs),
+    /// Send a nonce through rules, output, wire, input and journal, and wait for it.
+    Challenge(wish::ChallengeArgs),
+    /// Set every output to its safe state while the gateway is not running (systemd does this).
+    SafeOutputs(ConfigArg),
     /// List, enrol, block and remove cards and codes.
     Credential(credential::CredentialArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
@@ -159,7 +179,14 @@ fn act(command: Command) -> ExitCode {
         Command::Schedule(args) => schedule::schedule(&args),
         Command::Postpone(args) => wish::postpone(args),
         Command::Walktest(args) => wish::walk_test(args),
+        Command::Reset(args) => wish::reset(args),
+        Command::Ledger(args) => ledger::ledger(&args),
+        Command::Rounds(args) => rounds::rounds(&args),
         Command::Incident(args) => wish::incident(args),
+        Command::Release(args) => wish::release(args),
+        Command::Silence(args) => wish::silence(args),
+        Command::Challenge(args) => wish::challenge(args),
+        Command::SafeOutputs(args) => safe_outputs::safe_outputs(&args),
         Command::Credential(args) => credential::credential(args),
         Command::Schema => {
             output::print(&Config::schema());

@@ -7,14 +7,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use gatehouse_core::site::Answer;
 use gatehouse_core::time::ClockState;
 
 use super::output::Paint;
 use super::{StatusArgs, output};
-use crate::control::Report;
+use crate::control::{Outcome, Report, Wish};
 
 /// A daemon that does not answer in this time hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
     // Also with a file that is wrong: the gateway runs on with what it had.
@@ -40,6 +41,16 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
             output::eprint(&format!("error: the gateway's answer cannot be read: {error}\n"));
             ExitCode::from(super::EX_SOFTWARE)
         }
+    }
+}
+
+/// What the running gateway tells when it is asked, as facts.
+pub(super) fn facts(socket: &Path, wish: &Wish) -> std::io::Result<serde_json::Value> {
+    let line = serde_json::to_string(wish).expect("a wish has only string keys");
+    match serde_json::from_str(&ask(socket, &line)?) {
+        Ok(Outcome::Answer(Answer::Told { facts })) => Ok(facts),
+        Ok(Outcome::Error(why)) => Err(std::io::Error::other(why)),
+        _ => Err(std::io::Error::other("its answer cannot be read")),
     }
 }
 
@@ -141,9 +152,13 @@ fn table(report: &Report, paint: Paint) -> String {
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
-    for (kind, title) in
-        [("partition", "partitions"), ("door", "doors"), ("zone", "zones"), ("reader", "readers")]
-    {
+    for (kind, title) in [
+        ("partition", "partitions"),
+        ("door", "doors"),
+        ("zone", "zones"),
+        ("reader", "readers"),
+        ("output", "outputs"),
+    ] {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
         if things.peek().is_some() {
             let _ = writeln!(text, "{}", paint.bold(title));
@@ -151,8 +166,8 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" | "online" => paint.good(&state),
-                "open" | "active" | "arming" | "pending" => paint.warn(&state),
+                "closed" | "normal" | "disarmed" | "online" | "off" => paint.good(&state),
+                "open" | "active" | "arming" | "pending" | "on" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),
             };

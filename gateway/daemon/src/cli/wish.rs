@@ -1,7 +1,9 @@
-//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `postpone`, `walktest`, `incident`.
+//! `gatehouse arm`, `disarm`, `bypass`, `unbypass`, `walktest`, `incident`, `release`, `silence`,
+//! `challenge`, `postpone`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gatehouse_core::id::Id;
@@ -96,6 +98,23 @@ pub(super) struct WalkArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct SilenceArgs {
+    /// The partition's id; without it, all sirens.
+    partition: Option<Id>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ChallengeArgs {
+    /// What must come back; without it, a random one.
+    #[arg(long)]
+    nonce: Option<String>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct IncidentArgs {
     #[command(subcommand)]
     act: IncidentAct,
@@ -144,6 +163,29 @@ pub(super) fn walk_test(args: WalkArgs) -> ExitCode {
     tell(&args.config, &Wish::WalkTest { partition: args.partition, minutes })
 }
 
+pub(super) fn reset(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Reset { zone: args.id })
+}
+
+pub(super) fn release(args: IdArgs) -> ExitCode {
+    tell(&args.config, &Wish::Release { door: args.id })
+}
+
+pub(super) fn silence(args: SilenceArgs) -> ExitCode {
+    tell(&args.config, &Wish::Silence { partition: args.partition })
+}
+
+/// Its answer is the outcome, which takes up to `within-s`.
+pub(super) fn challenge(args: ChallengeArgs) -> ExitCode {
+    let nonce = args.nonce.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+    let config = match super::load(&args.config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let within = config.challenge.map(|it| it.rules.within).unwrap_or_default();
+    tell_within(&args.config, &Wish::Challenge { nonce }, status::PATIENCE + within)
+}
+
 pub(super) fn incident(args: IncidentArgs) -> ExitCode {
     match args.act {
         IncidentAct::Ack(of) => tell(&of.config, &Wish::Acknowledge { incident: of.id }),
@@ -154,10 +196,14 @@ pub(super) fn incident(args: IncidentArgs) -> ExitCode {
 }
 
 fn tell(config: &ConfigArg, wish: &Wish) -> ExitCode {
+    tell_within(config, wish, status::PATIENCE)
+}
+
+fn tell_within(config: &ConfigArg, wish: &Wish, patience: Duration) -> ExitCode {
     // Also with a file that is wrong: nobody must be kept from disarming by a slip of the pen.
     let socket = gatehouse_config::socket_of(&config.config);
     let line = serde_json::to_string(wish).expect("a wish has only string keys");
-    let answer = match status::ask(&socket, &line) {
+    let answer = match status::ask_for(&socket, &line, patience) {
         Ok(answer) => answer,
         Err(error) => {
             status::unreachable(&socket, &error);
@@ -188,9 +234,10 @@ pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
         return (text.to_owned(), ExitCode::SUCCESS);
     };
     let why = match reason {
-        Refusal::Unknown => "there is no such partition, mode, zone or open incident",
+        Refusal::Unknown => "there is no such partition, mode, zone, door or open incident",
         Refusal::NotReady => "not ready",
         Refusal::NotBypassable => "this zone may not be bypassed",
+        Refusal::Active => "it is still active, or not known",
         Refusal::Armed => "the partition is armed; disarm it first",
         Refusal::Common => "a common area follows its users and is not armed by itself",
         Refusal::NotAllowed => "the site does not allow it",
@@ -200,7 +247,8 @@ pub(super) fn told(answer: &Answer) -> (String, ExitCode) {
         Refusal::TooLong => "its schedule may not be put off for so long",
         Refusal::Late => "it came too late",
         Refusal::TimeOut => "nobody came in time",
-        Refusal::Busy => "somebody else is at it",
+        Refusal::Busy => "another one is under way",
+        Refusal::Failed => "it failed; `gatehouse events` says where",
     };
     let mut text = format!("refused: {why}\n");
     for blocker in blockers {

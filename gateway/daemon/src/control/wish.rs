@@ -10,7 +10,9 @@ use std::time::Duration;
 use gatehouse_config::{Config, Credentials};
 use gatehouse_core::credential::{CredentialHash, PinContext};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Act, Answer, LONGEST_ENROL, LONGEST_WALK, Mode, Verb, Via};
+use gatehouse_core::site::{
+    Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Verb, Via,
+};
 use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -65,6 +67,22 @@ pub enum Wish {
         /// How long it lasts at most; 0: end it.
         minutes: u32,
     },
+    /// Let a door open once.
+    Release {
+        /// Its id.
+        door: Id,
+    },
+    /// Silence the sirens.
+    Silence {
+        /// Of this partition; none: all.
+        #[serde(default)]
+        partition: Option<Id>,
+    },
+    /// Send a nonce through the whole path.
+    Challenge {
+        /// What must come back.
+        nonce: String,
+    },
     /// Acknowledge an incident.
     Acknowledge {
         /// Its id.
@@ -101,6 +119,15 @@ pub enum Wish {
     },
     /// Load the list of credentials anew.
     Credentials {},
+    /// End an alarm that stays until it is reset.
+    Reset {
+        /// The zone's or the help point's id.
+        zone: Id,
+    },
+    /// Tell the protection ledger of the running day.
+    Ledger,
+    /// Tell the patrol rounds.
+    Rounds,
 }
 
 /// The digits of a PIN. They show themselves to nobody, and are overwritten.
@@ -172,7 +199,7 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
     let partition = |id: &Id| {
         place("partition", id, config.partitions.iter().map(|partition| &partition.rules.id))
     };
-    let zone = |id: &Id| place("zone", id, config.zones.iter().map(|zone| &zone.rules.id));
+    let zone = |id: &Id| place("zone", id, config.zone_rules().map(|zone| &zone.id));
     Ok(match wish {
         Wish::Arm { partition: id, mode, force, at_once } => {
             Verb::Arm { partition: partition(&id)?, mode, force, at_once }
@@ -187,6 +214,20 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
                 return Err(format!("a walk test lasts {most} minutes at most, not {minutes}"));
             }
             Verb::WalkTest { partition: partition(&id)?, lasts }
+        }
+        Wish::Release { door: id } => {
+            let door = place("door", &id, config.doors.iter().map(|door| &door.id))?;
+            Verb::Release { door }
+        }
+        Wish::Silence { partition: None } => Verb::Silence { partition: None },
+        Wish::Silence { partition: Some(id) } => Verb::Silence { partition: Some(partition(&id)?) },
+        Wish::Challenge { nonce } => {
+            let good = (1..=LONGEST_NONCE).contains(&nonce.len())
+                && nonce.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !good {
+                return Err(format!("a nonce is 1 to {LONGEST_NONCE} of a-z, A-Z, 0-9 and '-'"));
+            }
+            Verb::Challenge { nonce }
         }
         Wish::Postpone { partition: id, minutes } => {
             let by = Duration::from_secs(u64::from(minutes) * 60);
@@ -207,6 +248,9 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },
         Wish::Escalate { incident } => Verb::Incident { id: incident, act: Act::Escalate },
+        Wish::Reset { zone: id } => Verb::Reset { zone: zone(&id)? },
+        Wish::Ledger => Verb::Ask(Question::Ledger),
+        Wish::Rounds => Verb::Ask(Question::Rounds),
     })
 }
 

@@ -290,11 +290,10 @@ fn request(
     chip: &Chip,
     info: &gpiocdev::chip::Info,
 ) -> Result<Request, OpenError> {
-    let path = chip.path();
-    if let Some(&(line, _)) = config.lines.iter().find(|&&(line, _)| line >= info.num_lines) {
-        let (label, last) = (info.label.clone(), info.num_lines.saturating_sub(1));
-        return Err(OpenError::NoSuchLine { path: path.to_owned(), label, line, last });
+    for &(offset, _) in &config.lines {
+        has_line(chip, info, offset)?;
     }
+    let path = chip.path();
     let mut builder = Request::builder();
     builder
         .on_chip(path)
@@ -311,18 +310,38 @@ fn request(
             builder.with_debounce_period(period);
         }
     }
-    builder.request().map_err(|source| {
-        // The kernel says only "busy": the line's info tells who has it.
-        let held = config.lines.iter().find_map(|&(offset, _)| {
-            let info = chip.line_info(offset).ok()?;
-            info.used.then_some((offset, info.consumer))
-        });
-        let path = path.to_owned();
-        match held {
-            Some((line, consumer)) => OpenError::LineTaken { path, line, consumer },
-            None => OpenError::Chip { path, source },
-        }
-    })
+    let offsets = config.lines.iter().map(|&(offset, _)| offset);
+    builder.request().map_err(|source| refused(chip, offsets, source))
+}
+
+/// Whether a chip has a line.
+pub(super) fn has_line(
+    chip: &Chip,
+    info: &gpiocdev::chip::Info,
+    line: u32,
+) -> Result<(), OpenError> {
+    if line < info.num_lines {
+        return Ok(());
+    }
+    let (label, last) = (info.label.clone(), info.num_lines.saturating_sub(1));
+    Err(OpenError::NoSuchLine { path: chip.path().to_owned(), label, line, last })
+}
+
+/// Why the kernel did not give these lines. It says only "busy": the line's info tells who has it.
+pub(super) fn refused(
+    chip: &Chip,
+    offsets: impl IntoIterator<Item = u32>,
+    source: gpiocdev::Error,
+) -> OpenError {
+    let held = offsets.into_iter().find_map(|offset| {
+        let info = chip.line_info(offset).ok()?;
+        info.used.then_some((offset, info.consumer))
+    });
+    let path = chip.path().to_owned();
+    match held {
+        Some((line, consumer)) => OpenError::LineTaken { path, line, consumer },
+        None => OpenError::Chip { path, source },
+    }
 }
 
 fn kernel_queue(lines: usize) -> u32 {

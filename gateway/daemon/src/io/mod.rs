@@ -1,11 +1,12 @@
 //! The only files that open a device: GPIO chips, the simulated wiring that stands for one, I2C and
-//! SPI buses, and serial ports.
+//! SPI buses, and serial ports. [`drive`] has the lines that the box drives.
 //!
 //! A [`Source`] owns all lines of one chip and tells, in order, what happens to them
 //! ([`Signal`]). The unit hands each edge to its line, where a driver takes it from a [`LinePin`]:
 //! `InputPin`, `Wait` and `EdgeSource` of embedded-hal, the same for a real chip and a simulated
 //! one, so that drivers know neither.
 
+pub mod drive;
 pub mod find;
 pub mod gpiochip;
 pub mod line;
@@ -103,6 +104,14 @@ impl<C: LineClock> Source<C> {
             self.drain(signals);
         }
         now_ns
+    }
+
+    /// The way to a world, while it is connected; a chip and a script have none.
+    fn writer(&self) -> Option<std::sync::Arc<tokio::net::UnixStream>> {
+        match self {
+            Self::Chip(_) => None,
+            Self::Sim(sim) => sim.writer(),
+        }
     }
 
     /// Appends what has happened already, without waiting.

@@ -11,7 +11,6 @@ use gatehouse_core::site::{Input, Layout, SiteConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use super::QUEUE;
-use crate::hands::Hands;
 
 /// What waits for the rules.
 #[derive(Debug)]
@@ -22,8 +21,6 @@ pub(super) enum Message {
     Reconfigure {
         to: Box<SiteConfig>,
         places: Arc<Layout>,
-        /// For its outputs and readers.
-        hands: Hands,
         /// Of the event that tells of it.
         report: Input,
         stored: oneshot::Sender<()>,
@@ -101,18 +98,12 @@ impl Inputs {
     pub async fn reconfigure(
         &self,
         to: SiteConfig,
-        hands: Hands,
         report: Input,
     ) -> Result<(Self, oneshot::Receiver<()>), SendError> {
         let places = Arc::new(to.layout());
         let (stored, told) = oneshot::channel();
-        let message = Message::Reconfigure {
-            to: Box::new(to),
-            places: Arc::clone(&places),
-            hands,
-            report,
-            stored,
-        };
+        let message =
+            Message::Reconfigure { to: Box::new(to), places: Arc::clone(&places), report, stored };
         self.to.send(message).await.map_err(|_| SendError::Ended)?;
         let way = Self { to: self.to.clone(), places };
         Ok((way, told))

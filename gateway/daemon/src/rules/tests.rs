@@ -110,7 +110,7 @@ async fn a_state_is_shown_after_its_commit_and_a_stop_stores_what_was_sent_befor
     let (inputs, queue) = Inputs::new(&config());
     let (stop, stopped) = watch::channel(false);
     let desk = Desk::new(inputs.clone(), Clock::system());
-    let hands = Hands::new(&file(), Clock::system());
+    let hands = Hands::new(&SiteConfig::default(), Clock::system());
     let wires = (board.clone(), desk, hands);
     let rules = Rules::new(site(), &journal, wires, Clock::system(), queue, stopped);
     let held = hold(folder.path());

@@ -175,6 +175,10 @@ struct Bus<C> {
     /// Whose first reading follows a life of the unit in which there were others.
     anew: BTreeSet<Owner>,
     /// What the rules were told of the bus itself.
+    #[expect(
+        clippy::option_option,
+        reason = "told nothing yet, told that it is there, told why not"
+    )]
     lost: Option<Option<String>>,
     retry: Duration,
     recovered_ns: Option<u64>,
@@ -328,7 +332,7 @@ impl<C: LineClock> Bus<C> {
     /// Whether it is the bus that is lost, by what its chips are.
     fn look_at_bus(&mut self) -> Result<(), &'static str> {
         let lost: Vec<_> = self.seats.iter().filter_map(Seat::lost).collect();
-        let held = self.seats.iter().any(|seat| seat.is_lost_by_bus());
+        let held = self.seats.iter().any(Seat::is_lost_by_bus);
         let all = !lost.is_empty() && lost.len() == self.seats.len();
         let cause = match (all, held) {
             (true, true) => Some(format!("a line of the bus is held: {}", lost[0])),

@@ -84,6 +84,11 @@ impl LineConfig {
         Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
     }
 
+    /// The contact that a challenge closes.
+    pub fn challenge(test: &gatehouse_config::Challenge) -> Self {
+        Self::contact(&test.input, test.contact, test.bias, test.debounce)
+    }
+
     /// The interrupt pin of a chip: low while it is pulled, and never bounces. Its own resistor is
     /// not needed where the board has one, and does no harm.
     pub fn interrupt(line: &gatehouse_config::Line) -> Self {

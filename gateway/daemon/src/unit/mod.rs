@@ -3,6 +3,7 @@
 pub(crate) mod box_health;
 mod chip_bus;
 pub mod gpio_lines;
+pub mod output;
 mod owner;
 mod plan;
 pub mod reader;
@@ -14,15 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_config::Config;
+use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN};
-use gatehouse_core::site::{Input, Report};
+use gatehouse_core::site::{Input, Report, SafeState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use crate::hands::Hands;
+use crate::io::drive::{BackConfig, DriveConfig, Where};
+use crate::io::sim::Origin;
 use crate::io::{KernelClock, LineClock};
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
@@ -309,6 +312,60 @@ impl Told {
         let ago_ns = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
         bell.ring(&reading.line, now_ns.saturating_sub(ago_ns));
     }
+}
+
+/// Starts a unit for each output. They run until the daemon stops: outputs that are wired otherwise
+/// wait for the next start.
+pub fn outputs(supervisor: &mut Supervisor, config: &Config, hands: &Hands, inputs: &Inputs) {
+    for (place, output) in config.outputs.iter().enumerate() {
+        let Some(switched) = switched(config, place, output) else { continue };
+        let (hands, inputs) = (hands.clone(), inputs.clone());
+        supervisor.unit(format!("output({})", output.rules.id), move || {
+            let (switched, inputs) = (switched.clone(), inputs.clone());
+            let (orders, clock) = (hands.orders(place), hands.clock());
+            async move {
+                let orders = orders.ok_or("there is no such output")?;
+                output::run(switched, orders, inputs, clock).await
+            }
+        });
+    }
+}
+
+/// How an output is switched; `None`: it is simulated, and there is no `[sim]`, which the configuration
+/// refuses.
+pub(crate) fn switched(
+    config: &Config,
+    place: usize,
+    output: &gatehouse_config::Output,
+) -> Option<output::Switched> {
+    let find = |chip: &Chip| {
+        Some(match (chip, &config.sim) {
+            (Chip::Gpio(name), _) => Where::Gpio(name.clone()),
+            (Chip::Sim, Some(Sim::Socket(path))) => Where::Sim(Origin::Socket(path.clone())),
+            (Chip::Sim, Some(Sim::Script(path))) => Where::Sim(Origin::Script(path.clone())),
+            (Chip::Sim, None) => return None,
+        })
+    };
+    let back = output.read_back.as_ref().and_then(|(line, active)| {
+        Some(BackConfig { place: find(&line.chip)?, offset: line.offset, active: *active })
+    });
+    let on = output::level(output.active);
+    let safe = output.rules.safe;
+    let first = match safe {
+        SafeState::Off => Some(!on),
+        SafeState::On => Some(on),
+        SafeState::Keep => None,
+    };
+    let line = DriveConfig {
+        place: find(&output.line.chip)?,
+        offset: output.line.offset,
+        drive: output.drive,
+        first,
+        off: !on,
+        back,
+    };
+    let (role, active, max_on) = (output.rules.role, output.active, output.max_on);
+    Some(output::Switched { place, role, active, safe, max_on, line })
 }
 
 /// One life of a unit, and the way of its reports to the rules.

@@ -2,7 +2,7 @@
 
 use gatehouse_config::{Config, Line, Loop, WiredInput};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::{Condition, Contact, Input, ReaderPart};
+use gatehouse_core::site::{Condition, Contact, Input, ReaderPart, ZoneLine};
 use gatehouse_core::time::Mono;
 
 use super::gpio_lines::{ContactState, LineConfig, Reading};
@@ -19,6 +19,12 @@ pub(super) enum Thing {
     Rex(Id),
     /// The tamper contact of a reader.
     Case(Id),
+    /// A further line of a zone's detector.
+    ZoneLine(Id, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(Id),
+    /// The input that the challenge test's output is wired to.
+    LoopBack,
 }
 
 impl Thing {
@@ -26,20 +32,26 @@ impl Thing {
     pub(super) fn source(&self) -> (&'static str, Id) {
         match self {
             Self::Door(id) => ("door", id.clone()),
-            Self::Zone(id) => ("zone", id.clone()),
+            Self::Zone(id) | Self::ZoneLine(id, _) => ("zone", id.clone()),
+            Self::Checkpoint(id) => ("checkpoint", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
             Self::Rex(id) => ("door", id.clone()),
             Self::Case(id) => ("reader", id.clone()),
+            Self::LoopBack => ("input", "loop-back".parse().expect("letters and a dash are an id")),
         }
     }
 
     /// Its place in a configuration.
     pub(super) fn owner(&self, config: &Config) -> Option<Owner> {
+        let zone = |id: &Id| config.zone_rules().position(|zone| zone.id == *id);
         match self {
             Self::Door(id) => config.doors.iter().position(|door| door.id == *id).map(Owner::Door),
-            Self::Zone(id) => {
-                config.zones.iter().position(|zone| zone.rules.id == *id).map(Owner::Zone)
+            Self::Zone(id) => zone(id).map(Owner::Zone),
+            Self::ZoneLine(id, line) => zone(id).map(|zone| Owner::ZoneLine(zone, *line)),
+            Self::Checkpoint(id) => {
+                let place = config.checkpoints.iter().position(|one| one.rules.id == *id);
+                place.map(Owner::Checkpoint)
             }
             Self::Interrupt(_) => None,
             Self::KeySwitch(id) => {
@@ -50,6 +62,7 @@ impl Thing {
             Self::Case(id) => {
                 config.readers.iter().position(|one| one.rules.id == *id).map(Owner::Case)
             }
+            Self::LoopBack => config.challenge.is_some().then_some(Owner::LoopBack),
         }
     }
 }
@@ -64,6 +77,12 @@ pub(super) enum Owner {
     Rex(usize),
     /// The tamper contact of a reader.
     Case(usize),
+    /// A further line of a zone's detector.
+    ZoneLine(usize, ZoneLine),
+    /// The button of a checkpoint.
+    Checkpoint(usize),
+    /// The input that the challenge test's output is wired to.
+    LoopBack,
 }
 
 impl Owner {
@@ -99,6 +118,7 @@ impl Owner {
                 Input::Contact { door, contact, at, resynced }
             }
             Self::KeySwitch(switch) => Input::KeySwitch { switch, turned: active, at, resynced },
+            Self::LoopBack => Input::LoopBack { condition, at },
             Self::Rex(door) => match active {
                 None => Input::RexLost { door, at },
                 Some(pressed) => Input::Rex { door, pressed, at },
@@ -109,6 +129,8 @@ impl Owner {
                 let cause = (!good).then(|| "its tamper contact is open".to_owned());
                 Input::ReaderStatus { reader, part: ReaderPart::Case, good, cause, at }
             }
+            Self::ZoneLine(zone, line) => Input::ZoneLine { zone, line, active, at, resynced },
+            Self::Checkpoint(checkpoint) => Input::Checkpoint { checkpoint, pressed: active, at },
         })
     }
 }
@@ -162,5 +184,28 @@ pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
         let input = reader.tamper.as_ref()?;
         Some(Wire::plain(input, Thing::Case(reader.rules.id.clone())))
     });
-    doors.chain(zones).chain(switches).chain(rex).chain(cases)
+    let further = config.zones.iter().flat_map(|zone| {
+        zone.further
+            .iter()
+            .map(|(line, input)| Wire::plain(input, Thing::ZoneLine(zone.rules.id.clone(), *line)))
+    });
+    // To the rules a help point is a zone.
+    let points = config.help_points.iter().flat_map(|point| {
+        let id = &point.rules.id;
+        let one = point.input.iter().map(|input| Wire::plain(input, Thing::Zone(id.clone())));
+        let second = |input| Wire::plain(input, Thing::ZoneLine(id.clone(), ZoneLine::Second));
+        one.chain(point.second.iter().map(second))
+    });
+    let checkpoints = config.checkpoints.iter().filter_map(|one| {
+        Some(Wire::plain(one.input.as_ref()?, Thing::Checkpoint(one.rules.id.clone())))
+    });
+    let challenge = config.challenge.iter().map(|test| Wire {
+        line: &test.input,
+        config: LineConfig::challenge(test),
+        contact: test.contact,
+        supervised: None,
+        thing: Thing::LoopBack,
+    });
+    let inputs = rex.chain(cases).chain(further).chain(points).chain(checkpoints).chain(challenge);
+    doors.chain(zones).chain(switches).chain(inputs)
 }

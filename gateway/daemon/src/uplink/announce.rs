@@ -102,6 +102,7 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
                 doors: doors.collect(),
                 zones: described("zone"),
                 partitions: described("partition"),
+                outputs: described("output"),
                 readers: described("reader"),
                 event_types: EVENT_TYPES.iter().map(|kind| Cow::Borrowed(*kind)).collect(),
                 max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),

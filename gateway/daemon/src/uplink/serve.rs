@@ -332,7 +332,7 @@ impl Uplinker {
         if self.acts.len() >= ACTS {
             self.acts.pop_front();
         }
-        self.acts.push_back(act.nonce);
+        self.acts.push_back(act.nonce.clone());
         let wanted = match act.op {
             AlarmOp::Ack => Act::Acknowledge,
             AlarmOp::Note => Act::Note(act.text.unwrap_or_default()),
@@ -343,7 +343,7 @@ impl Uplinker {
             id: UNANSWERED,
             via: Via::District,
             actor: Some(act.operator.chars().take(64).collect()),
-            verb: Verb::Incident { id: incident, act: wanted },
+            verb: Verb::IncidentOnce { nonce: act.nonce, id: incident, act: wanted },
             at: self.now(),
         };
         if self.parts.rules.try_send(site::Input::Command(command)).is_err() {

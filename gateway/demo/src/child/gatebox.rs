@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 
-use gatehouse_config::Config;
+use gatehouse_config::{Config, Credentials};
 use tokio::process::Child;
 
 use crate::world::{DOORS, HELD_OPEN_S, community};
@@ -122,15 +122,16 @@ impl Flash {
 }
 
 /// The child: the daemon, as `gatehouse run` runs it.
-pub(crate) fn run(config: &Path) -> ExitCode {
-    let config = match Config::load(config) {
-        Ok(config) => config,
+pub(crate) fn run(file: &Path) -> ExitCode {
+    let loaded = Config::load(file).and_then(|config| Ok((Credentials::load(&config)?, config)));
+    let (credentials, config) = match loaded {
+        Ok(loaded) => loaded,
         Err(mistakes) => {
             let _ = writeln!(io::stderr(), "{mistakes}");
             return ExitCode::from(78);
         }
     };
-    match gatehouse::run::run(config) {
+    match gatehouse::run::run(config, credentials, file.to_owned()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the box ends");

@@ -8,91 +8,29 @@
 //! Bounds: [`MAX_WATCHERS`] streams at a time; each holds only the newest snapshot, so a slow
 //! browser skips some and is never behind.
 
+mod acts;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use gatehouse_core::contract::AlarmOp;
-use gatehouse_core::site::Mode;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::wish::Refused;
+pub(crate) use acts::{Act, Asked, Move};
 
 /// Open pages at a time.
 const MAX_WATCHERS: usize = 16;
-
-/// Something that the viewer does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
-    /// Opens or closes the door with this id.
-    Door {
-        /// The door's id.
-        id: String,
-        /// Opens, or else closes.
-        open: bool,
-    },
-    /// Moves the alarm sensor with this id.
-    Sensor {
-        /// The sensor's id.
-        id: String,
-        /// How.
-        moves: Move,
-    },
-    /// Arms a partition.
-    Arm {
-        /// The partition's id.
-        partition: String,
-        /// In which mode.
-        mode: Mode,
-        /// Passes over what is not ready.
-        force: bool,
-    },
-    /// Disarms a partition.
-    Disarm {
-        /// The partition's id.
-        partition: String,
-    },
-    /// Does something about an incident, at the control room.
-    Incident {
-        /// The incident's id.
-        id: String,
-        /// What.
-        op: AlarmOp,
-    },
-    /// Lets somebody break in.
-    BreakIn,
-    /// Kills the broker.
-    CutBroker,
-    /// Starts a new broker.
-    RestoreBroker,
-    /// Kills the box.
-    CutPower,
-}
-
-/// How a sensor is moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Move {
-    /// Opened, or wet.
-    Activate,
-    /// Shut, or dry.
-    Calm,
-    /// Walked past, or pressed: it comes back to rest by itself.
-    Pulse,
-}
-
-/// An act and where its outcome goes: nothing, or why not.
-pub(crate) type Asked = (Act, oneshot::Sender<Result<(), Refused>>);
 
 /// The listening page.
 #[derive(Debug)]
@@ -153,13 +91,13 @@ fn router(shared: Shared) -> Router {
         .route("/icon.svg", get(text("image/svg+xml", include_str!("icon.svg"))))
         .route("/api/snapshot", get(snapshot))
         .route("/api/live", get(live))
-        .route("/api/doors/{id}/{verb}", post(door))
-        .route("/api/zones/{id}/{verb}", post(zone))
-        .route("/api/partitions/{id}/{verb}", post(partition))
-        .route("/api/incidents/{id}/{verb}", post(incident))
-        .route("/api/break-in", post(break_in))
-        .route("/api/broker/{verb}", post(broker))
-        .route("/api/power/cut", post(power))
+        .route("/api/doors/{id}/{verb}", post(acts::door))
+        .route("/api/zones/{id}/{verb}", post(acts::zone))
+        .route("/api/partitions/{id}/{verb}", post(acts::partition))
+        .route("/api/incidents/{id}/{verb}", post(acts::incident))
+        .route("/api/break-in", post(acts::break_in))
+        .route("/api/broker/{verb}", post(acts::broker))
+        .route("/api/power/cut", post(acts::power))
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
         .with_state(shared)
 }
@@ -235,86 +173,6 @@ fn snapshots(
         let event = Event::default().event("snapshot").data(&*view.borrow_and_update());
         Some((Ok(event), (view, permit)))
     })
-}
-
-async fn door(State(shared): State<Shared>, Path((id, verb)): Path<(String, String)>) -> Response {
-    match verb.as_str() {
-        "open" => ask(&shared, Act::Door { id, open: true }).await,
-        "close" => ask(&shared, Act::Door { id, open: false }).await,
-        _ => unknown("a door can be opened and closed\n"),
-    }
-}
-
-async fn zone(State(shared): State<Shared>, Path((id, verb)): Path<(String, String)>) -> Response {
-    let moves = match verb.as_str() {
-        "activate" => Move::Activate,
-        "calm" => Move::Calm,
-        "pulse" => Move::Pulse,
-        _ => return unknown("a sensor can activate, calm and pulse\n"),
-    };
-    ask(&shared, Act::Sensor { id, moves }).await
-}
-
-/// With `?force` what is not ready is passed over.
-async fn partition(
-    State(shared): State<Shared>,
-    Path((partition, verb)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let mode = match verb.as_str() {
-        "away" => Mode::Away,
-        "home" => Mode::Home,
-        "night" => Mode::Night,
-        "disarm" => return ask(&shared, Act::Disarm { partition }).await,
-        _ => return unknown("a partition can away, home, night and disarm\n"),
-    };
-    ask(&shared, Act::Arm { partition, mode, force: query.as_deref() == Some("force") }).await
-}
-
-async fn incident(
-    State(shared): State<Shared>,
-    Path((id, verb)): Path<(String, String)>,
-) -> Response {
-    let op = match verb.as_str() {
-        "ack" => AlarmOp::Ack,
-        "close" => AlarmOp::Close,
-        "escalate" => AlarmOp::Escalate,
-        _ => return unknown("an operator can ack, close and escalate\n"),
-    };
-    ask(&shared, Act::Incident { id, op }).await
-}
-
-async fn break_in(State(shared): State<Shared>) -> Response {
-    ask(&shared, Act::BreakIn).await
-}
-
-fn unknown(allowed: &'static str) -> Response {
-    (StatusCode::NOT_FOUND, allowed).into_response()
-}
-
-async fn broker(State(shared): State<Shared>, Path(verb): Path<String>) -> Response {
-    match verb.as_str() {
-        "cut" => ask(&shared, Act::CutBroker).await,
-        "restore" => ask(&shared, Act::RestoreBroker).await,
-        _ => unknown("the broker can be cut and restored\n"),
-    }
-}
-
-async fn power(State(shared): State<Shared>) -> Response {
-    ask(&shared, Act::CutPower).await
-}
-
-/// Has it done, and says how it went.
-async fn ask(shared: &Shared, act: Act) -> Response {
-    let (answer, outcome) = oneshot::channel();
-    if shared.acts.try_send((act, answer)).is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many acts at once\n").into_response();
-    }
-    match outcome.await {
-        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(refused)) => (StatusCode::CONFLICT, Json(refused)).into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the demo is ending\n").into_response(),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod flood;
 mod itself;
 mod latency;
+mod outputs;
 mod power_cut;
 mod reboot;
 mod smoke;
@@ -36,6 +37,8 @@ pub enum Scenario {
     Flood,
     /// Pulses, chatter, all lines at once, the alarm lane first, and zones that change in the dark.
     Zones,
+    /// A siren and a strobe: driven, let go by a killed daemon, set safe, driven on; unplugged.
+    Outputs,
     /// A week of schedules over a change of clocks, in a few minutes.
     Week,
     /// The power fails at random moments while events flow.
@@ -72,6 +75,7 @@ pub async fn run(
         Scenario::Unplug => unplug::run(folder, programs).await,
         Scenario::Flood => flood::run(folder, programs).await,
         Scenario::Zones => zones::run(folder, programs).await,
+        Scenario::Outputs => outputs::run(folder, programs).await,
         Scenario::Week => week::run(folder, programs).await,
         Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
         Scenario::Latency { rate, edges } => latency::run(folder, programs, *rate, *edges).await,

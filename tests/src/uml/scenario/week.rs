@@ -218,7 +218,8 @@ pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Val
             bail!("the week ended with {other:?}\n{}", tail.join("\n"));
         }
     }
-    booted.off().await?;
+    // Nothing of it is on the flash.
+    booted.cut().await?;
     let took = wait::boottime().since(began);
 
     let shown = std::fs::read_to_string(machine.file("shown.out"))?;

@@ -56,6 +56,14 @@ impl Credentials {
 pub(super) type Places = BTreeMap<CredentialHash, Option<usize>>;
 
 impl Site {
+    /// Whether it is somebody's, with its PIN where one is asked for: whatever they may do, and when.
+    pub(super) fn is_somebodys(&self, card: &Card) -> bool {
+        let known = self.credentials.all.get(&card.credential).zip(self.readers.get(card.reader));
+        known.is_some_and(|(known, reader)| {
+            !known.blocked && pin(known, &reader.config, card.pin) != Pin::Wrong
+        })
+    }
+
     /// A card or a code at a reader.
     pub(super) fn card(&mut self, card: &Card, out: &mut Out<'_>) {
         let (index, at) = (card.reader, card.at);
@@ -78,6 +86,11 @@ impl Site {
             });
             return;
         }
+        if reader.is_trusted() && (self.card_calls(card, out) || self.card_visits(card, out)) {
+            return;
+        }
+        let reader = &self.readers[index];
+        let known = self.credentials.all.get(&card.credential);
         let door = reader.config.door.and_then(|door| self.doors.get(door));
         let verdict = match known.zip(given) {
             _ if reader.is_locked() => Err(Denial::LockedOut),
@@ -91,7 +104,7 @@ impl Site {
         match verdict {
             Ok(()) => self.granted(card, out),
             Err(Denial::Unknown) if self.readers[index].wanted.is_some() => {
-                self.captured(card, out)
+                self.captured(card, out);
             }
             Err(denial) => self.denied(card, denial, out),
         }
@@ -115,7 +128,7 @@ impl Site {
         let before = self.readers[index].shown_before(card.credential, at);
         let twice = before.is_some_and(|before| at.since(before) <= TWICE);
         if let Some(place) = disarms
-            && self.partitions[place].mode() != Mode::Disarmed
+            && (self.partitions[place].mode() != Mode::Disarmed || self.is_warning(place))
         {
             self.by_card(card, Verb::Disarm { partition: place }, out);
             self.readers[index].forget_shown();

@@ -1,9 +1,11 @@
 //! What the rules know of a site: no wires, no brokers, no names.
 
 mod access;
+mod challenge;
 mod door;
 mod output;
 mod partition;
+mod round;
 mod schedule;
 mod weekly;
 mod zone;
@@ -13,12 +15,14 @@ use std::time::Duration;
 pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
+pub use challenge::ChallengeConfig;
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
 pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
+pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
-pub use zone::{CrossConfig, ZoneConfig, ZoneKind};
+pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
 use crate::id::Id;
 
@@ -37,6 +41,8 @@ pub struct SiteConfig {
     pub buses: Vec<BusConfig>,
     /// What can be switched.
     pub outputs: Vec<OutputConfig>,
+    /// How a challenge goes through the site's own wires.
+    pub challenge: Option<ChallengeConfig>,
     /// Where people are, or are not.
     pub areas: Vec<AreaConfig>,
     /// Each with its own id.
@@ -53,6 +59,10 @@ pub struct SiteConfig {
     pub key_switches: Vec<KeySwitchConfig>,
     /// What holds for all readers.
     pub access: AccessConfig,
+    /// Where patrol rounds pass.
+    pub checkpoints: Vec<CheckpointConfig>,
+    /// Patrol rounds, each with its own id.
+    pub rounds: Vec<RoundConfig>,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.

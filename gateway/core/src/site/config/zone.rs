@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Modes;
+use super::{Modes, Weekly};
 use crate::event::Class;
 use crate::id::Id;
 
@@ -133,6 +133,14 @@ pub struct ZoneConfig {
     /// restart: for contacts, not for motion detectors. What protects at any time is compared
     /// anyway.
     pub record: bool,
+    /// Its further lines.
+    pub lines: LinesConfig,
+    /// Its alarm stays until somebody resets it, also when it is normal again.
+    pub latch: bool,
+    /// A button that is held for so long is stuck: a fault. `None`: it may be held for ever.
+    pub stuck: Option<Duration>,
+    /// It is a help point: whom its call is for.
+    pub help: Option<HelpConfig>,
 }
 
 impl ZoneConfig {
@@ -154,8 +162,63 @@ impl ZoneConfig {
             bypassable: kind.needs_arming(),
             soak: false,
             record: kind.needs_arming(),
+            lines: LinesConfig::default(),
+            latch: false,
+            stuck: None,
+            help: None,
         }
     }
+
+    /// The type of its alarm and of the restore.
+    pub const fn alarm(&self) -> (&'static str, &'static str) {
+        match (&self.help, self.kind.is_silent()) {
+            (None, _) => self.kind.alarm(),
+            (Some(_), false) => ("panic.help", "panic.help_restored"),
+            (Some(_), true) => ("panic.help_silent", "panic.help_silent_restored"),
+        }
+    }
+
+    /// Whether its alarm stays until somebody resets it. A card is not let go, so its call always
+    /// does.
+    pub fn latches(&self) -> bool {
+        self.latch || self.help.as_ref().is_some_and(|help| help.reader.is_some())
+    }
+}
+
+/// The further lines of a zone, beside its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinesConfig {
+    /// It has a second button, and both must be pressed within so long or held at once.
+    pub second: Option<Duration>,
+    /// The detector has a fault output.
+    pub fault: bool,
+    /// The detector has an output for being covered.
+    pub mask: bool,
+}
+
+/// A help point: a button, two buttons or a reader with which somebody calls for help.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HelpConfig {
+    /// Where it is.
+    pub place: Option<Id>,
+    /// A known card that is shown at this reader calls too: by its place in
+    /// [`SiteConfig::readers`](super::SiteConfig::readers).
+    pub reader: Option<usize>,
+    /// It has no button: nothing is ever heard of a line of its own.
+    pub only_card: bool,
+    /// Who comes when: the first whose window is open.
+    pub responders: Vec<Responders>,
+    /// Who comes at any other time, and when the time is not known.
+    pub otherwise: Option<Id>,
+}
+
+/// Who comes in some windows of the week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responders {
+    /// The list's id: who is on it is the control room's matter.
+    pub list: Id,
+    /// When.
+    pub weekly: Vec<Weekly>,
 }
 
 /// A group of zones of which several must be active within a window.

@@ -190,7 +190,7 @@ impl Site {
         match moment.act {
             _ if already => {}
             ScheduleAct::Arm => {
-                self.begin_attempt(moment.schedule, moment.occurrence.date, at, out)
+                self.begin_attempt(moment.schedule, moment.occurrence.date, at, out);
             }
             _ => {
                 self.end_attempts(place, "the time to disarm has come", at, out);

@@ -402,3 +402,20 @@ fn another_configuration_goes_on_with_what_ran_and_begins_what_is_new() {
     flat.until("2026-03-11T21:00:00Z");
     assert_eq!(flat.told(), ["schedule.ran", "schedule.ran", "partition.armed"]);
 }
+
+#[test]
+fn what_is_recalled_before_what_was_kept_begins_nothing() {
+    let mut site = config(vec![nightly()]);
+    site.doors.push(DoorConfig::new(id("gate"), "sim:1".into()));
+    let mut flat = World::new(site, "2026-03-10T20:00:00Z");
+    flat.until("2026-03-10T20:50:00Z");
+    // As the daemon starts: the doors' past from the record, whose effects nobody carries out.
+    flat.mono += 20 * MIN;
+    flat.wall += 20 * 60_000;
+    flat.site = Site::new(flat.config.clone(), "boot-0");
+    let recall = Input::Recall { door: 0, state: DoorState::Closed };
+    assert_eq!(flat.site.apply(recall, &flat.now()), []);
+    flat.start();
+    flat.pass(MIN);
+    assert_eq!(flat.told(), ARMED);
+}

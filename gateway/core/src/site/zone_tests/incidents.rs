@@ -109,3 +109,19 @@ fn a_zone_on_a_soak_test_opens_no_incident() {
     assert_eq!(flat.is(0, Condition::Active), ["fence zone.24h_alarm"]);
     assert_eq!(flat.site.incidents().count(), 0);
 }
+
+#[test]
+fn an_act_that_came_before_a_restart_is_not_done_again() {
+    let config = SiteConfig { zones: vec![zone("desk", ZoneKind::Panic)], ..SiteConfig::default() };
+    let mut flat = Box_::of(config.clone());
+    flat.is(0, Condition::Active);
+    let once = |flat: &mut Box_, nonce: &str| {
+        let (nonce, act) = (nonce.to_owned(), Act::Note("called back".to_owned()));
+        flat.want(Verb::IncidentOnce { nonce, id: id("a1"), act })
+    };
+    assert_eq!(once(&mut flat, "n-1"), (Answer::Done, vec!["a1 incident.noted".to_owned()]));
+    assert_eq!(once(&mut flat, "n-1"), (Answer::Already, vec![]));
+    let (mut flat, _) = flat.restarted(config, "other boot", 5_000);
+    assert_eq!(once(&mut flat, "n-1"), (Answer::Already, vec![]), "the broker sent it again");
+    assert_eq!(once(&mut flat, "n-2").0, Answer::Done);
+}

@@ -67,8 +67,51 @@ fn the_dark_time_is_nobodys_protection_and_is_told() {
     let (mut flat, kinds) = flat.restarted(config(), "other boot", start + 4_500_000);
     assert!(kinds.is_empty(), "{kinds:?}");
     assert_eq!(flat.site.dark().unwrap()["at_most_s"], 3_500);
-    let seconds = flat.site.unprotected(now(start + 4_500_000).mono);
-    assert_eq!(seconds["smoke"]["dark"], 3_500);
+    let told = flat.site.unprotected(now(start + 4_500_000).mono);
+    assert_eq!(told["zones_s"]["smoke"]["dark"], 3_500);
+}
+
+#[test]
+fn after_an_orderly_stop_the_dark_interval_begins_at_the_stop_and_nothing_counted_is_lost() {
+    let mut flat = begun();
+    let start = flat.ms;
+    flat.ms = start + 100_000;
+    flat.arm(Mode::Away);
+    // 200 s after the last note of its life, and 800 s before the ledger would be kept.
+    flat.ms = start + 500_000;
+    let effects = flat.site.stop(&now(flat.ms));
+    let kinds = flat.take(effects);
+    assert!(kinds.is_empty(), "{kinds:?}");
+    let (mut flat, _) = flat.restarted(config(), "other boot", start + 620_000);
+    assert_eq!(flat.site.dark().unwrap()["at_most_s"], 120);
+    let told = flat.site.unprotected(now(start + 620_000).mono);
+    assert_eq!(told["zones_s"]["hall"]["disarmed"], 100, "{told}");
+    assert_eq!(told["zones_s"]["hall"]["dark"], 120, "{told}");
+}
+
+#[test]
+fn a_reader_that_is_lost_or_locked_out_has_its_hours_too() {
+    let config = || SiteConfig {
+        readers: vec![ReaderConfig::new(id("gate"), "sim:0".to_owned(), None)],
+        ..config()
+    };
+    let (mut flat, _) = Box_::of(config()).restarted(config(), "boot", midnight());
+    let start = flat.ms;
+    let says = |flat: &mut Box_, part, good| {
+        let at = now(flat.ms).mono;
+        flat.put(Input::ReaderStatus { reader: 0, part, good, cause: None, at });
+    };
+    flat.ms = start + 5_000;
+    says(&mut flat, ReaderPart::Link, true);
+    flat.ms = start + 60_000;
+    says(&mut flat, ReaderPart::Case, false);
+    flat.ms = start + 90_000;
+    let (answer, _) = flat.want(Verb::Ask(Question::Ledger));
+    let Answer::Told { facts } = answer else { panic!("{answer:?}") };
+    assert_eq!(facts["readers_s"]["gate"], serde_json::json!({ "lost": 5, "tamper": 30 }));
+    let effects = flat.site.apply(Input::Tick, &now(start + DAY * 1_000));
+    let days = effects.iter().filter_map(Effect::record).find(|d| d.kind == "ledger.day").unwrap();
+    assert_eq!(days.detail.as_ref().unwrap()["readers_s"]["gate"]["tamper"], DAY - 60);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
 mod buses;
+mod help;
 mod incidents;
 mod ledger;
+mod lines;
 pub(super) mod random;
 mod restart;
+mod rounds;
+mod rounds_random;
 mod walk;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,8 @@ use crate::event::Draft;
 #[derive(Clone, Debug)]
 pub(in crate::site) enum Op {
     Zone(usize, Condition),
+    Line(usize, ZoneLine, Option<bool>),
+    Reset(usize),
     Arm(usize, Mode, bool, bool),
     Disarm(usize),
     Bypass(usize),
@@ -22,12 +24,15 @@ pub(in crate::site) enum Op {
 
 pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
     let kind = proptest::sample::select(ZoneKind::ALL.to_vec());
-    let zone = (kind, 0..2_usize, any::<bool>(), 0..3_u8, any::<bool>(), 0..16_u8);
+    let zone = (kind, 0..2_usize, any::<bool>(), 0..3_u8, any::<bool>(), 0..16_u8, 0..32_u8);
     let zones = proptest::collection::vec(zone, 1..6);
     (zones, 0..4_u64, 0..4_u64, any::<bool>(), 1..5_u8).prop_map(
         |(zones, exit, entry, common, grade)| {
             let zones = zones.into_iter().enumerate();
-            let zones = zones.map(|(n, (kind, partition, record, swinger, bypassable, modes))| {
+            let zones = zones.map(|(n, zone)| {
+                let (kind, partition, record, swinger, bypassable, modes, extras) = zone;
+                let has = |bit: u8| extras >> bit & 1 == 1;
+                let second = has(0).then_some(Duration::from_secs(1));
                 let set =
                     Mode::ARMED.into_iter().filter(|mode| modes >> (*mode as u8 - 1) & 1 == 1);
                 ZoneConfig {
@@ -37,6 +42,9 @@ pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
                     bypassable,
                     modes: Modes::of(set),
                     hold_off: Duration::from_secs(2),
+                    lines: LinesConfig { second, fault: has(1), mask: has(2) },
+                    latch: has(3),
+                    stuck: has(4).then_some(Duration::from_secs(4)),
                     ..super::zone(&format!("z{n}"), kind)
                 }
             });
@@ -68,7 +76,12 @@ pub(in crate::site) fn op() -> impl Strategy<Value = Op> {
         Condition::Masked,
     ]);
     let mode = proptest::sample::select(Mode::ARMED.to_vec());
+    let lines = vec![ZoneLine::Second, ZoneLine::Second, ZoneLine::Fault, ZoneLine::Mask];
+    let line = proptest::sample::select(lines);
+    let active = proptest::sample::select(vec![None, Some(false), Some(false), Some(true)]);
     prop_oneof![
+        6 => (0..5_usize, line, active).prop_map(|(zone, line, on)| Op::Line(zone, line, on)),
+        1 => (0..5_usize).prop_map(Op::Reset),
         8 => (0..5_usize, condition).prop_map(|(zone, condition)| Op::Zone(zone, condition)),
         3 => (0..3_usize, mode, any::<bool>(), any::<bool>())
             .prop_map(|(p, mode, force, once)| Op::Arm(p, mode, force, once)),
@@ -86,6 +99,10 @@ pub(in crate::site) fn input(op: &Op, at: Mono) -> Input {
         Op::Zone(zone, condition) => {
             return Input::Zone { zone, condition, at, resynced: false };
         }
+        Op::Line(zone, line, active) => {
+            return Input::ZoneLine { zone, line, active, at, resynced: false };
+        }
+        Op::Reset(zone) => Verb::Reset { zone },
         Op::Tick | Op::Step(_) => return Input::Tick,
         Op::Arm(partition, mode, force, at_once) => Verb::Arm { partition, mode, force, at_once },
         Op::Disarm(partition) => Verb::Disarm { partition },
@@ -175,12 +192,18 @@ proptest! {
     #[test]
     fn no_alarm_without_its_cause(config in config(), script in scripts()) {
         let mut site = Site::new(config.clone(), "boot");
-        let mut active = BTreeSet::new();
+        let (mut active, mut pressed) = (BTreeSet::new(), BTreeSet::new());
         let mut ms = 1_000;
         for (wait, op) in &script {
             ms += wait;
-            if let Op::Zone(zone, Condition::Active) = op {
-                active.insert(*zone);
+            match op {
+                Op::Zone(zone, Condition::Active) => {
+                    active.insert(*zone);
+                }
+                Op::Line(zone, ZoneLine::Second, Some(true)) => {
+                    pressed.insert(*zone);
+                }
+                _ => {}
             }
             // Delays that end now are looked at apart from the input.
             let mut told = drafts(&site.apply(Input::Tick, &now(ms)));
@@ -196,6 +219,8 @@ proptest! {
                 let place = config.zones.iter().position(|zone| zone.id == draft.source.id).unwrap();
                 let zone = &config.zones[place];
                 prop_assert!(active.contains(&place), "{} was never active", draft.source.id);
+                let both = zone.lines.second.is_none() || pressed.contains(&place);
+                prop_assert!(both, "{}: one button of two", draft.source.id);
                 if zone.kind.needs_arming() {
                     let mode = armed[zone.partition.unwrap()];
                     prop_assert!(mode != Mode::Disarmed && zone.modes.contains(mode),
@@ -219,20 +244,29 @@ proptest! {
         let mut whole = Site::new(config.clone(), "boot");
         let mut cut_one: Option<Site> = None;
         let mut conditions = vec![Condition::Unknown; config.zones.len()];
+        let mut lines: BTreeMap<(usize, ZoneLine), Option<bool>> = BTreeMap::new();
         for (step, (wait, op)) in script.iter().enumerate() {
             ms += wait;
             let leaving = |p: &Partition| matches!(p.arming(), partition::Arming::Leaving { .. });
-            // An exit delay is made longer by a restart, until the zones are known again, and a
-            // walk test ends.
-            if step >= cut && cut_one.is_none() && !whole.partitions.iter().any(|p| leaving(p) || p.walk.is_some()) {
+            // An exit delay is made longer by a restart, until the zones are known again, a walk
+            // test ends, and who pressed one button of two must press it again.
+            let settled = !whole.partitions.iter().any(|p| leaving(p) || p.walk.is_some())
+                && !whole.zones.iter().any(Zone::is_half);
+            if step >= cut && cut_one.is_none() && settled {
                 // The box was off for no time at all, and finds every wire as it was.
                 let mut new = Site::new(config.clone(), "boot");
                 let given = kept.iter().map(|(k, v): (&String, &String)| (k.as_str(), v.as_str()));
                 new.restore(given, &id("g"), &now(ms));
                 whole.apply(Input::Tick, &now(ms));
-                for (zone, condition) in conditions.iter().enumerate() {
-                    let at = now(ms).mono;
-                    let found = Input::Zone { zone, condition: *condition, at, resynced: false };
+                let at = now(ms).mono;
+                let found = conditions.iter().enumerate().map(|(zone, condition)| {
+                    Input::Zone { zone, condition: *condition, at, resynced: false }
+                });
+                let further = lines.iter().map(|((zone, line), active)| {
+                    let (zone, line, active) = (*zone, *line, *active);
+                    Input::ZoneLine { zone, line, active, at, resynced: false }
+                });
+                for found in found.chain(further).collect::<Vec<_>>() {
                     let told = new.apply(found, &now(ms));
                     let news = drafts(&told).into_iter().map(|draft| draft.kind.to_string());
                     let news: Vec<_> = news.collect();
@@ -244,6 +278,11 @@ proptest! {
                 && let Some(known) = conditions.get_mut(*zone)
             {
                 *known = *condition;
+            }
+            if let Op::Line(zone, line, active) = op
+                && *zone < config.zones.len()
+            {
+                lines.insert((*zone, *line), *active);
             }
             let expected = whole.apply(input(op, now(ms).mono), &now(ms));
             if let Some(cut_one) = &mut cut_one {

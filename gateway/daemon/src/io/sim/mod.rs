@@ -19,6 +19,7 @@ mod script;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_hal::digital::PinState;
@@ -82,7 +83,7 @@ struct SimLine {
 #[derive(Debug)]
 enum Link {
     Down,
-    World { stream: UnixStream, inbox: Vec<u8>, ready: bool },
+    World { stream: Arc<UnixStream>, inbox: Vec<u8>, ready: bool },
     Script(Play),
 }
 
@@ -173,6 +174,14 @@ impl<C: LineClock> Sim<C> {
         }
     }
 
+    /// As [`super::Source::writer`].
+    pub(super) fn writer(&self) -> Option<Arc<UnixStream>> {
+        match &self.link {
+            Link::World { stream, .. } => Some(Arc::clone(stream)),
+            Link::Down | Link::Script(_) => None,
+        }
+    }
+
     /// As [`super::Source::drain`].
     pub(super) fn drain(&mut self, signals: &mut Vec<Signal>) {
         match &mut self.link {
@@ -218,7 +227,7 @@ impl<C: LineClock> Sim<C> {
         match UnixStream::connect(path).await {
             Ok(stream) => {
                 let inbox = Vec::with_capacity(INBOX);
-                self.link = Link::World { stream, inbox, ready: false };
+                self.link = Link::World { stream: Arc::new(stream), inbox, ready: false };
                 self.timer.as_mut().reset(Instant::now() + GREETING);
             }
             Err(error) => self.down(&error.into(), signals),

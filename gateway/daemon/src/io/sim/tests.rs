@@ -152,7 +152,7 @@ async fn a_foreign_an_endless_and_a_silent_world_are_left() {
     let mut sim = world.sim(&[3]);
     let endless = "x".repeat(MAX_LINE + 1);
     for (greeting, why) in [
-        ("hello\n", "`level <line> <0|1> <ns>`, `ready` and `edge <line> <0|1> <ns> <number>`"),
+        ("hello\n", "`chip <chip> <gone|back|dip>` and `held <bus> <clocks>`"),
         (endless.as_str(), "it sent a line of more than 128 bytes"),
         ("level 3 0 1\n", "it was not `ready` within 5 s"),
     ] {

@@ -75,6 +75,7 @@ pub(super) enum Served {
 }
 
 /// What a failure means.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
     /// The chip is lost with this failure.
     pub(super) lost: bool,

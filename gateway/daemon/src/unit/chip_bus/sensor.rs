@@ -39,6 +39,7 @@ pub(super) struct Sensor {
     due_ns: u64,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each sensor of a box, made once")]
 enum Chip {
     Power { monitor: Box<dyn PowerMonitor<BusError = WireError>>, watch: Watch },
     Tmp102 { chip: Tmp102<Wire>, limits: Limits },
@@ -204,6 +205,7 @@ impl Device for Sensor {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err has it")]
 fn trouble(error: ChipError<WireError>) -> Trouble {
     Trouble { kind: error.kind(), cause: error.to_string() }
 }

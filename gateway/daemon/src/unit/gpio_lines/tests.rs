@@ -289,23 +289,19 @@ async fn a_configuration_that_cannot_be_carried_out_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_down_means_a_contact_to_the_supply() {
-    let door = |contact, bias| gatehouse_config::Door {
-        id: "lobby".parse().unwrap(),
-        name: None,
-        input: gatehouse_config::Line { chip: gatehouse_config::Chip::Sim, offset: 7 },
-        contact,
-        debounce: Duration::from_millis(20),
-        bias,
-        held_open: None,
-        partition: None,
-        lock: None,
-        release: false,
-        supervised: None,
+    // Made from a file: a door has more keys every year, and this is about two of them.
+    let door = |contact: &str, bias: &str| {
+        let text = format!(
+            "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\n[sim]\nsocket = \"/w\"\n\
+             [[broker]]\nid = \"b\"\nhost = \"localhost\"\n[[door]]\nid = \"lobby\"\n\
+             input = \"sim:7\"\ndebounce-ms = 20\ncontact = \"{contact}\"\nbias = \"{bias}\"\n"
+        );
+        gatehouse_config::Config::parse(&text, "test").unwrap().doors.remove(0)
     };
-    let line = LineConfig::door(&door(gatehouse_config::Contact::NormallyClosed, Bias::PullUp));
+    let line = LineConfig::door(&door("normally-closed", "pull-up"));
     assert_eq!((line.offset, line.contact.closed_level), (7, PinState::Low));
     assert_eq!(line.contact.debounce, Duration::from_millis(20));
-    let line = LineConfig::door(&door(gatehouse_config::Contact::NormallyOpen, Bias::PullDown));
+    let line = LineConfig::door(&door("normally-open", "pull-down"));
     assert_eq!(line.contact.closed_level, PinState::High);
     assert_eq!(line.contact.wiring, Wiring::NormallyOpen);
 }
