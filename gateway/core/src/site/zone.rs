@@ -30,7 +30,7 @@ pub(super) enum Bypass {
 }
 
 /// What keeps a detector from detecting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Trouble {
     Fault,
@@ -39,7 +39,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    const fn of(condition: Condition) -> Option<Self> {
+    pub(super) const fn of(condition: Condition) -> Option<Self> {
         match condition {
             Condition::Unknown => Some(Self::Lost),
             Condition::Fault => Some(Self::Fault),

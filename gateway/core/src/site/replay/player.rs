@@ -1,12 +1,14 @@
 //! Two sites that are told the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{Replayed, Told};
 use super::steps::{Outcome, Recording, Step, What};
 use crate::id::Id;
+use crate::site::ZoneLine;
 use crate::site::door::Door;
 use crate::site::layout::{Layout, NOWHERE};
+use crate::site::zone::Trouble;
 use crate::site::{
     Command, Condition, Contact, DoorState, Effect, Input, Mode, Site, SiteConfig, Verb, Via,
 };
@@ -73,6 +75,8 @@ struct Stage<'a> {
     gateway: &'a Id,
     /// Since when each zone is active.
     since: Vec<Mono>,
+    /// The trouble of zones that are active or tampered with as well, which one line cannot say.
+    beside: BTreeSet<(usize, Trouble)>,
 }
 
 impl Recording {
@@ -80,6 +84,7 @@ impl Recording {
     /// `since` on is compared.
     pub fn replay(mut self, proposed: &SiteConfig, gateway: &Id, since: UtcMs) -> Replayed {
         self.sort();
+        self.unplayed(proposed);
         let proposed = super::comparable(proposed);
         let mut stage = Stage {
             base: self.present.layout(),
@@ -87,6 +92,7 @@ impl Recording {
             proposed: Player::new(proposed.clone()),
             gateway,
             since: vec![Mono(0); self.present.zones.len()],
+            beside: BTreeSet::new(),
         };
         let mut steps = std::mem::take(&mut self.steps).into_iter().peekable();
         if let Some(first) = steps.peek() {
@@ -123,6 +129,17 @@ impl Stage<'_> {
         self.both(&Input::Zone { zone, condition, at, resynced: false }, now);
     }
 
+    /// What the further lines of a zone say: the troubles that it has beside what its own says.
+    fn lines(&mut self, zone: usize, now: &Now) {
+        let has = |trouble| self.beside.contains(&(zone, trouble));
+        let mask = if has(Trouble::Lost) { None } else { Some(has(Trouble::Masked)) };
+        for (line, active) in [(ZoneLine::Fault, Some(has(Trouble::Fault))), (ZoneLine::Mask, mask)]
+        {
+            let at = now.mono;
+            self.both(&Input::ZoneLine { zone, line, active, at, resynced: false }, now);
+        }
+    }
+
     fn condition(&self, zone: usize) -> Condition {
         self.present.site.zones[zone].condition()
     }
@@ -144,6 +161,7 @@ impl Stage<'_> {
                 self.want(verb, now);
             }
         }
+        (0..self.since.len()).for_each(|zone| self.lines(zone, now));
         for (zone, condition) in recording.initial.iter().enumerate() {
             self.zone(zone, condition.unwrap_or(Condition::Normal), now.mono, now);
         }
@@ -182,7 +200,18 @@ impl Stage<'_> {
         self.proposed.wait(at, now);
         match &step.what {
             What::Start(_) => {}
-            What::Zone(zone, condition) => self.zone(*zone, *condition, at, now),
+            What::Zone(zone, condition) => {
+                let known = &self.present.site.zones[*zone];
+                // Danger comes first: a trouble hides neither of them.
+                let more = known.is_tampered() || known.heard() == Condition::Active;
+                match Trouble::of(*condition).filter(|_| more) {
+                    Some(trouble) => {
+                        self.beside.insert((*zone, trouble));
+                        self.lines(*zone, now);
+                    }
+                    None => self.zone(*zone, *condition, at, now),
+                }
+            }
             What::Activated(zone) => {
                 if self.condition(*zone) == Condition::Active && self.since[*zone] != at {
                     // It was normal in between, which nobody recorded.
@@ -197,6 +226,18 @@ impl Stage<'_> {
                     self.zone(*zone, Condition::Active, at, now);
                 }
                 self.zone(*zone, Condition::Normal, at, now);
+            }
+            What::Reset(zone) => {
+                if self.condition(*zone) != Condition::Normal {
+                    self.zone(*zone, Condition::Normal, at, now);
+                }
+                self.want(Verb::Reset { zone: *zone }, now);
+            }
+            What::Over(zone, condition)
+                if Trouble::of(*condition)
+                    .is_some_and(|trouble| self.beside.remove(&(*zone, trouble))) =>
+            {
+                self.lines(*zone, now);
             }
             What::Over(zone, condition) => {
                 let tampered = self.present.site.zones[*zone].is_tampered();
@@ -243,6 +284,7 @@ impl Stage<'_> {
         for player in [&mut self.present, &mut self.proposed] {
             player.start(boot, self.gateway, life, now);
         }
+        (0..self.since.len()).for_each(|zone| self.lines(zone, now));
         for (zone, condition) in zones.into_iter().enumerate() {
             if condition != Condition::Unknown {
                 self.zone(zone, condition, now.mono, now);

@@ -30,6 +30,8 @@ pub(super) enum What {
     Activated(usize),
     /// A bypassed zone is normal, and was active before.
     NormalAgain(usize),
+    /// Somebody reset an alarm that latched: the zone was normal.
+    Reset(usize),
     /// A zone is not in this condition any more, and nothing else is said of it.
     Over(usize, Condition),
     Contact(usize, Contact),
@@ -61,6 +63,8 @@ pub(super) struct Outcome {
 #[derive(Debug)]
 pub struct Recording {
     pub(super) present: SiteConfig,
+    /// The same with what is not replayed.
+    pub(super) whole: SiteConfig,
     pub(super) steps: Vec<Step>,
     /// What the record has, of the kinds that are compared.
     pub(super) told: Vec<Told>,
@@ -96,6 +100,7 @@ pub struct Recording {
 impl Recording {
     /// A recording of a box with this configuration.
     pub fn new(present: &SiteConfig) -> Self {
+        let whole = present.clone();
         let present = super::comparable(present);
         let ids = |ids: Vec<&Id>| ids.into_iter().cloned().zip(0..).collect();
         let (zones, parts) = (present.zones.len(), present.partitions.len());
@@ -120,6 +125,7 @@ impl Recording {
             entered: vec![Mono(0); parts],
             forced: Vec::new(),
             unbypassed: None,
+            whole,
             present,
         }
     }
@@ -220,6 +226,29 @@ impl Recording {
         }
     }
 
+    /// Says what of a proposed configuration is not replayed, if it differs.
+    pub(super) fn unplayed(&mut self, proposed: &SiteConfig) {
+        let whole = &self.whole;
+        let differ = [
+            (
+                whole.schedules != proposed.schedules || whole.holidays != proposed.holidays,
+                "schedules and holidays: what was armed and disarmed by them is replayed as it was",
+            ),
+            (
+                whole.key_switches != proposed.key_switches,
+                "key switches: what was armed and disarmed by them is replayed as it was",
+            ),
+            (whole.rounds != proposed.rounds, "rounds: who passed when is not walked again"),
+            (
+                whole.credentials != proposed.credentials || whole.access != proposed.access,
+                "credentials and rights: whom doors let in is not decided again",
+            ),
+        ];
+        for (_, note) in differ.into_iter().filter(|(differs, _)| *differs) {
+            self.note(note);
+        }
+    }
+
     fn push(&mut self, at: Mono, now: &Now, what: What) {
         self.steps.push(Step { life: self.life, at, now: now.at(at), what });
     }
@@ -275,6 +304,9 @@ impl Recording {
             "zone.lost" => Some(Condition::Unknown),
             _ => None,
         };
+        let (began, ended) = config.alarm();
+        let alarm_begins = draft.kind == began;
+        let alarm_ends = draft.kind == ended;
         let ends = draft.qualifier == Qualifier::Restore && draft.kind != "zone.unbypassed";
         if !ends {
             // What did not end something had nothing to end.
@@ -293,7 +325,9 @@ impl Recording {
             }
             "zone.bypassed" => {
                 self.passed_over.insert(zone);
-                self.forced.push((zone, at));
+                if cause == "armed by force" {
+                    self.forced.push((zone, at));
+                }
             }
             "zone.unbypassed" if cause == "wanted" => {
                 self.unbypassed = Some((zone, at, self.steps.len()));
@@ -303,16 +337,21 @@ impl Recording {
                 self.active[zone] = None;
                 self.push(at, now, What::NormalAgain(zone));
             }
-            kind if ZoneKind::ALL.iter().any(|known| known.alarm().0 == kind) => {
+            _ if alarm_begins => {
                 if cause == "entry delay ended" {
                     self.entered(zone, &config.clone(), at, now);
                 } else {
                     self.activated(zone, at, now);
                 }
             }
-            kind if ZoneKind::ALL.iter().any(|known| known.alarm().1 == kind) => {
-                self.is(zone, Condition::Normal, at, now);
+            // It latched, and the next event is another activation.
+            _ if alarm_ends && cause == "activated again" => {}
+            _ if alarm_ends && cause == "reset" => {
+                self.initial[zone].get_or_insert(Condition::Active);
+                self.active[zone] = None;
+                self.push(at, now, What::Reset(zone));
             }
+            _ if alarm_ends => self.is(zone, Condition::Normal, at, now),
             kind => {
                 if let Some(condition) = trouble(kind) {
                     // It began before it was told.
