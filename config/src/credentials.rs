@@ -163,10 +163,10 @@ fn credential(
     let from = table.get(&keys::FROM, notes);
     let until = table.get(&keys::UNTIL, notes);
     let weekly = table.list(&keys::WEEKLY, notes);
-    let doors = known.places(table, &keys::DOORS, "door", &known.doors, notes);
-    let areas = known.places(table, &keys::AREAS, "area", &known.areas, notes);
-    let arms = known.places(table, &keys::ARMS, "partition", &known.partitions, notes);
-    let disarms = known.places(table, &keys::DISARMS, "partition", &known.partitions, notes);
+    let doors = Known::places(table, &keys::DOORS, "door", &known.doors, notes);
+    let areas = Known::places(table, &keys::AREAS, "area", &known.areas, notes);
+    let arms = Known::places(table, &keys::ARMS, "partition", &known.partitions, notes);
+    let disarms = Known::places(table, &keys::DISARMS, "partition", &known.partitions, notes);
     let pin = table.get(&keys::PIN, notes);
     let duress_pin = table.get(&keys::DURESS_PIN, notes);
     let duress = table.get(&keys::DURESS, notes);
@@ -236,7 +236,6 @@ impl<'c> Known<'c> {
 
     /// The places of what a key names; what is not there is reported.
     fn places(
-        &self,
         table: &Reader<'_, '_>,
         key: &Key<List<Identifier>>,
         what: &str,

@@ -256,7 +256,7 @@ mod tests {
                     let says = entry.blocked.clone().is_some_and(|at| &text[at] == "true");
                     prop_assert_eq!(says, *blocked);
                 }
-                prop_assert_eq!(text.contains("# Ours"), !start.is_empty() && start != "");
+                prop_assert_eq!(text.contains("# Ours"), !start.trim().is_empty());
             }
         }
     }

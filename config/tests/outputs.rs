@@ -13,16 +13,16 @@ fn good(tables: &str) -> Config {
     Config::parse(&format!("{HEAD}{tables}"), "good.toml").unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn seconds(s: u64) -> Option<Duration> {
-    Some(Duration::from_secs(s))
+const fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
 }
 
 #[test]
 fn an_output_with_nothing_but_its_role_and_line_is_as_the_rules_would_have_it() {
     for (role, word, max_on) in [
-        (Role::Siren, "siren", seconds(900)),
+        (Role::Siren, "siren", Some(seconds(900))),
         (Role::Strobe, "strobe", None),
-        (Role::Lock, "lock", seconds(30)),
+        (Role::Lock, "lock", Some(seconds(30))),
         (Role::Chime, "chime", None),
         (Role::Other, "other", None),
     ] {
@@ -55,7 +55,7 @@ fn what_is_written_takes_the_place_of_what_is_usual() {
         outside: true,
         ..usual
     };
-    assert_eq!((&yard.rules, yard.max_on), (&rules, seconds(400)));
+    assert_eq!((&yard.rules, yard.max_on), (&rules, Some(seconds(400))));
     assert_eq!((yard.active, yard.drive), (Level::Low, Drive::OpenDrain));
     let (line, level) = yard.read_back.clone().unwrap();
     assert_eq!((line.to_string().as_str(), level), ("x:6", Level::Low));

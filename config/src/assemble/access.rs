@@ -314,12 +314,12 @@ fn reader_wires(
         (true, true) => {
             let title = "a [[reader]] hangs on a bus or on two lines, not on both";
             notes.error(neither_or_both(title, "both"));
-            return None;
+            None
         }
         (false, false) => {
             let title = "a [[reader]] has neither `bus` nor `wiegand-d0`";
             notes.error(neither_or_both(title, "where is it?").absent());
-            return None;
+            None
         }
         (false, true) => {
             needs(table, &keys::D0, table.has(&keys::D1), "wiegand-d1", notes);

@@ -3,22 +3,31 @@
 use gatehouse_core::site::{ChallengeConfig, Role};
 
 use super::outputs::Outputs;
-use super::wires::Wires;
+use super::wires::{Reported, Wires};
 use crate::finding::Finding;
 use crate::keys::challenge as keys;
 use crate::output::Challenge;
 use crate::reader::{Notes, Reader};
 
-/// The challenge test. `None` within: there is none. `None`: it is wrong, and was reported.
+/// The challenge test, if there is one. An error was reported.
 pub(super) fn challenge(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
     outputs: &Outputs,
     notes: &mut Notes<'_>,
-) -> Option<Option<Challenge>> {
+) -> Result<Option<Challenge>, Reported> {
     if !file.has_table(&keys::TABLE) {
-        return Some(None);
+        return Ok(None);
     }
+    test(file, wires, outputs, notes).map(Some).ok_or(Reported)
+}
+
+fn test(
+    file: &Reader<'_, '_>,
+    wires: &mut Wires,
+    outputs: &Outputs,
+    notes: &mut Notes<'_>,
+) -> Option<Challenge> {
     let before = notes.errors.len();
     let table = file.table(&keys::TABLE, notes)?;
     let output = table.get(&keys::OUTPUT, notes);
@@ -68,5 +77,5 @@ pub(super) fn challenge(
         within: within?.value,
     };
     let (contact, bias, debounce) = (contact?.value, bias?.value, debounce?.value);
-    Some(Some(Challenge { input, contact, bias, debounce, rules }))
+    Some(Challenge { input, contact, bias, debounce, rules })
 }

@@ -106,7 +106,7 @@ pub(crate) fn config(
         holidays,
         key_switches: key_switches?,
         outputs: outputs.finish()?,
-        challenge: challenge?,
+        challenge: challenge.ok()?,
         alarm: alarm?,
         brokers,
         uplink: uplink?,

@@ -127,7 +127,7 @@ fn output(
             fits.without(&keys::PARTITIONS, notes);
         }
         fits.safe(safe.as_ref(), notes);
-        fits.limits(lasts.as_ref(), max_on.as_ref(), notes);
+        limits(lasts.as_ref(), max_on.as_ref(), notes);
     }
     if notes.errors.len() > before {
         return None;
@@ -202,27 +202,23 @@ impl Fits<'_, '_, '_> {
                 .hint("write safe-state = \"off\"; for a load that is on at level 0, active = \"low\""),
         );
     }
+}
 
-    fn limits(
-        &self,
-        lasts: Option<&At<Duration>>,
-        max_on: Option<&At<Duration>>,
-        notes: &mut Notes<'_>,
-    ) {
-        let (Some(lasts), Some(max_on)) = (lasts, max_on) else { return };
-        if lasts.value <= max_on.value {
-            return;
-        }
-        let title = format!(
-            "`lasts-s` is {}, which is longer than `max-on-s`, {}",
-            lasts.value.as_secs(),
-            max_on.value.as_secs()
-        );
-        notes.error(
-            Finding::new(title, lasts.span.clone())
-                .label("never reached")
-                .also(max_on.span.clone(), "the limit")
-                .hint("`max-on-s` is the last resort when nothing else ends it; leave it out"),
-        );
+/// A limit that comes before the end is one too many.
+fn limits(lasts: Option<&At<Duration>>, max_on: Option<&At<Duration>>, notes: &mut Notes<'_>) {
+    let (Some(lasts), Some(max_on)) = (lasts, max_on) else { return };
+    if lasts.value <= max_on.value {
+        return;
     }
+    let title = format!(
+        "`lasts-s` is {}, which is longer than `max-on-s`, {}",
+        lasts.value.as_secs(),
+        max_on.value.as_secs()
+    );
+    notes.error(
+        Finding::new(title, lasts.span.clone())
+            .label("never reached")
+            .also(max_on.span.clone(), "the limit")
+            .hint("`max-on-s` is the last resort when nothing else ends it; leave it out"),
+    );
 }

@@ -25,8 +25,7 @@ const DAY_MS: u64 = 86_400_000;
 fn main() {
     let present = config(ZoneKind::Instant, 30);
     let events = record(&present);
-    let days = f64::from(u32::try_from(DAYS).unwrap());
-    println!("{} events, {:.0} a day", events.len(), events.len() as f64 / days);
+    println!("{} events, {} a day", events.len(), events.len() as u64 / DAYS);
     let began = on_cpu();
     let mut recording = Recording::new(&present);
     for bytes in &events {

@@ -306,7 +306,7 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     let (held, wanted) = (outputs(before), outputs(after));
     keep(held != wanted, "output");
     keep(before.challenge != after.challenge, "challenge");
-    keep_outputs(held, wanted, after);
+    keep_outputs(held, &wanted, after);
     after.challenge.clone_from(&before.challenge);
     after.address = before.address.clone();
     after.state_dir.clone_from(&before.state_dir);
@@ -320,7 +320,7 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
 /// of its present configuration by their ids. A lock that is not among them waits for the start, too.
 fn keep_outputs(
     held: Vec<(gatehouse_config::Output, Vec<Id>)>,
-    wanted: Vec<(gatehouse_config::Output, Vec<Id>)>,
+    wanted: &[(gatehouse_config::Output, Vec<Id>)],
     after: &mut Config,
 ) {
     let place = |id: &Id| held.iter().position(|(known, _)| known.rules.id == *id);

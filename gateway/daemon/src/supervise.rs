@@ -273,7 +273,7 @@ impl Supervisor {
                 }
                 else => break,
             };
-            let id = ended.as_ref().map_or_else(|error| error.id(), |(id, _)| *id);
+            let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
             match self.by_task.get(&id).copied().filter(|place| places.contains(place)) {
                 Some(place) => {
                     self.by_task.remove(&id);

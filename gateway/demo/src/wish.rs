@@ -57,7 +57,7 @@ pub(crate) async fn tell(socket: &Path, wish: &Wish) -> Result<Answer, WishError
         Outcome::Answer(answer) => Ok(answer),
         Outcome::Error(why) => Err(WishError::Said(why)),
         // The answers to wishes that the demo does not make.
-        other => Err(WishError::Said(format!("{other:?}"))),
+        other @ Outcome::Hash(_) => Err(WishError::Said(format!("{other:?}"))),
     }
 }
 

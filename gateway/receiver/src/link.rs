@@ -331,7 +331,7 @@ impl Session<'_> {
     fn acknowledged(&self, handed: Option<Handed>, ack: &PubAck) {
         let reason = ack.reason;
         let taken = match reason {
-            PubAckReason::Success => Taken::Taken,
+            PubAckReason::Success => Taken::Held,
             PubAckReason::NoMatchingSubscribers => Taken::NobodyListens,
             _ => Taken::Refused(format!("{reason:?}")),
         };

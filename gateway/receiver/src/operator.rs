@@ -238,7 +238,7 @@ impl Operator {
                             return Err(ActError::NobodyListens(place.clone()));
                         }
                         Ok(Taken::Refused(reason)) => return Err(ActError::Refused(reason)),
-                        Ok(Taken::Taken) | Err(_) => waits = false,
+                        Ok(Taken::Held) | Err(_) => waits = false,
                     },
                     event = events.recv() => match event {
                         Ok(event) => if let Some(outcome) = expected.outcome(&event) {

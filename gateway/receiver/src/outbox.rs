@@ -62,7 +62,7 @@ pub(crate) struct Saying {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// It has it.
-    Taken,
+    Held,
     /// It has it, and no gateway listens there.
     NobodyListens,
     /// It refuses it, for this reason.

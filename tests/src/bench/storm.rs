@@ -121,7 +121,8 @@ fn apply_us() -> anyhow::Result<f64> {
     let mut site = Site::new(config, "5e1c7f3a-0b0a-4b7e-9c53-0123456789ab");
     site.restore([], &"g-1".parse()?, &now(0));
     let mut turn = |n: u64| {
-        let condition = if n / 64 % 2 == 0 { Condition::Normal } else { Condition::Active };
+        let condition =
+            if (n / 64).is_multiple_of(2) { Condition::Normal } else { Condition::Active };
         let (zone, now) = (usize::try_from(n % 64).unwrap_or_default(), now(n));
         black_box(site.apply(Input::Zone { zone, condition, at: now.mono, resynced: false }, &now));
     };

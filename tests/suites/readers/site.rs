@@ -101,9 +101,9 @@ rex-hold-s = 1
 
 [[rs485]]
 id = "north"
-device = {bus:?}
+device = "{}"
 baud = 115200
-key-file = {key:?}
+key-file = "{}"
 fault-hold-off-s = 1
 
 [[reader]]
@@ -120,7 +120,9 @@ wiegand-d0 = "sim:{D0}"
 wiegand-d1 = "sim:{D1}"
 tamper-input = "sim:{LID}"
 door = "main"
-"#
+"#,
+            bus.display(),
+            key.display(),
         );
         let mut gateway = Gateway::prepare(options)?;
         put(&gateway.state().join("site.key"), &SiteKey::new(SITE).to_hex(), 0o600)?;
@@ -219,7 +221,8 @@ fn put(path: &std::path::Path, text: &str, mode: u32) -> anyhow::Result<()> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
 }
 
 fn cause(event: &Event) -> &str {

@@ -205,7 +205,7 @@ async fn a_zone_that_is_taken_out_ends_its_alarm_and_the_broker_forgets_it() -> 
     let described = room
         .messages("another description", SOON, |all| {
             let last = all.iter().rev().find(|one| one.topic == desc)?;
-            (revision(&last.payload) == Some(2)).then(|| last.payload.to_vec())
+            (revision(&last.payload) == Some(2)).then(|| last.payload.clone())
         })
         .await?;
     let described: Value = serde_json::from_slice(&described)?;

@@ -161,7 +161,7 @@ impl OutputPin for OutPin {
             None => Err(PinError::Gone),
             Some(OutWire::Nowhere) => Ok(()),
             Some(OutWire::Gpio { request, .. }) => match request.set_value(offset, value(level)) {
-                Ok(_) => Ok(()),
+                Ok(()) => Ok(()),
                 Err(error) => {
                     cell.failed = Some(error.to_string());
                     Err(PinError::Failed)

@@ -16,12 +16,6 @@ fn journal(folder: &Path) -> Journal {
     Journal::open(options).unwrap().0
 }
 
-fn file() -> gatehouse_config::Config {
-    let text = "[gateway]\nid = \"g-1\"\ndistrict = \"d\"\nsite = \"s\"\n\
-                [[broker]]\nid = \"b\"\nhost = \"localhost\"\n";
-    gatehouse_config::Config::parse(text, "test").unwrap()
-}
-
 fn config() -> SiteConfig {
     let door = |n: usize| DoorConfig::new(format!("door-{n}").parse().unwrap(), format!("sim:{n}"));
     SiteConfig { doors: (0..3).map(door).collect(), ..SiteConfig::default() }

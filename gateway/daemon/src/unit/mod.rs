@@ -32,7 +32,7 @@ use crate::supervise::{Ended, Outcome, Supervisor};
 use chip_bus::Bell;
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
 use owner::{Owner, Thing};
-use plan::{Lines, Spec};
+use plan::{Part, Spec};
 use readers::Enrolling;
 
 /// Reports of one chip on their way to the rules; a full one makes the unit wait.
@@ -120,7 +120,7 @@ impl Units {
             for what in faults {
                 let cause =
                     "it is watched otherwise, or not any more: the configuration has changed";
-                let restore = fault(&what, cause.to_owned(), None, Qualifier::Restore);
+                let restore = fault(&what, cause, None, Qualifier::Restore);
                 if inputs.send(restore).await.is_err() {
                     break;
                 }
@@ -161,7 +161,7 @@ impl Units {
         self.running.insert(name.clone(), spec.clone());
         let inputs = inputs.clone();
         match spec {
-            Spec::Lines(Lines { chip, lines, .. }) => {
+            Spec::Lines(Part { chip, lines, .. }) => {
                 let wired = lines.values().map(|(line, _)| *line).collect();
                 let owners = lines
                     .iter()
@@ -278,7 +278,7 @@ impl Told {
             }
             UnitReport::Fault { what, cause, at } => {
                 lock(&self.faults).insert(what.clone());
-                let mut inputs = vec![fault(&what, cause, Some(at), Qualifier::New)];
+                let mut inputs = vec![fault(&what, &cause, Some(at), Qualifier::New)];
                 // They cannot be read after all, be it the chip or the line.
                 let lost = std::mem::take(&mut self.known).into_iter();
                 let (lost, known) = lost.partition(|line| *line == what || !what.contains(':'));
@@ -294,7 +294,7 @@ impl Told {
             }
             UnitReport::Restore { what, cause, at } => {
                 lock(&self.faults).remove(&what);
-                vec![fault(&what, cause, Some(at), Qualifier::Restore)]
+                vec![fault(&what, &cause, Some(at), Qualifier::Restore)]
             }
         }
     }
@@ -402,7 +402,7 @@ async fn watch(
 
 fn fault(
     what: &str,
-    cause: String,
+    cause: &str,
     at: Option<gatehouse_core::time::Mono>,
     qualifier: Qualifier,
 ) -> Input {

@@ -221,7 +221,9 @@ pub async fn run(switched: Switched, mut orders: Orders, inputs: Inputs, clock: 
         let order = *orders.borrow_and_update();
         if order != obeyed {
             obeyed = order;
-            order.into_iter().for_each(|order| unit.obey(order));
+            if let Some(order) = order {
+                unit.obey(order);
+            }
         }
         unit.work(&line, now);
         let behind = unit.tell(&line, switched.place, now, &inputs)?;

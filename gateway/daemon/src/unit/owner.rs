@@ -31,12 +31,11 @@ impl Thing {
     /// As source of events: a kind of thing and its id.
     pub(super) fn source(&self) -> (&'static str, Id) {
         match self {
-            Self::Door(id) => ("door", id.clone()),
+            Self::Door(id) | Self::Rex(id) => ("door", id.clone()),
             Self::Zone(id) | Self::ZoneLine(id, _) => ("zone", id.clone()),
             Self::Checkpoint(id) => ("checkpoint", id.clone()),
             Self::Interrupt(id) => ("bus", id.clone()),
             Self::KeySwitch(id) => ("key-switch", id.clone()),
-            Self::Rex(id) => ("door", id.clone()),
             Self::Case(id) => ("reader", id.clone()),
             Self::LoopBack => ("input", "loop-back".parse().expect("letters and a dash are an id")),
         }

@@ -22,7 +22,7 @@ use crate::io::sim::Origin;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Spec {
     /// Lines of one chip.
-    Lines(Lines),
+    Lines(Part),
     /// A bus with its chips.
     Chips(Box<ChipBus>),
     /// The readers of one bus, or one on two lines.
@@ -31,7 +31,7 @@ pub(super) enum Spec {
 
 /// Lines of one chip that are watched together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lines {
+pub(super) struct Part {
     pub(super) chip: LineSource,
     /// By the name of the line: how it is wired, and whose it is.
     pub(super) lines: BTreeMap<String, (LineConfig, Thing)>,
@@ -67,7 +67,7 @@ pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
             Chip::Sim => "gpio_lines(sim)".to_owned(),
         };
         let unit = units.entry(name).or_insert_with(|| {
-            Spec::Lines(Lines { chip: source, lines: BTreeMap::new(), ignored: BTreeSet::new() })
+            Spec::Lines(Part { chip: source, lines: BTreeMap::new(), ignored: BTreeSet::new() })
         });
         // The name is that of a chip.
         if let Spec::Lines(lines) = unit {
@@ -114,10 +114,10 @@ pub(super) fn change(running: &BTreeMap<String, Spec>, wanted: BTreeMap<String, 
 fn change_lines(
     running: &BTreeMap<String, Spec>,
     name: &str,
-    mut wanted: Lines,
+    mut wanted: Part,
     change: &mut Change,
 ) {
-    let mut anew: BTreeMap<String, Lines> = BTreeMap::new();
+    let mut anew: BTreeMap<String, Part> = BTreeMap::new();
     for (part, spec) in running.iter().filter(|(part, _)| is_part(part, name)) {
         let Spec::Lines(runs) = spec else { continue };
         let here: BTreeMap<_, _> =
@@ -131,10 +131,10 @@ fn change_lines(
             change.stop.remove(part);
             let gone = runs.lines.keys().filter(|line| !here.contains_key(*line)).cloned();
             let ignored = runs.ignored.iter().cloned().chain(gone).collect();
-            let kept = Lines { chip: runs.chip.clone(), lines: here, ignored };
+            let kept = Part { chip: runs.chip.clone(), lines: here, ignored };
             change.keep.insert(part.clone(), Spec::Lines(kept));
         } else {
-            let lines = Lines { lines: here, ignored: BTreeSet::new(), ..wanted.clone() };
+            let lines = Part { lines: here, ignored: BTreeSet::new(), ..wanted.clone() };
             anew.insert(part.clone(), lines);
         }
     }
@@ -142,7 +142,7 @@ fn change_lines(
     while !wanted.lines.is_empty() {
         let room = anew.iter().find(|(_, part)| part.lines.len() < MAX_LINES);
         let part = room.map_or_else(|| free_name(change, &anew, name), |(part, _)| part.clone());
-        let empty = Lines { lines: BTreeMap::new(), ..wanted.clone() };
+        let empty = Part { lines: BTreeMap::new(), ..wanted.clone() };
         let part = anew.entry(part).or_insert(empty);
         while part.lines.len() < MAX_LINES
             && let Some((line, wired)) = wanted.lines.pop_first()
@@ -154,7 +154,7 @@ fn change_lines(
 }
 
 /// The first name for a part of a chip that none has.
-fn free_name(change: &Change, anew: &BTreeMap<String, Lines>, name: &str) -> String {
+fn free_name(change: &Change, anew: &BTreeMap<String, Part>, name: &str) -> String {
     let names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}+{n}")));
     let taken = |name: &String| change.keep.contains_key(name) || anew.contains_key(name);
     { names }.find(|name| !taken(name)).expect("numbers do not end")

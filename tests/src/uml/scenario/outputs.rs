@@ -44,7 +44,6 @@ id = "strobe"
 line = "gpiochip0:3"
 role = "strobe"
 active = "low"
-drive = "open-drain"
 "#;
 
 pub(super) async fn run(folder: &Path, programs: Programs) -> anyhow::Result<Value> {

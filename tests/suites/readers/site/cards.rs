@@ -2,6 +2,7 @@
 
 use gatehouse_core::event::Class;
 use gatehouse_drivers::wiegand::{Card, Format};
+use gatehouse_tests::world::Step;
 use gatehouse_tests::{Client, ClientOptions};
 use libosdp::OsdpLedColor;
 use serde_json::json;
@@ -28,6 +29,16 @@ async fn a_known_card_is_granted_and_explains_the_opening_and_an_unknown_one_is_
     let granted = site.told("access.granted", 1).await?;
     is_from(&granted, 1)?;
     ensure!(granted.draft.detail == Some(json!({ "door": "main", "side": "outside" })));
+    ensure!(lamp(&site) == OsdpLedColor::Green);
+    // The strike is released, and falls again by itself.
+    for released in [true, false] {
+        let step = Step::Output(STRIKE, released);
+        let after = |steps: &[Step]| steps.last() == Some(&step);
+        let what = format!("the strike to be {released}");
+        site.world.steps().wait_for(&what, SOON, |steps| after(steps).then_some(())).await?;
+    }
+    site.show(1);
+    site.told("access.granted", 2).await?;
     ensure!(lamp(&site) == OsdpLedColor::Green);
     ensure!(!site.opens().await?, "a granted door is not forced");
     site.show(9);

@@ -130,20 +130,15 @@ impl Replayed {
 }
 
 impl Recording {
-    pub(super) fn finish(
-        self,
-        proposed: &SiteConfig,
-        present: Vec<Told>,
-        then: Vec<Told>,
-    ) -> Replayed {
+    pub(super) fn finish(self, proposed: &SiteConfig, present: &[Told], then: &[Told]) -> Replayed {
         let not_comparable = self.not_comparable(proposed);
         let alarms = |told: &[Told]| -> Vec<Told> {
             told.iter().filter(|told| told.alarm).cloned().collect()
         };
         let recorded = alarms(&self.told);
-        let (_, lost, invented) = pair(&recorded, &alarms(&present), SAME);
+        let (_, lost, invented) = pair(&recorded, &alarms(present), SAME);
         let faithful = (recorded.len(), recorded.len() - lost.len());
-        let (_, missed, more) = pair(&present, &then, Duration::ZERO);
+        let (_, missed, more) = pair(present, then, Duration::ZERO);
         // What is left on both sides may be the same at another time.
         let left: Vec<_> = missed.iter().map(|place| present[*place].clone()).collect();
         let new: Vec<_> = more.iter().map(|place| then[*place].clone()).collect();

@@ -6,6 +6,7 @@ use super::compare::{Replayed, Told};
 use super::steps::{Outcome, Recording, Step, What};
 use crate::id::Id;
 use crate::site::ZoneLine;
+use crate::site::door::Door;
 use crate::site::layout::{Layout, NOWHERE};
 use crate::site::zone::Trouble;
 use crate::site::{
@@ -108,7 +109,7 @@ impl Recording {
         for told in [&mut now, &mut then, &mut self.told] {
             told.retain(|told| told.since(since));
         }
-        self.finish(&proposed, now, then)
+        self.finish(&proposed, &now, &then)
     }
 }
 
@@ -184,7 +185,7 @@ impl Stage<'_> {
         let command = Command { id: 0, via: Via::Cli, actor: None, verb, at };
         let effects = self.present.site.clone().apply(Input::Command(command), now);
         let mut drafts = effects.iter().filter_map(Effect::record);
-        drafts.any(|draft| Told::concerns(draft))
+        drafts.any(Told::concerns)
     }
 
     fn step(&mut self, step: &Step) {
@@ -279,7 +280,7 @@ impl Stage<'_> {
     /// The box starts again: each site with what it kept, and every wire as it was.
     fn restart(&mut self, boot: &str, life: u32, now: &Now) {
         let zones: Vec<_> = (0..self.since.len()).map(|zone| self.condition(zone)).collect();
-        let doors: Vec<_> = self.present.site.doors.iter().map(|door| door.state()).collect();
+        let doors: Vec<_> = self.present.site.doors.iter().map(Door::state).collect();
         for player in [&mut self.present, &mut self.proposed] {
             player.start(boot, self.gateway, life, now);
         }

@@ -184,7 +184,7 @@ impl Recording {
                 }
             }
             "reader" => {
-                self.note("cards, PINs and lockouts: what readers decided is not decided again")
+                self.note("cards, PINs and lockouts: what readers decided is not decided again");
             }
             "gateway" if draft.kind == "config.applied" => {
                 self.note(
@@ -339,7 +339,7 @@ impl Recording {
             }
             _ if alarm_begins => {
                 if cause == "entry delay ended" {
-                    self.entered(zone, config.clone(), at, now);
+                    self.entered(zone, &config.clone(), at, now);
                 } else {
                     self.activated(zone, at, now);
                 }
@@ -370,7 +370,7 @@ impl Recording {
 
     /// An alarm at the end of an entry delay: when that zone was activated is known only if its
     /// openings are recorded.
-    fn entered(&mut self, zone: usize, config: ZoneConfig, at: Mono, now: &Now) {
+    fn entered(&mut self, zone: usize, config: &ZoneConfig, at: Mono, now: &Now) {
         let Some(place) = config.partition else { return };
         let began = self.entered[place];
         if self.active[zone].is_some_and(|since| since >= began) {

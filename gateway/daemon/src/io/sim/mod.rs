@@ -282,7 +282,7 @@ fn drain(
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
             let message = Message::parse(&rest[..end])?;
             rest = &rest[end + 1..];
-            hear(message, stream, ready, lines, signals)?;
+            hear(&message, stream, ready, lines, signals)?;
         }
         if rest.len() > MAX_LINE {
             return Err(Left::Endless);
@@ -294,14 +294,14 @@ fn drain(
 }
 
 fn hear(
-    message: Message,
+    message: &Message,
     stream: &UnixStream,
     ready: &mut bool,
     lines: &mut [SimLine],
     signals: &mut Vec<Signal>,
 ) -> Result<(), Left> {
     let find = |offset| move |line: &SimLine| line.offset == offset;
-    match message {
+    match *message {
         Message::Ready => {
             *ready = true;
             up(lines, signals);

@@ -9,7 +9,9 @@ fn config(doors: &[(&str, &str, u32)]) -> Config {
                     [[broker]]\nid = \"b\"\nhost = \"localhost\"\n"
             .to_owned();
     for (id, line, debounce) in doors {
-        text += &format!("[[door]]\nid = \"{id}\"\ninput = \"{line}\"\ndebounce-ms = {debounce}\n");
+        let table =
+            format!("[[door]]\nid = \"{id}\"\ninput = \"{line}\"\ndebounce-ms = {debounce}\n");
+        text.push_str(&table);
     }
     Config::parse(&text, "test").unwrap()
 }
