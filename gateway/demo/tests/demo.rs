@@ -1,5 +1,7 @@
 //! The demo as somebody starts it: the real binary, with its real child processes.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test, wherever it stands")]
+
 mod browser;
 mod run;
 
