@@ -59,6 +59,8 @@ fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     let rules = std::fs::read_to_string(deploy("udev/60-gatehouse.rules"))?;
     ensure!(rules.contains("GROUP=\"gpio\"") && text.contains("\nSupplementaryGroups=gpio\n"));
     ensure!(text.contains("\nSupplementaryGroups=i2c spi\n"));
+    ensure!(text.contains("\nSupplementaryGroups=dialout\n"));
+    ensure!(users.contains("\ng dialout -\n"), "nobody makes the group dialout");
     for group in ["i2c", "spi"] {
         ensure!(rules.contains(&format!("GROUP=\"{group}\"")), "udev does not know {group}");
         ensure!(users.contains(&format!("\ng {group} -\n")), "nobody makes the group {group}");
