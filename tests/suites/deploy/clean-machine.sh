@@ -40,6 +40,8 @@ is "$(inside man --where gateway.toml.5)" /usr/share/man/man5/gateway.toml.5.gz
 must inside runuser -u gatehouse -- gatehouse check
 must inside bash -c '. /usr/share/bash-completion/completions/gatehouse && complete -p gatehouse' >/dev/null
 for example in $(inside sh -c 'echo /usr/share/doc/gatehouse/examples/*.toml'); do
+    # The list of credentials is checked with the file that names it.
+    [ "${example##*/}" = credentials.toml ] && continue
     must inside gatehouse check --config "$example"
 done
 
