@@ -18,12 +18,28 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     output::eprint(&credentials.warnings().render(colour));
     if !args.quiet {
         let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        let things = [
+            (config.partitions.len(), "partition"),
+            (config.doors.len(), "door"),
+            (config.zones.len(), "zone"),
+            (config.help_points.len(), "help point"),
+            (config.readers.len(), "reader"),
+            (credentials.list.len(), "credential"),
+            (config.outputs.len(), "output"),
+            (config.key_switches.len(), "key-switch contact"),
+            (config.schedules.len(), "schedule"),
+            (config.rounds.len(), "round"),
+            (config.chips.len(), "chip"),
+            (config.brokers.len(), "broker"),
+        ];
+        // A box that watches nothing is told so by its doors.
+        let named = things.into_iter().filter(|(n, one)| *n > 0 || *one == "door");
+        let named: Vec<_> = named.map(|(n, one)| plural(n, one)).collect();
         let text = format!(
-            "{}: right. Gateway {} with {} and {}; configuration {}.\n",
+            "{}: right. Gateway {} with {}; configuration {}.\n",
             args.config.config.display(),
             config.address.gateway,
-            plural(config.doors.len(), "door"),
-            plural(config.brokers.len(), "broker"),
+            named.join(", "),
             config.hash(),
         );
         output::print(&text);
