@@ -391,16 +391,6 @@ fn a_bus_that_is_lost_is_one_fault_and_what_does_not_come_back_is_told_then() {
 }
 
 #[test]
-fn what_was_passed_over_while_it_was_not_known_protects_again_once_it_is_normal() {
-    let mut flat = Box_::new(vec![zone("window", ZoneKind::Instant)]);
-    flat.is(0, Condition::Unknown);
-    let verb = Verb::Arm { partition: 0, mode: Mode::Away, force: true, at_once: true };
-    assert_eq!(flat.want(verb).1, ["window zone.bypassed", "flat partition.armed"]);
-    assert_eq!(flat.is(0, Condition::Normal), ["window zone.unbypassed"]);
-    assert_eq!(flat.is(0, Condition::Active), ["window zone.alarm"]);
-}
-
-#[test]
 fn a_siren_that_ran_its_time_disarms_nothing_and_the_rest_goes_on_protecting() {
     let zones = vec![zone("door", ZoneKind::Instant), zone("window", ZoneKind::Instant)];
     let mut flat = Box_::new(zones);
