@@ -57,13 +57,16 @@ pub(super) async fn changes(
         // All that is known is on the flash, so that a cut takes nothing of it.
         let verdict = settle(stage, &mut booted, Book::new()).await?;
         wait_receipts(stage, &mut booted, verdict.stored).await?;
-        let left = wall_ms(&mut booted).await?;
-        if how == "off in order" {
+        let watched = wall_ms(&mut booted).await?;
+        let left = if how == "off in order" {
             stage.stop_daemon(&mut booted).await?;
+            let left = wall_ms(&mut booted).await?;
             booted.off().await?;
+            left
         } else {
             booted.cut().await?;
-        }
+            watched
+        };
         let from = stage.seen().len();
         for (line, active, _) in moves {
             high[*line as usize] = *active;
@@ -86,6 +89,11 @@ pub(super) async fn changes(
             ensure!(
                 since <= left && until >= back && dark["at_most_s"].is_u64(),
                 "{what}: it was off from {left} to {back}, but the dark interval is {dark}"
+            );
+            // Who stops in order notes it: until then everything was watched.
+            ensure!(
+                how != "off in order" || since >= watched,
+                "{what}: at {watched} it still watched, but the dark interval is {dark}"
             );
             rows.push(json!({ "type": kind, "how": how, "dark_at_most_s": dark["at_most_s"] }));
         }
