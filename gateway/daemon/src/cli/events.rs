@@ -144,12 +144,7 @@ pub(super) fn events(args: &EventsArgs) -> ExitCode {
         Ok(()) | Err(Problem::Silent) => ExitCode::SUCCESS,
         Err(Problem::Read(error)) => {
             let dir = config.state_dir.join("journal");
-            output::eprint(&format!(
-                "error: {}: {error}\nhint: may you read it? Try as root, or as a member of group \
-                 gatehouse\n",
-                dir.display()
-            ));
-            ExitCode::from(super::EX_NOPERM)
+            super::unreadable(&dir, &error)
         }
         Err(Problem::Gone(error)) => {
             output::eprint(&format!(

@@ -14,7 +14,7 @@ use gatehouse_journal::{Query, ReadError, Reader};
 use serde::{Deserialize, Serialize};
 
 use super::events::When;
-use super::{ConfigArg, EX_NOPERM, load, output, status};
+use super::{ConfigArg, load, output, status};
 use crate::clock::Clock;
 use crate::control::Wish;
 
@@ -62,14 +62,7 @@ pub(super) fn ledger(args: &LedgerArgs) -> ExitCode {
     let since = args.since.utc(clock.now().utc);
     let mut days = match past(&Reader::open(&dir, clock.boot()), since) {
         Ok(days) => days,
-        Err(error) => {
-            let dir = dir.display();
-            output::eprint(&format!(
-                "error: {dir}: {error}\nhint: may you read it? Try as root, or as a member of \
-                 group gatehouse\n"
-            ));
-            return ExitCode::from(EX_NOPERM);
-        }
+        Err(error) => return super::unreadable(&dir, &error),
     };
     let today = status::facts(&config.socket, &Wish::Ledger);
     let today = today.and_then(|facts| serde_json::from_value(facts).map_err(Into::into));

@@ -201,6 +201,16 @@ fn act(command: Command) -> ExitCode {
     }
 }
 
+/// Says that the journal in this folder cannot be read.
+fn unreadable(dir: &std::path::Path, error: &impl std::fmt::Display) -> ExitCode {
+    let dir = dir.display();
+    output::eprint(&format!(
+        "error: {dir}: {error}\nhint: may you read it? Try as root, or as a member of group \
+         gatehouse\n"
+    ));
+    ExitCode::from(EX_NOPERM)
+}
+
 /// Loads the configuration, or says everything that is wrong with it.
 fn load(args: &ConfigArg) -> Result<Config, ExitCode> {
     Config::load(&args.config).map_err(|errors| {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::events::When;
 use super::output::{self, Paint};
-use super::{Colour, EX_CONFIG, EX_NOPERM};
+use super::{Colour, EX_CONFIG};
 use crate::clock::Clock;
 
 /// Events that one read of the journal brings.
@@ -65,14 +65,7 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
     let dir = present.state_dir.join("journal");
     let replayed = match record(&present, since, &Reader::open(&dir, clock.boot())) {
         Ok(recording) => recording.replay(&proposed.site(), &present.address.gateway, since),
-        Err(error) => {
-            output::eprint(&format!(
-                "error: {}: {error}\nhint: may you read it? Try as root, or as a member of group \
-                 gatehouse\n",
-                dir.display()
-            ));
-            return ExitCode::from(EX_NOPERM);
-        }
+        Err(error) => return super::unreadable(&dir, &error),
     };
     if args.json {
         output::print(&(document(&replayed, since).to_string() + "\n"));

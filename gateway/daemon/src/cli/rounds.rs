@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::output::Paint;
-use super::{ConfigArg, EX_NOPERM, load, output, status};
+use super::{ConfigArg, load, output, status};
 use crate::clock::Clock;
 use crate::control::Wish;
 
@@ -83,14 +83,7 @@ pub(super) fn rounds(args: &RoundsArgs) -> ExitCode {
     let today = now.midnight(0, &config.time_zone).unwrap_or(now);
     let ended = match ended(&Reader::open(&dir, clock.boot()), today) {
         Ok(ended) => ended,
-        Err(error) => {
-            let dir = dir.display();
-            output::eprint(&format!(
-                "error: {dir}: {error}\nhint: may you read it? Try as root, or as a member of \
-                 group gatehouse\n"
-            ));
-            return ExitCode::from(EX_NOPERM);
-        }
+        Err(error) => return super::unreadable(&dir, &error),
     };
     let told = status::facts(&config.socket, &Wish::Rounds);
     let told = told.and_then(|facts| serde_json::from_value::<Told>(facts).map_err(Into::into));
