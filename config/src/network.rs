@@ -29,6 +29,8 @@ pub struct Broker {
     pub port: u16,
     /// The version of MQTT it is spoken to in.
     pub protocol: Protocol,
+    /// The quality of service of what the district says: 0 or 1.
+    pub receive_qos: u8,
     /// After so long without traffic a ping is sent.
     pub keep_alive: Duration,
     /// The name to log in with.

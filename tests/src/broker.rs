@@ -46,6 +46,8 @@ pub struct BrokerOptions {
     pub extra: String,
     /// Whether Nagle's algorithm stays on: mosquitto's default, 43 ms for a burst of three.
     pub nagle: bool,
+    /// Whether only what went wrong is logged: a fleet says too much.
+    pub quiet: bool,
     /// A whole configuration instead of all the above; `{port}` and `{folder}` are filled in.
     pub whole: Option<String>,
 }
@@ -95,6 +97,11 @@ impl Broker {
     /// What it has logged, over all its starts.
     pub fn log(&self) -> &Record<String> {
         &self.log
+    }
+
+    /// The process id while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref()?.id()
     }
 
     /// Power off: no farewell, nothing more is saved.
@@ -191,7 +198,9 @@ impl BrokerOptions {
         if let Some(whole) = &self.whole {
             return Ok(whole.replace("{port}", &port.to_string()).replace("{folder}", folder_text));
         }
-        let mut text = String::from("log_dest stderr\nlog_type all\n");
+        // Without `information` nobody would know when it runs.
+        let log = if self.quiet { "log_type error\nlog_type information" } else { "log_type all" };
+        let mut text = format!("log_dest stderr\n{log}\nconnection_messages {}\n", !self.quiet);
         let mut line = |line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a String takes everything");
         };

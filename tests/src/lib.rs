@@ -3,6 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Broker`] | a real mosquitto on its own port and folder; killed, stopped, restarted, wiped |
+//! | [`Cluster`] | three nodes of NATS, from the shipped configuration; any of them killed |
 //! | [`Proxy`] | a TCP fault proxy: stalls, black holes, resets, cuts after N bytes or packets |
 //! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
 //! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
@@ -32,7 +33,9 @@
 pub mod adversary;
 pub mod broker;
 pub mod client;
+pub mod cluster;
 pub mod endure;
+pub mod fleet;
 pub mod gateway;
 pub mod mqtt;
 pub mod ports;
@@ -49,6 +52,7 @@ pub mod world;
 pub use adversary::{AdversarialBroker, Behaviour};
 pub use broker::{Broker, BrokerOptions};
 pub use client::{Client, ClientOptions};
+pub use cluster::Cluster;
 pub use gateway::{Gateway, GatewayOptions};
 pub use proxy::{Fault, Proxy};
 pub use receiver::District;

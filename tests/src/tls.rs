@@ -59,7 +59,9 @@ impl Certificates {
     pub fn broker(&self) -> anyhow::Result<BrokerTls> {
         let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()])?;
         params.distinguished_name.push(DnType::CommonName, "broker");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // A node of a cluster is its neighbours' client too.
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let identity = self.issue("broker", &params)?;
         Ok(BrokerTls { ca: self.ca(), certificate: identity.certificate, key: identity.key })
     }

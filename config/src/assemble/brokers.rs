@@ -26,6 +26,7 @@ pub(super) fn brokers(
         let host = table.get(&keys::broker::HOST, notes);
         let port = table.get(&keys::broker::PORT, notes);
         let protocol = table.get(&keys::broker::PROTOCOL, notes);
+        let receive_qos = table.get(&keys::broker::RECEIVE_QOS, notes);
         let keep_alive = table.get(&keys::broker::KEEP_ALIVE, notes);
         let username = table.get(&keys::broker::USERNAME, notes);
         let password = password(&table, notes, files);
@@ -41,6 +42,7 @@ pub(super) fn brokers(
                 host: host.value,
                 port: port.map_or(fallback, |port| port.value),
                 protocol: protocol?.value,
+                receive_qos: receive_qos?.value,
                 keep_alive: keep_alive?.value,
                 username: username.map(|name| name.value),
                 password,

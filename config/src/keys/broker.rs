@@ -18,6 +18,7 @@ pub(crate) static TABLE: Table = Table {
         &HOST,
         &PORT,
         &PROTOCOL,
+        &RECEIVE_QOS,
         &KEEP_ALIVE,
         &USERNAME,
         &PASSWORD_FILE,
@@ -50,6 +51,16 @@ pub(crate) static PROTOCOL: Key<Choice<Protocol>> = Key {
     kind: Choice::NEW,
     presence: Default("\"5\""),
     doc: "The version of MQTT.",
+};
+pub(crate) static RECEIVE_QOS: Key<Number<u8>> = Key {
+    name: "receive-qos",
+    // The bound is the type's, so the conversion never falls back.
+    kind: Number { min: 0, max: 1, unit: "", make: super::u8 },
+    presence: Default("1"),
+    doc: "The quality of service of what the district says: 1, or 0 for brokers to which each \
+          subscription with 1 is dear, as a cluster of NATS. With 0 what is said while the \
+          connection is down is not heard afterwards: receipts come again, an operator's act has \
+          to be done again.",
 };
 pub(crate) static KEEP_ALIVE: Key<Number<Duration>> = Key {
     name: "keep-alive-s",

@@ -1,6 +1,7 @@
 //! What is deployed: the recommended broker, its ACL, the unit's sandbox, the package.
 
 mod broker;
+mod cluster;
 mod package;
 mod unit;
 

@@ -43,7 +43,8 @@ pub(super) async fn connect(
         }
     };
     let filters = hello.subscriptions.iter();
-    let filters = filters.map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
+    let qos = if broker.receive_qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+    let filters = filters.map(|topic| SubscribeFilter::new(topic.clone(), qos));
     client.try_subscribe_many(filters).map_err(|error| ConnectError::unreachable(&error))?;
     loop {
         match eventloop.poll().await.map_err(|error| refused(&error))? {

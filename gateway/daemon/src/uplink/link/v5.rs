@@ -43,12 +43,10 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
         Packet::ConnAck(ack) => return Err(refusal(ack.code)),
         other => return Err(unexpected(&other)),
     };
+    let qos = if broker.receive_qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
     let subscribe = Subscribe {
         pkid: SUBSCRIBE_ID,
-        ..Subscribe::new_many(
-            hello.subscriptions.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce)),
-            None,
-        )
+        ..Subscribe::new_many(hello.subscriptions.iter().map(|topic| Filter::new(topic, qos)), None)
     };
     write(&Packet::Subscribe(subscribe), &mut packet)?;
     framed.write_out(&mut packet).await.map_err(|error| ConnectError::from(&error))?;
