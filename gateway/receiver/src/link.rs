@@ -27,7 +27,6 @@ use crate::approach::{Approach, Failure, WATCHDOG};
 use crate::clock::Clock;
 use crate::config::ReceiverConfig;
 use crate::desk::{self, Inbound, Work};
-use crate::operator::ACT_WITHIN;
 use crate::outbox::{Outbox, Say, Saying, Taken};
 use crate::snapshot::{Link, Snapshot};
 
@@ -242,6 +241,7 @@ impl Linker {
             filter("output/+", None, QoS::AtLeastOnce),
             filter("alarm/+", None, QoS::AtLeastOnce),
             filter("desc", None, QoS::AtLeastOnce),
+            filter("cmd/+/res", None, QoS::AtLeastOnce),
         ]
     }
 }
@@ -405,10 +405,12 @@ impl Session<'_> {
                 (address.receipt(), serde_json::to_vec(receipt), false)
             }
             Handed::Act(saying) => {
-                // The broker must not keep it for a gateway that comes back after the operator
-                // was told that nothing came of it.
-                let seconds = u32::try_from(ACT_WITHIN.as_secs());
+                let seconds = u32::try_from(saying.expiry.as_secs());
                 properties.message_expiry_interval = seconds.ok();
+                if let Some((topic, correlation)) = &saying.respond {
+                    properties.response_topic = Some(topic.clone());
+                    properties.correlation_data = Some(correlation.clone().into());
+                }
                 (saying.topic.clone(), Ok(saying.payload.clone()), false)
             }
         };
