@@ -71,6 +71,10 @@ impl Word for Verb {
         (Self::ConfigConfirm, Self::ConfigConfirm.as_str(), "go on under it"),
         (Self::Diag, Self::Diag.as_str(), "facts of the gateway's health"),
     ];
-    const ALIASES: &'static [(&'static str, &'static str)] =
-        &[("walk-test", "walktest"), ("release", "output"), ("mute", "silence"), ("states", "state")];
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("walk-test", "walktest"),
+        ("release", "output"),
+        ("mute", "silence"),
+        ("states", "state"),
+    ];
 }

@@ -54,8 +54,8 @@ mod time_zone;
 mod when;
 mod wiring;
 
-pub use assemble::hash as config_hash;
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
+pub use assemble::hash as config_hash;
 pub use commands::{CommandKey, Commands};
 pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
 pub use credentials::{CredentialEntry, Credentials};

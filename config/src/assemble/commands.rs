@@ -64,16 +64,11 @@ fn signing(file: &Reader<'_, '_>, roles: &[Role], notes: &mut Notes<'_>) -> Vec<
     all
 }
 
-fn is_known(
-    role: &At<gatehouse_core::id::Id>,
-    roles: &[Role],
-    notes: &mut Notes<'_>,
-) -> bool {
+fn is_known(role: &At<gatehouse_core::id::Id>, roles: &[Role], notes: &mut Notes<'_>) -> bool {
     let known = roles.iter().any(|known| known.id == role.value);
     if !known {
         let ids: Vec<_> = roles.iter().map(|role| role.id.as_str()).collect();
-        let title =
-            format!("there is no role \"{}\"; there are {}", role.value, ids.join(", "));
+        let title = format!("there is no role \"{}\"; there are {}", role.value, ids.join(", "));
         notes.error(
             Finding::new(title, role.span.clone())
                 .label("not known")

@@ -36,9 +36,7 @@ pub(crate) static SIGNED: Key<Choice<SignedWord>> = Key {
 };
 
 pub(crate) mod role {
-    use super::{
-        Choice, Identifier, Key, List, MAX_COMMAND_ROLES, Required, Table, Times, Verb,
-    };
+    use super::{Choice, Identifier, Key, List, MAX_COMMAND_ROLES, Required, Table, Times, Verb};
 
     pub(crate) static TABLE: Table = Table {
         name: "command-role",

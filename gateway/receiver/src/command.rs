@@ -78,7 +78,8 @@ impl Prepared {
             role: wanted.role,
             sig: None,
         };
-        let id: Id = format!("{:032x}", fastrand::u128(..)).parse().expect("32 hex digits are an id");
+        let id: Id =
+            format!("{:032x}", fastrand::u128(..)).parse().expect("32 hex digits are an id");
         if let Some(key) = key {
             command.sig = key.sign(&command, &self.address, &id);
         }
@@ -180,10 +181,12 @@ impl Operator {
                 Ok(heard) => heard,
                 Err(_) if accepted => return Err(CommandError::Unfinished(place.clone())),
                 // Who was lost meanwhile says more than "no answer".
-                Err(_) => return Err(match reach(&self.snapshot(), place) {
-                    Err(error @ (ActError::Away(..) | ActError::NoBroker(_))) => error.into(),
-                    _ => CommandError::NoAnswer(place.clone()),
-                }),
+                Err(_) => {
+                    return Err(match reach(&self.snapshot(), place) {
+                        Err(error @ (ActError::Away(..) | ActError::NoBroker(_))) => error.into(),
+                        _ => CommandError::NoAnswer(place.clone()),
+                    });
+                }
             };
             match heard {
                 Heard::Taken(Ok(Taken::NobodyListens)) => {
@@ -242,7 +245,10 @@ mod tests {
         let (status, seq) = (CommandStatus::Duplicate, Seq(9));
         let twice = CommandResult { status, reason, seq, detail };
         let result = first_outcome(&twice);
-        assert_eq!((result.status, result.reason.as_deref()), (CommandStatus::Refused, Some("not_allowed")));
+        assert_eq!(
+            (result.status, result.reason.as_deref()),
+            (CommandStatus::Refused, Some("not_allowed"))
+        );
         let plain = CommandResult { detail: None, ..twice };
         assert_eq!(first_outcome(&plain).status, CommandStatus::Duplicate);
     }

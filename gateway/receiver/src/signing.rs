@@ -123,7 +123,10 @@ mod tests {
         let made = SigningKey::make(&path, id.clone()).unwrap();
         assert_eq!(made.public().len(), 64);
         assert_eq!(SigningKey::read(&path, id.clone()).unwrap().public(), made.public());
-        assert!(matches!(SigningKey::make(&path, id.clone()), Err(KeyError::File { .. })), "replaced");
+        assert!(
+            matches!(SigningKey::make(&path, id.clone()), Err(KeyError::File { .. })),
+            "replaced"
+        );
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let exposed = SigningKey::read(&path, id.clone()).unwrap_err().to_string();
         assert!(exposed.contains("chmod 600"), "{exposed}");
@@ -136,10 +139,14 @@ mod tests {
     #[test]
     fn what_openssl_writes_is_a_key() {
         // RFC 8410, 10.3: the private key of RFC 8032's first test, in PKCS#8 without public half.
-        let mut bytes = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-        bytes.extend(gatehouse_core::contract::bytes_of_hex::<32>(
-            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-        ).unwrap());
+        let mut bytes =
+            vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        bytes.extend(
+            gatehouse_core::contract::bytes_of_hex::<32>(
+                "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+            )
+            .unwrap(),
+        );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.der");
         fs::write(&path, bytes).unwrap();

@@ -144,7 +144,9 @@ impl Memory {
 
     /// What has changed since it was asked last: keys, and what is to be kept under them.
     pub(crate) fn changes(&mut self) -> impl Iterator<Item = (String, Option<String>)> {
-        std::mem::take(&mut self.changed).into_iter().map(|(id, value)| (format!("{KIND}/{id}"), value))
+        std::mem::take(&mut self.changed)
+            .into_iter()
+            .map(|(id, value)| (format!("{KIND}/{id}"), value))
     }
 }
 

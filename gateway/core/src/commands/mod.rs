@@ -261,9 +261,8 @@ impl Commands {
             let verbs: Vec<_> = Verb::ALL.iter().map(|verb| verb.as_str()).collect();
             return Err(Outcome::refused(Reason::UnknownVerb, Some(json!({ "verbs": verbs }))));
         };
-        let wanted = Wanted::of(verb, &command.args).map_err(|why| {
-            Outcome::refused(Reason::BadArgs, Some(json!({ "why": why })))
-        })?;
+        let wanted = Wanted::of(verb, &command.args)
+            .map_err(|why| Outcome::refused(Reason::BadArgs, Some(json!({ "why": why }))))?;
         match self.rights.role(role) {
             None => return refuse(Reason::UnknownRole),
             Some(known) if !known.verbs.contains(verb) => return refuse(Reason::NotAllowed),

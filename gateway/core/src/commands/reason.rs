@@ -105,7 +105,10 @@ impl Reason {
     /// The word in payloads and events.
     pub fn as_str(self) -> String {
         // Each is a unit variant, which is a string.
-        serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|word| word.as_str().map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// Whether it may mean that somebody else than the control room sent it.

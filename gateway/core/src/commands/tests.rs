@@ -195,7 +195,10 @@ fn a_role_does_what_the_site_lets_it_do_and_an_unknown_one_nothing() {
     assert_eq!(refused(&as_role("guard", arm())), None);
     assert_eq!(refused(&as_role("guard", disarm())), Some(Reason::NotAllowed));
     assert_eq!(refused(&as_role("chief", arm())), Some(Reason::UnknownRole));
-    assert_eq!(refused_at(Rights::default(), &order("c", arm()), &now(0)), Some(Reason::UnknownRole));
+    assert_eq!(
+        refused_at(Rights::default(), &order("c", arm()), &now(0)),
+        Some(Reason::UnknownRole)
+    );
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl Wanted {
     /// What is wrong with the arguments, for a person, in a line.
     pub fn of(verb: Verb, args: &Map<String, Value>) -> Result<Self, String> {
         let whole = json!({ "verb": verb.as_str(), "args": args });
-        let wanted: Self = serde_json::from_value(whole).map_err(|error| short(&error.to_string()))?;
+        let wanted: Self =
+            serde_json::from_value(whole).map_err(|error| short(&error.to_string()))?;
         wanted.within_bounds().map(|()| wanted)
     }
 
@@ -127,9 +128,9 @@ impl Wanted {
             Self::Output { door: None, output: Some(_), seconds: Some(1..=LONGEST_PULSE_S) } => {
                 return Ok(());
             }
-            Self::Output { .. } => format!(
-                "either door, or output with seconds, 1 to {LONGEST_PULSE_S}"
-            ),
+            Self::Output { .. } => {
+                format!("either door, or output with seconds, 1 to {LONGEST_PULSE_S}")
+            }
             Self::ConfigPropose { text, at, of } => {
                 let end = u64::from(*at) + text.len() as u64;
                 let of = of.map_or(end, u64::from);
@@ -209,7 +210,8 @@ mod tests {
     #[test]
     fn each_verb_reads_its_arguments() {
         let flat: Id = "flat".parse().unwrap();
-        let arm = Wanted::Arm { partition: flat.clone(), mode: Mode::Away, force: false, at_once: false };
+        let arm =
+            Wanted::Arm { partition: flat.clone(), mode: Mode::Away, force: false, at_once: false };
         assert_eq!(of(Verb::Arm, json!({ "partition": "flat" })), Ok(arm));
         assert_eq!(of(Verb::State, json!({})), Ok(Wanted::State {}));
         assert_eq!(of(Verb::Silence, json!({})), Ok(Wanted::Silence { partition: None }));

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::command::{Answer, Command, Verb, Via};
 use super::out::{Head, Out};
 use super::{Drive, Effect, Refusal, Role, Site};
-use crate::commands::{LONGEST_PULSE_S, Order, Outcome, Reason, Signed, USUAL_ROLE, Verdict, Wanted};
+use crate::commands::{
+    LONGEST_PULSE_S, Order, Outcome, Reason, Signed, USUAL_ROLE, Verdict, Wanted,
+};
 use crate::contract::CommandStatus;
 use crate::event::{Class, Qualifier};
 use crate::id::Id;
@@ -124,9 +126,8 @@ impl Site {
             let ids = self.partitions.iter().map(|it| &it.config.id);
             place(Reason::UnknownPartition, id, ids)
         };
-        let zone = |id: &Id| {
-            place(Reason::UnknownZone, id, self.zones.iter().map(|it| &it.config.id))
-        };
+        let zone =
+            |id: &Id| place(Reason::UnknownZone, id, self.zones.iter().map(|it| &it.config.id));
         Ok(Some(match wanted {
             Wanted::Arm { partition: id, mode, force, at_once } => {
                 let (mode, force, at_once) = (*mode, *force, *at_once);
@@ -155,7 +156,9 @@ impl Site {
         let ids = self.outputs.iter().map(|output| &output.config.id);
         let output = match place(Reason::UnknownOutput, id, ids) {
             Ok(output) => output,
-            Err((reason, known)) => return Outcome::refused(reason, Some(json!({ "known": known }))),
+            Err((reason, known)) => {
+                return Outcome::refused(reason, Some(json!({ "known": known })));
+            }
         };
         if self.outputs[output].config.role != Role::Other || self.challenge.uses(output) {
             return Outcome::refused(Reason::NotConfigured, None);

@@ -132,7 +132,8 @@ fn kinds(effects: &[Effect]) -> Vec<&str> {
 #[test]
 fn a_command_does_what_it_says_and_its_event_says_who_and_what() {
     let mut it = Box::new();
-    let (outcome, effects) = it.order("c-1", "arm", json!({ "partition": "flat", "at_once": true }));
+    let (outcome, effects) =
+        it.order("c-1", "arm", json!({ "partition": "flat", "at_once": true }));
     assert_eq!(outcome, Outcome::done(None));
     assert_eq!(kinds(&effects), ["partition.armed", "command.done"]);
     // The answer names the newest event before it: the command's own.
@@ -143,12 +144,18 @@ fn a_command_does_what_it_says_and_its_event_says_who_and_what() {
     let detail = json!({ "via": "district", "verb": "arm", "role": "operator", "args": args });
     assert_eq!(last.detail, Some(detail));
     let by = effects.iter().filter_map(Effect::record).next().unwrap();
-    assert_eq!((by.actor.as_deref(), &by.detail.as_ref().unwrap()["via"]), (Some("op-7"), &json!("district")));
+    assert_eq!(
+        (by.actor.as_deref(), &by.detail.as_ref().unwrap()["via"]),
+        (Some("op-7"), &json!("district"))
+    );
 
     let (outcome, _) = it.order("c-2", "arm", json!({ "partition": "flat" }));
     assert_eq!(outcome.detail, Some(json!({ "already": true })));
     let (outcome, effects) = it.order("c-3", "disarm", json!({ "partition": "flat" }));
-    assert_eq!((outcome, kinds(&effects)), (Outcome::done(None), vec!["partition.disarmed", "command.done"]));
+    assert_eq!(
+        (outcome, kinds(&effects)),
+        (Outcome::done(None), vec!["partition.disarmed", "command.done"])
+    );
 }
 
 #[test]
@@ -166,7 +173,8 @@ fn what_does_not_exist_is_refused_with_what_does_and_what_is_not_ready_fails() {
         ("output", json!({ "output": "strike", "seconds": 1 }), Reason::NotConfigured),
         ("snapshot", json!({ "camera": "c1" }), Reason::NoCamera),
     ] {
-        let (outcome, _) = it.order(&format!("x-{}", reason.as_str().replace('_', "-")), verb, args);
+        let (outcome, _) =
+            it.order(&format!("x-{}", reason.as_str().replace('_', "-")), verb, args);
         assert_eq!((outcome.status, outcome.reason), (CommandStatus::Refused, Some(reason)));
     }
     let (condition, at) = (Condition::Active, now(it.at).mono);
@@ -201,7 +209,8 @@ fn a_command_is_a_duplicate_after_a_restart_too() {
     it.order("c-1", "arm", json!({ "partition": "flat", "at_once": true }));
     it.order("c-2", "disarm", json!({ "partition": "flat" }));
     it.restart();
-    let (outcome, effects) = it.order("c-1", "arm", json!({ "partition": "flat", "at_once": true }));
+    let (outcome, effects) =
+        it.order("c-1", "arm", json!({ "partition": "flat", "at_once": true }));
     assert_eq!(outcome.status, CommandStatus::Duplicate);
     assert_eq!(outcome.detail.unwrap()["was"], "done");
     assert_eq!(kinds(&effects), ["command.duplicate"]);
@@ -217,19 +226,29 @@ fn a_command_is_a_duplicate_after_a_restart_too() {
 fn what_others_carry_out_is_accepted_told_when_it_is_over_and_cut_off_by_a_restart() {
     let mut it = Box::new();
     let (outcome, effects) = it.order("c-1", "diag", json!({}));
-    assert_eq!((outcome.status, kinds(&effects)), (CommandStatus::Accepted, vec!["command.accepted"]));
+    assert_eq!(
+        (outcome.status, kinds(&effects)),
+        (CommandStatus::Accepted, vec!["command.accepted"])
+    );
     let over = |outcome| Verb::DistrictOver { id: id("c-1"), outcome };
     let effects = it.want(over(Outcome::done(Some(json!({ "rss_kib": 1 })))));
-    assert_eq!((told(&effects).status, kinds(&effects)), (CommandStatus::Done, vec!["command.done"]));
+    assert_eq!(
+        (told(&effects).status, kinds(&effects)),
+        (CommandStatus::Done, vec!["command.done"])
+    );
     let done = effects.iter().find_map(Effect::record).unwrap();
-    assert_eq!((done.actor.as_deref(), &done.detail.as_ref().unwrap()["verb"]), (Some("op-7"), &json!("diag")));
+    assert_eq!(
+        (done.actor.as_deref(), &done.detail.as_ref().unwrap()["verb"]),
+        (Some("op-7"), &json!("diag"))
+    );
     assert!(done.detail.as_ref().unwrap().get("rss_kib").is_none(), "facts are for who asked");
     let effects = it.want(over(Outcome::done(None)));
     assert!(kinds(&effects).is_empty(), "it was over before");
 
     it.order("c-2", "resend", json!({ "from": 1, "to": 2 }));
     let effects = it.restart();
-    let cut = effects.iter().filter_map(Effect::record).find(|draft| draft.kind == "command.failed");
+    let cut =
+        effects.iter().filter_map(Effect::record).find(|draft| draft.kind == "command.failed");
     assert_eq!(cut.unwrap().cause.as_deref(), Some("restart"));
     let (outcome, _) = it.order("c-2", "resend", json!({ "from": 1, "to": 2 }));
     assert_eq!((outcome.status, outcome.reason), (CommandStatus::Duplicate, Some(Reason::Restart)));

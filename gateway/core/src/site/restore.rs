@@ -150,6 +150,11 @@ impl Site {
             crate::commands::KIND => {
                 return self.commands.restore(id, value, &self.boot, now);
             }
+            super::standing::KEY => {
+                let buses = &self.buses;
+                let exists = |id: &str| id == "cpu" || buses.iter().any(|bus| bus.is(id));
+                return Ok(self.standing.restore(id, exists));
+            }
             "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }

@@ -39,7 +39,8 @@ mod tests {
     #[test]
     fn a_signature_is_good_for_this_command_of_this_key_at_this_gateway_alone() {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-        let public: String = pair.public_key().as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let public: String =
+            pair.public_key().as_ref().iter().map(|b| format!("{b:02x}")).collect();
         let config = config(&public);
         let id: Id = "c-1".parse().unwrap();
         let command: Command = serde_json::from_value(json!({
@@ -71,10 +72,8 @@ mod tests {
         }
         let other = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
         let ed25519 = SignatureBytes(other.sign(&bytes).as_ref().try_into().unwrap());
-        let forged = Command {
-            sig: Some(Signature { key: "k-1".parse().unwrap(), ed25519 }),
-            ..command
-        };
+        let forged =
+            Command { sig: Some(Signature { key: "k-1".parse().unwrap(), ed25519 }), ..command };
         assert_eq!(signed(&forged, &id, &config), Signed::Wrong);
     }
 }

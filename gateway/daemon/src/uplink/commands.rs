@@ -231,10 +231,8 @@ mod tests {
     use super::*;
 
     fn answered(wanted: Option<&str>) -> Message {
-        let wants = Wants {
-            topic: wanted.map(str::to_owned),
-            correlation: Some(Bytes::from_static(b"c")),
-        };
+        let wants =
+            Wants { topic: wanted.map(str::to_owned), correlation: Some(Bytes::from_static(b"c")) };
         let arrival = Arrival::new("c-1".into(), Vec::new(), wants, false, Mono(0));
         let (status, seq) = (CommandStatus::Done, Seq(7));
         let result = CommandResult { status, reason: None, seq, detail: None };
@@ -246,7 +244,10 @@ mod tests {
         let usual = "gatehouse/v1/d/s/g/cmd/c-1/res";
         for (wanted, topic) in [
             (None, usual),
-            (Some("gatehouse/v1/d/s/g/cmd/c-1/res/room-2"), "gatehouse/v1/d/s/g/cmd/c-1/res/room-2"),
+            (
+                Some("gatehouse/v1/d/s/g/cmd/c-1/res/room-2"),
+                "gatehouse/v1/d/s/g/cmd/c-1/res/room-2",
+            ),
             (Some("gatehouse/v1/d/s/g-2/cmd/c-1/res"), usual),
             (Some("gatehouse/v1/d/s/g/ev/alarm"), usual),
             (Some("gatehouse/v1/d/s/g/status"), usual),

@@ -114,11 +114,7 @@ enum Interrupt {
 ///
 /// # Errors
 /// Never: every trouble with brokers is what this task is for.
-pub async fn run(
-    parts: Parts,
-    ends: commands::Ends,
-    stop: watch::Receiver<bool>,
-) -> Outcome {
+pub async fn run(parts: Parts, ends: commands::Ends, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
     let mut uplinker = Uplinker {
@@ -307,7 +303,8 @@ impl Uplinker {
 
     fn tell_connected(&mut self, index: usize) {
         let id = |index: usize| self.parts.config.brokers[index].id.clone();
-        if std::mem::take(&mut self.lost_told) {
+        // A loss of before a restart may stand told: the rules know.
+        if std::mem::take(&mut self.lost_told) || self.last.is_none() {
             let mut report = self.technical("uplink.restored", Qualifier::Restore);
             report.closes = Some("uplink.lost");
             report.detail = Some(serde_json::json!({ "broker": id(index) }));

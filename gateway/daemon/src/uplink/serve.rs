@@ -352,7 +352,8 @@ impl Uplinker {
     ) {
         let now = self.now();
         let prefix = self.parts.config.address.to_string();
-        let refused = self.commands.arrived(Arrival::new(name, payload, wants, retained, now), &prefix);
+        let refused =
+            self.commands.arrived(Arrival::new(name, payload, wants, retained, now), &prefix);
         if let Some(answered) = refused {
             self.feed(connection, Input::Control(Control::Result(answered)));
         }

@@ -128,7 +128,8 @@ pub(super) fn command(args: Args) -> Result<ExitCode, Failed> {
     };
     let expires = Duration::from_secs(args.expires.into());
     let patience = Duration::from_secs(10);
-    let prepared = ask_for(&args.at.db, &Wish::Prepare { gateway: args.gateway.clone() }, patience)?;
+    let prepared =
+        ask_for(&args.at.db, &Wish::Prepare { gateway: args.gateway.clone() }, patience)?;
     let (prefix, nonce, now) = match prepared {
         Outcome::Prepared { prefix, nonce, now } => (prefix, nonce, now),
         Outcome::Error(why) => return Err(Failed::new(NOT_DONE, why)),

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::room::{ALLOWED, FAN, LOCK, LOOP, LOOP_IN, Room, key, told};
 
 #[tokio::test]
-async fn a_district_arms_bypasses_releases_and_disarms_and_each_is_an_event() -> anyhow::Result<()> {
+async fn a_district_arms_bypasses_releases_and_disarms_and_each_is_an_event() -> anyhow::Result<()>
+{
     let mut room = Room::start(ALLOWED).await?;
     for (verb, args) in [
         ("bypass", json!({ "zone": "window" })),
@@ -38,15 +39,20 @@ async fn a_district_arms_bypasses_releases_and_disarms_and_each_is_an_event() ->
     }
     let events = room.gateway.events().await?;
     let by = |kind: &str| {
-        let found = events.iter().find(|event| event.draft.kind == kind).context(kind.to_owned())?;
+        let found =
+            events.iter().find(|event| event.draft.kind == kind).context(kind.to_owned())?;
         let via = found.draft.detail.as_ref().map(|detail| detail["via"].clone());
         ensure!(via == Some(json!("district")), "{found:?}");
         ensure!(found.draft.actor.as_deref() == Some("op-7"), "{found:?}");
         anyhow::Ok(())
     };
-    for kind in
-        ["zone.bypassed", "zone.unbypassed", "partition.armed", "partition.disarmed", "door.released"]
-    {
+    for kind in [
+        "zone.bypassed",
+        "zone.unbypassed",
+        "partition.armed",
+        "partition.disarmed",
+        "door.released",
+    ] {
         by(kind)?;
     }
     let done = events.iter().filter(|event| event.draft.kind == "command.done").count();
@@ -84,7 +90,8 @@ async fn every_state_is_published_again_when_it_is_wanted() -> anyhow::Result<()
     let result = room.done("state", json!({})).await?;
     ensure!(told(&result) == ("done", "") && result["detail"]["states"] == 6, "{result}");
     let prefix = room.gateway.options().prefix();
-    for thing in ["zone/window", "partition/flat", "door/gate", "door/door-0", "output/fan", "desc"] {
+    for thing in ["zone/window", "partition/flat", "door/gate", "door/door-0", "output/fan", "desc"]
+    {
         let topic = format!("{prefix}/{thing}");
         room.client
             .messages(&topic, SOON, |all| {
@@ -126,7 +133,8 @@ async fn config(room: &mut Room) -> anyhow::Result<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_configuration_is_read_proposed_and_confirmed_and_the_rights_stay() -> anyhow::Result<()> {
+async fn a_configuration_is_read_proposed_and_confirmed_and_the_rights_stay() -> anyhow::Result<()>
+{
     let mut room = Room::start(ALLOWED).await?;
     let (text, hash) = config(&mut room).await?;
     ensure!(text == std::fs::read_to_string(room.gateway.config())?);
@@ -138,7 +146,10 @@ async fn a_configuration_is_read_proposed_and_confirmed_and_the_rights_stay() ->
     let result = room.done("config.propose", json!({ "text": wrong })).await?;
     ensure!(told(&result) == ("failed", "mistakes") && result["detail"]["count"] == 1, "{result}");
     let mistakes = result["detail"]["mistakes"].as_str().unwrap_or_default();
-    ensure!(mistakes.contains("write kind = \"instant\"") && !mistakes.contains("/tmp"), "{mistakes}");
+    ensure!(
+        mistakes.contains("write kind = \"instant\"") && !mistakes.contains("/tmp"),
+        "{mistakes}"
+    );
     // Who may command what is the site's own word.
     let mine = wider.replace("\"disarm\", ", "");
     let result = room.done("config.propose", json!({ "text": mine })).await?;
@@ -157,19 +168,33 @@ async fn a_configuration_is_read_proposed_and_confirmed_and_the_rights_stay() ->
     let result = room.done("config.propose", json!({ "text": tail, "at": 100, "of": of })).await?;
     ensure!(told(&result) == ("done", ""), "{result}");
     let proposed = result["detail"]["hash"].as_str().context("no hash")?.to_owned();
-    ensure!(std::fs::read_to_string(room.gateway.config())? == text, "nothing holds before it is confirmed");
+    ensure!(
+        std::fs::read_to_string(room.gateway.config())? == text,
+        "nothing holds before it is confirmed"
+    );
 
     let result = room.done("config.confirm", json!({ "hash": proposed })).await?;
     ensure!(told(&result) == ("done", ""), "{result}");
-    ensure!(result["detail"]["before"] == hash && result["detail"]["after"] == proposed, "{result}");
+    ensure!(
+        result["detail"]["before"] == hash && result["detail"]["after"] == proposed,
+        "{result}"
+    );
     ensure!(room.state("attic").await? == "disarmed");
     let events = room.gateway.events().await?;
     let applied = events.iter().find(|event| event.draft.kind == "config.applied");
-    let detail = applied.and_then(|event| event.draft.detail.clone()).context("no config.applied")?;
+    let detail =
+        applied.and_then(|event| event.draft.detail.clone()).context("no config.applied")?;
     ensure!(detail["via"] == "district" && detail["operator"] == "op-7", "{detail}");
-    ensure!(events.iter().all(|event| {
-        event.draft.detail.as_ref().is_none_or(|detail| !detail.to_string().contains("[[partition]]"))
-    }), "no configuration stands in an event");
+    ensure!(
+        events.iter().all(|event| {
+            event
+                .draft
+                .detail
+                .as_ref()
+                .is_none_or(|detail| !detail.to_string().contains("[[partition]]"))
+        }),
+        "no configuration stands in an event"
+    );
     Ok(())
 }
 
@@ -270,7 +295,9 @@ async fn the_receiver_sends_a_command_and_has_its_answer() -> anyhow::Result<()>
     let arm = || wanted("arm", json!({ "partition": "flat", "at_once": true }));
     let send = async |wanted, key: Option<&SigningKey>| operator.command(&place, wanted, key).await;
     let refused = send(arm(), None).await?;
-    ensure!(refused.status == CommandStatus::Refused && refused.reason.as_deref() == Some("unsigned"));
+    ensure!(
+        refused.status == CommandStatus::Refused && refused.reason.as_deref() == Some("unsigned")
+    );
     let done = send(arm(), Some(&key)).await?;
     ensure!(done.status == CommandStatus::Done, "{done:?}");
     // Its event is the one that the result names.
@@ -284,7 +311,10 @@ async fn the_receiver_sends_a_command_and_has_its_answer() -> anyhow::Result<()>
     let done = send(wanted("diag", json!({})), Some(&key)).await?;
     ensure!(done.status == CommandStatus::Done && done.detail.is_some(), "{done:?}");
     let nobody = operator.command(&"g-9".parse()?, arm(), None).await;
-    ensure!(nobody.as_ref().is_err_and(|error| error.to_string().contains("known are g-1")), "{nobody:?}");
+    ensure!(
+        nobody.as_ref().is_err_and(|error| error.to_string().contains("known are g-1")),
+        "{nobody:?}"
+    );
     Ok(())
 }
 

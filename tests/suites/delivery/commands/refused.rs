@@ -215,7 +215,8 @@ async fn what_lowers_protection_is_off_unless_the_site_allows_it() -> anyhow::Re
 
 /// A box whose clock was never set.
 async fn blind() -> anyhow::Result<Room> {
-    Room::with(ALLOWED, |folder| Ok(std::fs::remove_file(folder.path().join("synchronized"))?)).await
+    Room::with(ALLOWED, |folder| Ok(std::fs::remove_file(folder.path().join("synchronized"))?))
+        .await
 }
 
 #[tokio::test]

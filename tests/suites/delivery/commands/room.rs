@@ -7,9 +7,7 @@ use gatehouse_core::event::Event;
 use gatehouse_core::time::UtcMs;
 use gatehouse_receiver::{Clock as _, SigningKey, SystemClock};
 use gatehouse_tests::wait::{SOON, until};
-use gatehouse_tests::{
-    Broker, Client, ClientOptions, Gateway, GatewayOptions, World,
-};
+use gatehouse_tests::{Broker, Client, ClientOptions, Gateway, GatewayOptions, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -63,7 +61,7 @@ pub(super) struct Room {
     pub(super) gateway: Gateway,
     pub(super) broker: Broker,
     pub(super) client: Client,
-    pub(super) clock: TempDir,
+    _clock: TempDir,
     numbered: u32,
 }
 
@@ -91,7 +89,7 @@ impl Room {
         let gateway = Gateway::start(options).await?;
         let mut client = Client::connect(broker.address(), ClientOptions::new("room")).await?;
         client.subscribe(&format!("{}/#", gateway.options().prefix())).await?;
-        let mut room = Self { world, gateway, broker, client, clock, numbered: 0 };
+        let mut room = Self { world, gateway, broker, client, _clock: clock, numbered: 0 };
         room.online(0).await?;
         room.known().await?;
         Ok(room)
@@ -229,9 +227,8 @@ pub(super) fn key(folder: &TempDir, id: &str) -> anyhow::Result<(SigningKey, Str
     let path: PathBuf = folder.path().join(id);
     let key = SigningKey::make(&path, id.parse()?)?;
     let public = key.public();
-    let table = format!(
-        "[[command-key]]\nid = \"{id}\"\nrole = \"operator\"\npublic = \"{public}\"\n"
-    );
+    let table =
+        format!("[[command-key]]\nid = \"{id}\"\nrole = \"operator\"\npublic = \"{public}\"\n");
     Ok((key, table))
 }
 

@@ -20,8 +20,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, Wants,
-    dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 pub(super) async fn connect(

@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 
 use super::wire::{self, Framed, Peer};
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, Wants,
-    dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 /// The broker keeps our session (and what is addressed to us) over a week of absence.
