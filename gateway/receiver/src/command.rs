@@ -78,8 +78,8 @@ impl Prepared {
             role: wanted.role,
             sig: None,
         };
-        let id: Id =
-            format!("{:032x}", fastrand::u128(..)).parse().expect("32 hex digits are an id");
+        let id = format!("{:032x}", fastrand::u128(..));
+        let id: Id = id.parse().unwrap_or_else(|_| unreachable!("32 hex digits are an id"));
         if let Some(key) = key {
             command.sig = key.sign(&command, &self.address, &id);
         }

@@ -1,6 +1,6 @@
 //! An operator's key: commands are signed with it, and the gateways know its public half.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -96,7 +96,12 @@ impl SigningKey {
 
     /// The public half, as `[[command-key]]` takes it: 64 hexadecimal digits.
     pub fn public(&self) -> String {
-        self.pair.public_key().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        let bytes = self.pair.public_key().as_ref();
+        bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // A String takes everything.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// The signature of a command to this gateway under this id; `None`: its arguments have no

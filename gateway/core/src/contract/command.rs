@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    fn command(args: Value) -> Command {
+    fn command(args: &Value) -> Command {
         let json = json!({
             "verb": "disarm", "args": args, "issued": "2026-09-30T11:02:03.000Z",
             "expires": "2026-09-30T11:02:33.000Z", "operator": "op-7", "role": "operator",
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_is_of_use_at_no_other_gateway_and_under_no_other_id() {
-        let disarm = command(json!({ "partition": "flat", "b": "\u{1f}门\"\\/\n", "a": 3 }));
+        let disarm = command(&json!({ "partition": "flat", "b": "\u{1f}门\"\\/\n", "a": 3 }));
         let of = |gateway, id: &str| disarm.canonical(&address(gateway), &id.parse().unwrap());
         let bytes = of("g-1", "c-17").unwrap();
         assert_eq!(
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn what_two_libraries_would_write_differently_has_no_canonical_form() {
         for args in [json!({ "a": 1.5 }), json!({ "a": [1e300] }), json!({ "门": 1 })] {
-            let command = command(args.clone());
+            let command = command(&args);
             assert_eq!(command.canonical(&address("g"), &"c".parse().unwrap()), None, "{args}");
         }
     }

@@ -26,19 +26,17 @@ impl Site {
                 told(order, None, &outcome, at, out);
                 return Answer::Commanded { outcome: Some(outcome), recorded: true };
             }
-            Verdict::Accept(wanted) => match self.carry_out(order, &wanted, at, out) {
-                Some(outcome) => {
+            Verdict::Accept(wanted) => {
+                let outcome = if let Some(outcome) = self.carry_out(order, &wanted, at, out) {
                     self.commands.over(&order.id, &outcome, out.boot, out.now);
-                    told(order, Some(&wanted), &outcome, at, out);
                     outcome
-                }
-                None => {
+                } else {
                     let status = CommandStatus::Accepted;
-                    let accepted = Outcome { status, reason: None, detail: None };
-                    told(order, Some(&wanted), &accepted, at, out);
-                    accepted
-                }
-            },
+                    Outcome { status, reason: None, detail: None }
+                };
+                told(order, Some(&wanted), &outcome, at, out);
+                outcome
+            }
         };
         Answer::Commanded { outcome: Some(outcome), recorded: true }
     }

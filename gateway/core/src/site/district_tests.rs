@@ -143,7 +143,7 @@ fn a_command_does_what_it_says_and_its_event_says_who_and_what() {
     let args = json!({ "partition": "flat", "mode": "away", "force": false, "at_once": true });
     let detail = json!({ "via": "district", "verb": "arm", "role": "operator", "args": args });
     assert_eq!(last.detail, Some(detail));
-    let by = effects.iter().filter_map(Effect::record).next().unwrap();
+    let by = effects.iter().find_map(Effect::record).unwrap();
     assert_eq!(
         (by.actor.as_deref(), &by.detail.as_ref().unwrap()["via"]),
         (Some("op-7"), &json!("district"))

@@ -101,14 +101,12 @@ impl Parts {
         let outcome = self.carry_out(&command).await;
         let verb = Verb::DistrictOver { id: id.clone(), outcome: outcome.clone() };
         let desk = self.sources.running.borrow().desk.clone();
-        match desk.hand_in(Via::District, None, verb, self.sources.clock.mono()).await {
-            Ok((Answer::Commanded { .. }, seq)) => {
-                info!(command = %id, status = outcome.status.as_str(), reason = ?outcome.reason,
-                    "a command is over");
-                self.answer(&arrival, outcome, seq).await;
-            }
-            // Stopping: the next start tells that it was cut off.
-            Ok(_) | Err(_) => {}
+        let handed = desk.hand_in(Via::District, None, verb, self.sources.clock.mono()).await;
+        // Stopping else: the next start tells that it was cut off.
+        if let Ok((Answer::Commanded { .. }, seq)) = handed {
+            info!(command = %id, status = outcome.status.as_str(), reason = ?outcome.reason,
+                "a command is over");
+            self.answer(&arrival, outcome, seq).await;
         }
     }
 

@@ -27,6 +27,10 @@ mod tests {
 
     use super::*;
 
+    fn hex(bytes: &[u8]) -> String {
+        gatehouse_core::event::hex(bytes.try_into().unwrap())
+    }
+
     fn config(public: &str) -> Config {
         let text = format!(
             "[gateway]\nid = \"g-1\"\ndistrict = \"d\"\nsite = \"s\"\n\
@@ -39,8 +43,7 @@ mod tests {
     #[test]
     fn a_signature_is_good_for_this_command_of_this_key_at_this_gateway_alone() {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-        let public: String =
-            pair.public_key().as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let public = hex(pair.public_key().as_ref());
         let config = config(&public);
         let id: Id = "c-1".parse().unwrap();
         let command: Command = serde_json::from_value(json!({

@@ -26,7 +26,7 @@ pub(super) enum Control {
     Incident(Id),
     Description,
     /// What came of a command.
-    Result(Box<Answered>),
+    Result(Answered),
 }
 
 /// A retained state is believed for so many heartbeats without a sign of the gateway.

@@ -62,7 +62,8 @@ impl Arrival {
                 && !topic.contains(['+', '#', '\0'])
         };
         let topic = self.wants.topic.as_ref().filter(ours).cloned().unwrap_or(usual);
-        let payload = serde_json::to_vec(result).expect("a result has only string keys").into();
+        // Its types have only string keys: it is never empty.
+        let payload = serde_json::to_vec(result).unwrap_or_default().into();
         Answered { number: 0, topic, correlation: self.wants.correlation.clone(), payload }
     }
 }
@@ -161,7 +162,7 @@ impl Post {
     }
 
     /// A command has come. What is given back is to be said at once.
-    pub(super) fn arrived(&mut self, arrival: Arrival, prefix: &str) -> Option<Box<Answered>> {
+    pub(super) fn arrived(&mut self, arrival: Arrival, prefix: &str) -> Option<Answered> {
         let arrival = Arrival { nonces: self.nonces.clone(), ..arrival };
         let Err(error) = self.to.try_send(arrival) else { return None };
         let arrival = error.into_inner();
@@ -176,7 +177,7 @@ impl Post {
     }
 
     /// Keeps a result until a broker has taken it.
-    pub(super) fn keep(&mut self, mut answered: Answered) -> Box<Answered> {
+    pub(super) fn keep(&mut self, mut answered: Answered) -> Answered {
         self.numbered += 1;
         answered.number = self.numbered;
         if self.unsent.len() >= UNSENT {
@@ -184,12 +185,12 @@ impl Post {
             warn!("a result of a command was not taken by any broker; its event is recorded");
         }
         self.unsent.push_back(answered.clone());
-        Box::new(answered)
+        answered
     }
 
     /// What no broker has taken.
-    pub(super) fn unsent(&self) -> Vec<Box<Answered>> {
-        self.unsent.iter().cloned().map(Box::new).collect()
+    pub(super) fn unsent(&self) -> Vec<Answered> {
+        self.unsent.iter().cloned().collect()
     }
 
     /// A broker has a result, or does not want it: then it would not want it again.
@@ -275,7 +276,7 @@ mod tests {
         let first = arrivals.try_recv().unwrap();
         let fresh = first.nonces.look_at(Some(&nonce), Mono(1));
         assert_eq!(fresh, gatehouse_core::commands::Fresh::Yes);
-        assert_eq!(post.unsent(), [busy.clone()]);
+        assert_eq!(post.unsent(), std::slice::from_ref(&busy));
         post.acked(busy.number, Ack::Taken);
         assert!(post.unsent().is_empty());
     }

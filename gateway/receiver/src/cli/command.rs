@@ -40,7 +40,7 @@ pub(super) struct Args {
     verb: Verb,
     /// With what: numbers, true, false, or text.
     #[arg(value_name = "NAME=VALUE", value_parser = argument)]
-    args: Vec<(String, Value)>,
+    with: Vec<(String, Value)>,
     #[command(flatten)]
     at: At,
     /// Who wants it: the control room's id of the operator, never a name; without it the number of
@@ -140,7 +140,7 @@ pub(super) fn command(args: Args) -> Result<ExitCode, Failed> {
     };
     let wanted = Wanted {
         verb: args.verb.as_str().to_owned(),
-        args: args.args.into_iter().collect::<Map<_, _>>(),
+        args: args.with.into_iter().collect::<Map<_, _>>(),
         operator: args.operator.unwrap_or_else(|| {
             let user = rustix::process::geteuid().as_raw();
             format!("uid-{user}")

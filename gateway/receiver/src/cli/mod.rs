@@ -125,8 +125,8 @@ Example:
         of: Of,
     },
     /// Want something of a gateway, and wait for what comes of it.
-    #[command(after_help = command::EXAMPLES)]
-    Command {
+    #[command(name = "command", after_help = command::EXAMPLES)]
+    Want {
         #[command(flatten)]
         wanted: command::Args,
     },
@@ -256,7 +256,7 @@ pub fn main() -> ExitCode {
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of } => operate::act(of, AlarmOp::Close, None),
-        Command::Command { wanted } => command::command(wanted),
+        Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
         Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
         Command::Query { select, newest } => read::query(select, newest),

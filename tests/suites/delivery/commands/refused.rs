@@ -307,7 +307,7 @@ async fn a_foreign_operators_key_is_refused() -> anyhow::Result<()> {
     refused(&room, &result, ("refused", "foreign_key"), "disarmed").await?;
     let mut command = room.command("arm", arm());
     command["role"] = json!("chief");
-    let (ours, _) = (SigningKey::read(&folder.path().join("op-7"), "op-7".parse()?)?, ());
+    let ours = SigningKey::read(&folder.path().join("op-7"), "op-7".parse()?)?;
     let command = signed(&room, "e", &command, &ours)?;
     let result = room.say("e", command.to_string().as_bytes()).await?;
     refused(&room, &result, ("refused", "key_of_another_role"), "disarmed").await

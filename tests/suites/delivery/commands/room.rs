@@ -166,12 +166,14 @@ impl Room {
     }
 
     /// A good command.
+    #[expect(clippy::unused_self, reason = "a room says it")]
     pub(super) fn command(&self, verb: &str, args: Value) -> Value {
         let now = now();
-        json!({
-            "verb": verb, "args": args, "issued": now, "expires": UtcMs(now.0 + 30_000),
-            "operator": "op-7",
-        })
+        let mut command = json!({
+            "verb": verb, "issued": now, "expires": UtcMs(now.0 + 30_000), "operator": "op-7",
+        });
+        command["args"] = args;
+        command
     }
 
     /// Sends it under an id of its own, and waits for what is said of it first.
