@@ -30,8 +30,8 @@ pub(super) const ARRIVAL: [Control; 6] = [
     Control::Status(GatewayState::Online),
 ];
 
-pub(super) fn subscriptions(address: &Address) -> [String; 3] {
-    [address.receipt(), address.alarm_acts(), address.district_state()]
+pub(super) fn subscriptions(address: &Address) -> [String; 4] {
+    [address.receipt(), address.alarm_acts(), address.commands(), address.district_state()]
 }
 
 pub(super) fn status(session: u64, state: GatewayState, since: UtcMs) -> Vec<u8> {
