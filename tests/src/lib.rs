@@ -31,6 +31,7 @@
 
 pub mod adversary;
 pub mod broker;
+pub mod browser;
 pub mod client;
 pub mod endure;
 pub mod gateway;
@@ -40,6 +41,7 @@ pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod record;
+pub mod room;
 pub mod subscriber;
 pub mod tls;
 pub mod uml;
@@ -48,11 +50,13 @@ pub mod world;
 
 pub use adversary::{AdversarialBroker, Behaviour};
 pub use broker::{Broker, BrokerOptions};
+pub use browser::{Browser, Tab};
 pub use client::{Client, ClientOptions};
 pub use gateway::{Gateway, GatewayOptions};
 pub use proxy::{Fault, Proxy};
 pub use receiver::District;
 pub use record::Record;
+pub use room::Room;
 pub use subscriber::Subscriber;
 pub use tls::Certificates;
 pub use world::World;

@@ -30,12 +30,14 @@
 //! ```
 
 mod files;
+mod server;
 mod stream;
 mod tunnel;
 
 use std::path::PathBuf;
 
 pub use files::{FileRole, Stamp, TlsError};
+pub use server::ServerTls;
 pub use stream::{Stream, open, tls_word};
 pub use tunnel::{DialError, Route, Trouble, dial};
 

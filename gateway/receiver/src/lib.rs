@@ -53,10 +53,12 @@ mod link;
 mod operator;
 mod outbox;
 mod password;
+mod protection;
 pub mod receipts;
 mod snapshot;
 mod states;
 mod store;
+pub mod wall;
 mod wire;
 
 pub use clock::{Clock, SystemClock};

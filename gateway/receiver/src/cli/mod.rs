@@ -9,6 +9,7 @@ mod receive;
 mod run;
 mod screen;
 mod table;
+mod wall;
 mod watch;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use gatehouse_core::id::Id;
 
 use operate::{At, Of};
 use receive::Receive;
+use wall::{AccountCommand, WallArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +58,7 @@ enum Command {
 Examples:
   gatehouse-receiver run --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --jsonl | jq .event.type
+  gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --wall 127.0.0.1:8443
 Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
     Run {
         #[command(flatten)]
@@ -63,6 +66,8 @@ Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
         /// Print each committed event as a line of JSON.
         #[arg(long)]
         jsonl: bool,
+        #[command(flatten)]
+        wall: WallArgs,
     },
     /// Receive a district, with a live table on the terminal.
     #[command(after_help = "\
@@ -122,6 +127,11 @@ Example:
     Close {
         #[command(flatten)]
         of: Of,
+    },
+    /// Who may log in at the wall.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
@@ -232,13 +242,14 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run { receive, jsonl } => run::run(receive, jsonl),
+        Command::Run { receive, jsonl, wall } => run::run(receive, jsonl, wall),
         Command::Watch { receive } => watch::watch(receive),
         Command::Incidents { at, json } => operate::incidents(&at, json),
         Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of } => operate::act(of, AlarmOp::Close, None),
+        Command::Account { command } => wall::account(command),
         Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
         Command::Query { select, newest } => read::query(select, newest),
         Command::Export { select } => read::export(select),
@@ -269,7 +280,8 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(manual.contains(&format!("\n.B gatehouse-receiver {name}\n")), "{name}");
-            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+            let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+            for long in command.get_arguments().chain(nested).filter_map(clap::Arg::get_long) {
                 let shown = format!("\\-\\-{}", long.replace('-', "\\-"));
                 assert!(long == "help" || manual.contains(&shown), "--{long} of {name}");
             }

@@ -16,6 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::Failed;
 use super::receive::Receive;
+use super::wall::{self, WallArgs};
 use crate::config::ReceiverConfig;
 use crate::control::{self, Control};
 use crate::handle::{Handle, Receiver, StartError};
@@ -25,14 +26,19 @@ use crate::store::Database;
 /// How long a stop waits for whoever reads the lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
+pub(super) fn run(receive: Receive, jsonl: bool, wall: WallArgs) -> Result<ExitCode, Failed> {
     log_to(io::stderr, io::stderr().is_terminal(), true);
     let config = receive.config()?;
+    let wall = wall.config(&config.database)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let database = config.database.clone();
         let mut handle = start(config).await?;
         let _desk = desk(&database, &handle);
+        let _wall = match wall {
+            Some(wall) => Some(wall::serve(wall, &handle).await?),
+            None => None,
+        };
         let printer = jsonl.then(|| printer(handle.subscribe())).transpose()?;
         let (unread, printed) = printer.unzip();
         let failed = tokio::select! {

@@ -2,6 +2,8 @@
 #![expect(dead_code, unreachable_pub, reason = "each suite uses its part of the harness")]
 #![expect(clippy::unwrap_used, reason = "a harness that fails ends its test")]
 
+pub mod http;
+
 use std::fs;
 use std::io::BufRead;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -184,9 +186,13 @@ pub struct Gateway {
 
 impl Gateway {
     pub async fn connect(broker: SocketAddr, id: &str) -> Self {
+        Self::connect_at(broker, "s-1", id).await
+    }
+
+    pub async fn connect_at(broker: SocketAddr, site: &str, id: &str) -> Self {
         let address = Address {
             district: district(),
-            site: "s-1".parse().unwrap(),
+            site: site.parse().unwrap(),
             gateway: id.parse().unwrap(),
         };
         let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());

@@ -1,6 +1,5 @@
 //! The lines of the table, each as plain text.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use gatehouse_core::time::Now;
 
 use super::{NAME, Paint};
 use crate::control::Listed;
+use crate::protection;
 use crate::snapshot::{Committed, GatewayView, ThingView};
 
 /// One line of `incidents`.
@@ -103,38 +103,14 @@ pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
     lines
 }
 
-/// Each thing that does not do its work at present, and why.
+/// Each thing that does not do its work at present, and why. Doors stand in the gateway's own line.
 fn not_protecting(view: &GatewayView) -> Vec<String> {
-    let flagged = |thing: &ThingView, flags: &[&str]| {
-        let found = thing.flags().iter().find(|flag| flags.contains(&flag.as_str()));
-        found.cloned()
-    };
-    let zone = |thing: &ThingView| match &*thing.shown {
-        "normal" | "active" => flagged(thing, &["bypassed", "shut-down", "soak", "trouble"]),
-        why => Some(why.to_owned()),
-    };
-    let reader = |thing: &ThingView| match &*thing.shown {
-        "online" => flagged(thing, &["tamper", "power", "insecure", "locked-out"]),
-        why => Some(why.to_owned()),
-    };
-    let output = |thing: &ThingView| match &*thing.shown {
-        why @ ("unknown" | "fault") => Some(why.to_owned()),
-        _ => flagged(thing, &["fault", "tamper"]),
-    };
-    let mut blind = Vec::new();
-    let mut look = |kind: &str,
-                    things: &BTreeMap<String, ThingView>,
-                    why: &dyn Fn(&ThingView) -> Option<String>| {
-        for (id, thing) in things {
-            if let Some(why) = why(thing) {
-                blind.push(format!("{kind}{id} {why}"));
-            }
-        }
-    };
-    look("", &view.zones, &zone);
-    look("reader ", &view.readers, &reader);
-    look("output ", &view.outputs, &output);
-    blind
+    let all = protection::things(view).into_iter().filter(|one| one.kind != "door");
+    all.map(|one| match one.kind {
+        "zone" => format!("{} {}", one.id, one.why),
+        kind => format!("{kind} {} {}", one.id, one.why),
+    })
+    .collect()
 }
 
 pub(super) fn event_line(event: &Committed) -> String {
