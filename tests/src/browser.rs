@@ -165,8 +165,7 @@ impl Tab {
 
     /// What an expression of JavaScript gives.
     pub async fn eval(&self, expression: &str) -> anyhow::Result<Value> {
-        let params =
-            json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let mut answer = self.call("Runtime.evaluate", params).await?;
         if !answer["exceptionDetails"].is_null() {
             bail!("{expression}: {}", answer["exceptionDetails"]["exception"]["description"]);
@@ -276,9 +275,13 @@ mod tests {
 
     #[test]
     fn base64_gives_back_every_length() {
-        for (text, bytes) in
-            [("", &b""[..]), ("Zg==", b"f"), ("Zm8=", b"fo"), ("Zm9v", b"foo"), ("/+8=", b"\xff\xef")]
-        {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zg==", b"f"),
+            ("Zm8=", b"fo"),
+            ("Zm9v", b"foo"),
+            ("/+8=", b"\xff\xef"),
+        ] {
             assert_eq!(base64(text).unwrap(), bytes);
         }
         assert!(base64("Zm 9").is_err());

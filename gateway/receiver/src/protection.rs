@@ -61,15 +61,14 @@ pub(crate) fn things(view: &GatewayView) -> Vec<Blind> {
         _ => flagged(thing, &["fault", "tamper"]),
     };
     let mut blind = Vec::new();
-    let mut look = |kind,
-                    things: &BTreeMap<String, ThingView>,
-                    why: &dyn Fn(&ThingView) -> Option<String>| {
-        for (id, thing) in things {
-            if let Some(why) = why(thing) {
-                blind.push(Blind { kind, id: id.clone(), why });
+    let mut look =
+        |kind, things: &BTreeMap<String, ThingView>, why: &dyn Fn(&ThingView) -> Option<String>| {
+            for (id, thing) in things {
+                if let Some(why) = why(thing) {
+                    blind.push(Blind { kind, id: id.clone(), why });
+                }
             }
-        }
-    };
+        };
     look("door", &view.doors, &door);
     look("zone", &view.zones, &zone);
     look("reader", &view.readers, &reader);

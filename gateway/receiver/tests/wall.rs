@@ -161,7 +161,10 @@ async fn an_operator_acts_and_a_viewer_looks() {
 
     let mut live = viewer.live().await;
     let (name, full) = live.next().await.unwrap();
-    assert_eq!((name.as_str(), &full["incidents"]["s-1/g-1/a1"]["shown"]), ("full", &json!("active")));
+    assert_eq!(
+        (name.as_str(), &full["incidents"]["s-1/g-1/a1"]["shown"]),
+        ("full", &json!("active"))
+    );
     let wanted = async { operator.post(&act("ack"), &json!({})).await };
     let answer = async {
         let said = gateway.act("a1", AlarmOp::Ack).await;
@@ -340,7 +343,11 @@ fn accounts_are_added_listed_renewed_and_removed_by_the_program() {
         let (got, _, err) = run(words);
         assert!(got == Some(code) && err.contains(text), "{words:?}: {got:?} {err}");
     };
-    case(&["account", "add", "op-7", "--role", "viewer"], 1, "there is an account \"op-7\" already");
+    case(
+        &["account", "add", "op-7", "--role", "viewer"],
+        1,
+        "there is an account \"op-7\" already",
+    );
     case(&["account", "add", "op 9", "--role", "viewer"], 64, "without spaces");
     case(&["account", "add", "op-9", "--role", "boss"], 64, "allowed are viewer and operator");
     case(&["account", "add", "op-9", "--role", "viewer", "--site", "S 1"], 64, "a-z, 0-9 and '-'");

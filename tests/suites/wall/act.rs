@@ -41,7 +41,8 @@ async fn two_keys_take_a_break_in_and_the_gateways_event_of_it_comes_back() -> a
     tab.until("the question", "document.querySelector('#ask[open]')").await?;
     tab.write("patrol is on the way").await?;
     tab.press("Enter").await?;
-    tab.until("the note", "document.querySelector('.note0')?.textContent.includes('patrol')").await?;
+    tab.until("the note", "document.querySelector('.note0')?.textContent.includes('patrol')")
+        .await?;
     scene.home.world.set(WINDOW, false);
     tab.until("over", "!document.querySelector('.sources')?.textContent.includes('Still')").await?;
     tab.press("c").await?;

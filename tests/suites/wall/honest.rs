@@ -27,9 +27,12 @@ async fn a_page_that_hears_nothing_says_so_within_seconds_and_knows_nothing() ->
     status(&tab, "lost").await?;
     let took = boottime().since(began);
     ensure!(took < WITHIN, "{took:?}");
-    tab.until("every state unknown", "[...document.querySelectorAll('.thing')].length > 3 && \
-        [...document.querySelectorAll('.thing')].every((n) => n.dataset.state === 'unknown')")
-        .await?;
+    tab.until(
+        "every state unknown",
+        "[...document.querySelectorAll('.thing')].length > 3 && \
+        [...document.querySelectorAll('.thing')].every((n) => n.dataset.state === 'unknown')",
+    )
+    .await?;
     tab.press("1").await?;
     ensure!(tab.text(".incident .phase").await? == "UNKNOWN", "listed, and unknown");
     tab.until("the sound of it", "document.body.dataset.sound === 'blind'").await?;

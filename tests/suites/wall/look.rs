@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use gatehouse_tests::browser::{PHONE, WALL};
 use gatehouse_tests::Tab;
+use gatehouse_tests::browser::{PHONE, WALL};
 
 use super::scene::{DESK, SHUTTER, Scene, WINDOW, status};
 
@@ -29,7 +29,8 @@ async fn pictures(scene: &Scene, tab: &Tab, name: &str, views: &[&str]) -> anyho
     let _ = scene;
     for (size, viewport) in [("wall", WALL), ("phone", PHONE)] {
         tab.resize(viewport).await?;
-        for (language, theme) in [("en", "dark"), ("zh", "light"), ("en", "light"), ("zh", "dark")] {
+        for (language, theme) in [("en", "dark"), ("zh", "light"), ("en", "light"), ("zh", "dark")]
+        {
             set(tab, language, theme).await?;
             for view in views {
                 tab.press(view).await?;

@@ -18,7 +18,9 @@ use super::{Failed, class};
 use crate::handle::Handle;
 use crate::password;
 use crate::store::Database;
-use crate::wall::{self, Account, Accounts, AccountsError, Role, Scope, Wall, WallConfig, WallError};
+use crate::wall::{
+    self, Account, Accounts, AccountsError, Role, Scope, Wall, WallConfig, WallError,
+};
 
 /// The operators' page.
 #[derive(Debug, Args)]
@@ -55,7 +57,8 @@ impl WallArgs {
             (Some(accounts), _) => accounts,
             (None, Database::File(file)) => file.with_file_name("accounts.toml"),
             (None, _) => {
-                let what = "--wall needs --accounts FILE: there is no folder of a database to look in";
+                let what =
+                    "--wall needs --accounts FILE: there is no folder of a database to look in";
                 return Err(Failed::new(64, what));
             }
         };
@@ -180,15 +183,23 @@ pub(super) fn account(command: AccountCommand) -> Result<ExitCode, Failed> {
     let none = |name: &str| Failed::new(1, format!("there is no account {name:?}"));
     let mut out = io::stdout();
     match command {
-        AccountCommand::Add { of: OfAccount { name, accounts: file }, role, site, class, secret } => {
+        AccountCommand::Add {
+            of: OfAccount { name, accounts: file },
+            role,
+            site,
+            class,
+            secret,
+        } => {
             let mut accounts = if fs::exists(&file).unwrap_or(true) {
                 Accounts::read(&file)?
             } else {
                 Accounts::default()
             };
             if accounts.get(&name).is_some() {
-                let what = format!("there is an account {name:?} already; remove it first, or give \
-                                    it another password");
+                let what = format!(
+                    "there is an account {name:?} already; remove it first, or give \
+                                    it another password"
+                );
                 return Err(Failed::new(1, what));
             }
             let password = secret.hashed()?;
@@ -222,7 +233,8 @@ pub(super) fn account(command: AccountCommand) -> Result<ExitCode, Failed> {
                 let sites = account.scope.sites.as_ref();
                 let sites = sites.map(|all| all.iter().map(Id::to_string).collect::<Vec<_>>());
                 let classes = account.scope.classes.as_ref();
-                let classes = classes.map(|all| all.iter().map(|one| one.as_str()).collect::<Vec<_>>());
+                let classes =
+                    classes.map(|all| all.iter().map(|one| one.as_str()).collect::<Vec<_>>());
                 writeln!(
                     out,
                     "{:<24} {:<9} sites {}; classes {}",
@@ -247,7 +259,8 @@ impl Secret {
         let length = typed.chars().count();
         if length < wall::SHORTEST || typed.len() > wall::LONGEST {
             let (least, most) = (wall::SHORTEST, wall::LONGEST);
-            let what = format!("the password has {length} characters; allowed are {least} to {most}");
+            let what =
+                format!("the password has {length} characters; allowed are {least} to {most}");
             return Err(Failed::new(78, what));
         }
         wall::hash(&typed).map_err(|error| Failed::new(70, error))

@@ -219,7 +219,8 @@ impl Accounts {
             }
             let role = Role::from_word(raw.role.get_ref());
             if role.is_none() {
-                let what = format!("role {:?}; allowed are viewer and operator", raw.role.get_ref());
+                let what =
+                    format!("role {:?}; allowed are viewer and operator", raw.role.get_ref());
                 mistake(&raw.role.span(), what);
             }
             // What stands there may be a password: it is not repeated.
@@ -288,8 +289,9 @@ impl Accounts {
     }
 
     fn render(&self) -> String {
-        let mut text = "# Accounts of the wall; changed by `gatehouse-receiver account`, or by hand.\n"
-            .to_owned();
+        let mut text =
+            "# Accounts of the wall; changed by `gatehouse-receiver account`, or by hand.\n"
+                .to_owned();
         for account in self.iter() {
             let sites = account.scope.sites.as_ref();
             let classes = account.scope.classes.as_ref();

@@ -52,9 +52,10 @@ pub(crate) async fn incident(
     let seen = scope.site(site.as_str())
         && snapshot.gateways.iter().any(|(address, view)| {
             (&address.site, &address.gateway) == (&site, &gateway)
-                && view.incidents.get(id.as_str()).is_some_and(|one| {
-                    scope.class(one.state.incident.class)
-                })
+                && view
+                    .incidents
+                    .get(id.as_str())
+                    .is_some_and(|one| scope.class(one.state.incident.class))
         });
     if !seen {
         return refuse(StatusCode::NOT_FOUND, "gone");

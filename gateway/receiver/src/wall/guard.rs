@@ -89,7 +89,8 @@ fn refusal(shared: &Shared, method: &Method, headers: &HeaderMap) -> Option<&'st
     if !["", "same-origin"].contains(&text("sec-fetch-site")) {
         return Some("origin");
     }
-    let json = text("content-type").split(';').next().is_some_and(|kind| kind == "application/json");
+    let json =
+        text("content-type").split(';').next().is_some_and(|kind| kind == "application/json");
     (!json).then_some("json")
 }
 

@@ -94,9 +94,10 @@ pub(crate) async fn events(
             .map_err(|error| error.to_string())?;
         found.sort_by_key(|(recv, _)| std::cmp::Reverse(*recv));
         let more = found.len() > (search.page + 1) * PAGE;
+        let next = more.then(|| json!({"page": search.page + 1}));
         let page = found.into_iter().skip(search.page * PAGE).take(PAGE);
         let page: Vec<_> = page.map(|(_, event)| event).collect();
-        Ok::<_, String>(json!({"events": page, "more": more}))
+        Ok::<_, String>(json!({"events": page, "next": next}))
     });
     match read.await {
         Ok(Ok(page)) => Json(page).into_response(),

@@ -175,7 +175,8 @@ impl Live {
         if room {
             let _ = write!(data, ",\"room\":{}", picture.room);
         }
-        let _ = write!(data, ",\"gateways\":{{{}}},\"incidents\":{{{}}}}}", gateways.0, incidents.0);
+        let _ =
+            write!(data, ",\"gateways\":{{{}}},\"incidents\":{{{}}}}}", gateways.0, incidents.0);
         Some(Event::default().event(name).data(data))
     }
 

@@ -42,11 +42,7 @@ impl Whose {
     }
 
     fn all(name: &str, address: IpAddr) -> [Self; 3] {
-        [
-            Self::Both(name.into(), address),
-            Self::Address(address),
-            Self::Name(name.into()),
-        ]
+        [Self::Both(name.into(), address), Self::Address(address), Self::Name(name.into())]
     }
 }
 
@@ -133,9 +129,8 @@ mod tests {
     #[test]
     fn an_address_that_tries_many_names_is_locked_and_memory_is_bounded() {
         let mut lockout = Lockout::default();
-        let waits: Vec<_> = (0..21)
-            .map(|n| lockout.wrong(&format!("op-{n}"), HERE, s(5)).is_some())
-            .collect();
+        let waits: Vec<_> =
+            (0..21).map(|n| lockout.wrong(&format!("op-{n}"), HERE, s(5)).is_some()).collect();
         assert!(!waits[19] && waits[20], "{waits:?}");
         (0..MOST as u64 / 2 + 99).for_each(|n| {
             let _ = lockout.wrong(&format!("x-{n}"), HERE, s(n));

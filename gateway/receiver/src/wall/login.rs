@@ -75,7 +75,7 @@ fn wrong(shared: &Shared, name: &str, address: IpAddr) -> Response {
 
 fn locked(wait: std::time::Duration) -> Response {
     // The next whole second: at that one it may be tried again.
-    let seconds = wait.as_secs() + 1;
+    let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
     let body = Json(json!({"error": "locked", "wait_s": seconds}));
     let after = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
     (StatusCode::TOO_MANY_REQUESTS, after, body).into_response()

@@ -46,10 +46,10 @@ use gatehouse_core::time::Mono;
 use gatehouse_link::{ServerTls, Stamp, TlsError};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use accounts::is_name;
 pub use accounts::{Account, Accounts, AccountsError, Role};
 pub use scope::Scope;
 pub use secret::SecretError;
-pub(crate) use accounts::is_name;
 pub(crate) use secret::{LONGEST, SHORTEST, hash};
 
 use guard::Signed;
@@ -101,9 +101,11 @@ pub enum WallError {
              --role operator --accounts {}", .0.display(), .0.display())]
     Nobody(PathBuf),
     /// Passwords would go over a network in the clear.
-    #[error("--wall {0} is open to other machines, and without TLS anybody between could read \
+    #[error(
+        "--wall {0} is open to other machines, and without TLS anybody between could read \
              passwords; name --wall-cert FILE and --wall-key FILE, or listen on 127.0.0.1, or say \
-             --wall-plain if something before it encrypts")]
+             --wall-plain if something before it encrypts"
+    )]
     Plain(SocketAddr),
     /// Certificate or key.
     #[error(transparent)]
@@ -185,10 +187,11 @@ impl Wall {
         }
         let secure = config.tls.is_some();
         let listen = |source| WallError::Listen { address: config.address, source };
-        let socket = Socket::open(config.address, config.tls).await.map_err(|error| match error {
-            SocketError::Tls(error) => error.into(),
-            SocketError::Io(source) => listen(source),
-        })?;
+        let socket =
+            Socket::open(config.address, config.tls).await.map_err(|error| match error {
+                SocketError::Tls(error) => error.into(),
+                SocketError::Io(source) => listen(source),
+            })?;
         let address = axum::serve::Listener::local_addr(&socket).map_err(listen)?;
         let (painted, pictures) = watch::channel(Arc::default());
         let looked = operator.time().mono;
@@ -279,7 +282,10 @@ impl Inner {
                 file.stamp = stamp;
                 match Accounts::read(&file.path) {
                     Ok(accounts) => {
-                        tracing::info!(accounts = accounts.iter().count(), "the accounts' file is read anew");
+                        tracing::info!(
+                            accounts = accounts.iter().count(),
+                            "the accounts' file is read anew"
+                        );
                         file.accounts = Arc::new(accounts);
                     }
                     Err(error) => tracing::error!(%error, "the accounts stay as they were"),

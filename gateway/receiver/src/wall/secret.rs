@@ -14,7 +14,8 @@ pub(crate) const SHORTEST: usize = 12;
 pub(crate) const LONGEST: usize = 256;
 
 /// Verified against where there is no account of a name, so that the answer takes as long.
-static NOBODY: LazyLock<String> = LazyLock::new(|| hash("nobody has this password").unwrap_or_default());
+static NOBODY: LazyLock<String> =
+    LazyLock::new(|| hash("nobody has this password").unwrap_or_default());
 
 /// The system gave no randomness, or the password is too long to be one.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,8 @@ pub struct SecretError(String);
 
 /// A new hash, as a PHC string (`$argon2id$…`).
 pub(crate) fn hash(password: &str) -> Result<String, SecretError> {
-    let salt = SaltString::encode_b64(&random::<16>()?)
-        .map_err(|error| SecretError(error.to_string()))?;
+    let salt =
+        SaltString::encode_b64(&random::<16>()?).map_err(|error| SecretError(error.to_string()))?;
     let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
     Ok(hash.map_err(|error| SecretError(error.to_string()))?.to_string())
 }

@@ -103,9 +103,7 @@ pub(crate) fn incident(
     let sure = incident.since <= now && !never;
     let began = if sure { incident.since } else { view.received };
     let acked = incident.acked.as_ref().map(|(by, at)| json!({"by": by, "at": at.0}));
-    let note = |note: &gatehouse_core::site::Note| {
-        json!({"by": note.by, "at": note.utc.0, "text": note.text})
-    };
+    let note = |note: &gatehouse_core::site::Note| json!({"by": note.by, "at": note.utc.0, "text": note.text});
     json!({
         "site": address.site.as_str(),
         "gateway": address.gateway.as_str(),

@@ -69,7 +69,13 @@ impl Page {
     }
 
     /// A request as a browser sends it; further headers replace its own.
-    pub async fn send(&self, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Answer {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let mut stream = BufReader::new(stream);
         let request = self.request(method, path, more, body);

@@ -61,7 +61,10 @@ mod tests {
         for (path, _, text) in FILES {
             // A name, not an address: what makes an SVG element an SVG element.
             let text = text.replace("http://www.w3.org/2000/svg", "");
-            assert!(!text.contains("://") && !text.contains("\"//"), "{path}: an external resource");
+            assert!(
+                !text.contains("://") && !text.contains("\"//"),
+                "{path}: an external resource"
+            );
             assert!(!text.contains("style=\"") && !text.contains("onclick"), "{path}: inline");
             let named = ["from \"./", "src=\"/", "href=\"/"];
             for name in named.iter().flat_map(|mark| text.split(mark).skip(1)) {
@@ -97,7 +100,9 @@ mod tests {
         let of_html = marks.iter().flat_map(|mark| html.split(mark).skip(1));
         let of_html = of_html.filter_map(|rest| rest.split('"').next()).map(str::to_owned);
         let scripts = FILES.iter().filter(|(_, kind, _)| *kind == SCRIPT);
-        let of_scripts = scripts.flat_map(|(_, _, text)| text.split(" t(\"").skip(1).chain(text.split("(t(\"").skip(1)));
+        let of_scripts = scripts.flat_map(|(_, _, text)| {
+            text.split(" t(\"").skip(1).chain(text.split("(t(\"").skip(1))
+        });
         let of_scripts = of_scripts.filter_map(|rest| rest.split('"').next()).map(str::to_owned);
         let table = gatehouse_core::codes::all().iter().map(|code| format!("event.{}", code.kind));
         for key in of_html.chain(of_scripts).chain(table) {

@@ -1,8 +1,8 @@
 // One line that says how the district is. Green only when silence means safety.
 
 import { byId, say } from "./dom.js";
-import { blindness, now, sites, state } from "./state.js";
-import { clock, t, tn } from "./words.js";
+import { blindness, now, queue, sites, state } from "./state.js";
+import { clock, t, tn, word } from "./words.js";
 
 /** How it is: a code, how bad (`bad`, `warn`, `good`, `none`), a text and a remark. */
 function judge() {
@@ -19,13 +19,19 @@ function judge() {
   const deaf = dead > 0 ? tn("status.deaf", dead, { all: all.length }) : "";
   const allDead = all.length > 0 && dead === all.length;
   if (allDead) return ["dead", "bad", tn("status.dead", dead), waiting > 0 ? tn("status.before", waiting) : ""];
-  if (waiting > 0) return ["alarm", "bad", tn("status.alarm", waiting), deaf];
+  if (waiting > 0) return ["alarm", "bad", tn("status.alarm", waiting), [worst(), deaf].filter(Boolean).join(" — ")];
   if (all.length === 0) return ["nobody", "warn", t("status.nobody"), ""];
   if (dead > 0) return ["deaf", "bad", deaf, t("status.deaf_more")];
   if (state.incidents.size > 0) return ["taken", "warn", tn("status.taken", state.incidents.size), ""];
   const blind = all.reduce((sum, one) => sum + one.blind_total, 0);
   if (blind > 0) return ["blind", "warn", tn("status.blind", blind), tn("status.heard", online, { all: all.length })];
   return ["quiet", "good", t("status.quiet"), tn("status.all", online, { sites: sites().size })];
+}
+
+/** The most urgent incident, in a few words. */
+function worst() {
+  const [, one] = queue()[0];
+  return [word("danger", one.danger), one.partition, one.site].filter(Boolean).join(" · ");
 }
 
 export function drawStatus() {
