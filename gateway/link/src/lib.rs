@@ -30,13 +30,16 @@
 //! ```
 
 mod files;
+mod over;
 mod stream;
 mod tunnel;
 
 use std::path::PathBuf;
 
 pub use files::{FileRole, Stamp, TlsError};
+pub use over::OverError;
 pub use stream::{Stream, open, tls_word};
+pub use tokio_rustls::client::TlsStream;
 pub use tunnel::{DialError, Route, Trouble, dial};
 
 /// How a connection is secured.
