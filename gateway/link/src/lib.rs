@@ -30,6 +30,7 @@
 //! ```
 
 mod files;
+mod over;
 mod server;
 mod stream;
 mod tunnel;
@@ -37,8 +38,10 @@ mod tunnel;
 use std::path::PathBuf;
 
 pub use files::{FileRole, Stamp, TlsError};
+pub use over::OverError;
 pub use server::ServerTls;
 pub use stream::{Stream, open, tls_word};
+pub use tokio_rustls::client::TlsStream;
 pub use tunnel::{DialError, Route, Trouble, dial};
 
 /// How a connection is secured.

@@ -74,4 +74,8 @@ pub use password::PasswordError;
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,
 };
-pub use store::{Audit, Database, Filter, OpenError, Store, Stored};
+pub use store::postgres::{Server, ServerError};
+pub use store::{
+    Audit, Basis, Cursor, Database, Filter, OpenError, Page, Search, Store, StoreError, Stored,
+    When,
+};

@@ -20,7 +20,7 @@ use rumqttc::v5::mqttbytes::v5::{
     Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::approach::{Approach, Failure, WATCHDOG};
@@ -98,6 +98,8 @@ struct Session<'a> {
     client: AsyncClient,
     window: usize,
     flight: Mutex<Flight>,
+    /// The district was told that nobody receives, which is not so.
+    still_here: Notify,
     /// The broker has granted every subscription.
     subscribed: watch::Sender<bool>,
 }
@@ -191,6 +193,7 @@ impl Linker {
             client,
             window: usize::from((receive_max / 2).clamp(1, WINDOW)),
             flight: Mutex::default(),
+            still_here: Notify::new(),
             subscribed: watch::Sender::new(false),
         };
         let speaking = async {
@@ -242,6 +245,8 @@ impl Linker {
             filter("output/+", None, QoS::AtLeastOnce),
             filter("alarm/+", None, QoS::AtLeastOnce),
             filter("desc", None, QoS::AtLeastOnce),
+            // What the receivers beside this one say of themselves.
+            Filter::new(topic::district_state(&self.config.district), QoS::AtMostOnce),
         ]
     }
 }
@@ -270,6 +275,9 @@ impl Session<'_> {
             };
             self.note(&event);
             match event {
+                Event::Incoming(Packet::Publish(publish)) if self.is_state(&publish) => {
+                    self.beside(&publish.payload);
+                }
                 Event::Incoming(Packet::Publish(publish)) => {
                     let Ok(()) = self.inbound(publish).await else { return End::DeskGone };
                 }
@@ -288,6 +296,22 @@ impl Session<'_> {
                 Event::Outgoing(Outgoing::Disconnect) => return End::Stopped,
                 _ => {}
             }
+        }
+    }
+
+    fn is_state(&self, publish: &Publish) -> bool {
+        publish.topic == topic::district_state(&self.linker.config.district)
+    }
+
+    /// One topic says whether anybody receives. When a receiver beside this one ends, or its will
+    /// comes, that is not so as long as this one does.
+    fn beside(&self, payload: &[u8]) {
+        let ended =
+            serde_json::from_slice(payload).is_ok_and(|DistrictState { online, host, .. }| {
+                !online && host != self.linker.config.host
+            });
+        if ended && self.linker.state(!*self.linker.stop.borrow()).online {
+            self.still_here.notify_one();
         }
     }
 
@@ -388,6 +412,7 @@ impl Session<'_> {
             }
             tokio::select! {
                 () = linker.outbox.changed() => {}
+                () = self.still_here.notified() => self.hand_over(Handed::State).await?,
                 _ = every.tick() => self.hand_over(Handed::State).await?,
             }
         }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well; 1 `verify` found something, or an operator's act was not done; 64
 //! usage; 70 the receiver ended by itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
+mod db;
 mod operate;
 mod read;
 mod receive;
@@ -14,7 +15,6 @@ mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -22,6 +22,7 @@ use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 
+use db::Db;
 use operate::{At, Of};
 use receive::Receive;
 use wall::{AccountCommand, WallArgs};
@@ -40,6 +41,9 @@ Examples:
     gatehouse-receiver ack g-7f3a a12 --db d-1.db --operator op-7
   Is every event there, and is the chain whole? (while it runs, too)
     gatehouse-receiver verify --db d-1.db
+  Two receivers side by side on one PostgreSQL, on two machines:
+    gatehouse-receiver run --broker mqtt://broker.lan --district d-1 --group wall --host one \
+        --db postgres://gatehouse@db.lan/district --db-password-file db.pw
   The last alarms of one gateway:
     gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
 
@@ -139,9 +143,8 @@ Example:
   gatehouse-receiver verify --db d-1.db && echo complete
 The summary is one line on stdout; what was found is named on stderr.")]
     Verify {
-        /// The database.
-        #[arg(long, value_name = "FILE")]
-        db: PathBuf,
+        #[command(flatten)]
+        db: Db,
         /// Only this gateway.
         #[arg(long, value_name = "ID")]
         gateway: Option<Id>,
@@ -175,9 +178,8 @@ Example: the hash that event 8 carries as `prev`
 
 #[derive(Debug, Args)]
 struct Select {
-    /// The database.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    db: Db,
     /// Only this gateway.
     #[arg(long, value_name = "ID")]
     gateway: Option<Id>,
@@ -212,8 +214,8 @@ impl Failed {
     }
 }
 
-impl From<rusqlite::Error> for Failed {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::store::StoreError> for Failed {
+    fn from(error: crate::store::StoreError) -> Self {
         Self::new(70, format!("the database cannot be read: {error}"))
     }
 }
@@ -250,7 +252,7 @@ pub fn main() -> ExitCode {
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of } => operate::act(of, AlarmOp::Close, None),
         Command::Account { command } => wall::account(command),
-        Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
+        Command::Verify { db, gateway } => read::verify(db, gateway.as_ref()),
         Command::Query { select, newest } => read::query(select, newest),
         Command::Export { select } => read::export(select),
         Command::Completions { shell } => {

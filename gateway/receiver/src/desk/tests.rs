@@ -22,6 +22,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         board: Arc::default(),
         watchers,
         slots: Arc::new(Semaphore::new(0)),
+        elsewhere: Arc::default(),
         stop: Arc::default(),
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a harness that fails ends its test")]
 
 pub mod http;
+pub mod postgres;
 
 use std::fs;
 use std::io::BufRead;
@@ -459,10 +460,15 @@ pub struct Program {
 impl Program {
     /// `run --jsonl` on this database.
     pub fn run(broker: &str, database: &Path) -> Self {
+        let database = database.to_str().unwrap().to_owned();
+        Self::run_with(broker, "room", &["--db".to_owned(), database])
+    }
+
+    /// The same with another name and further words.
+    pub fn run_with(broker: &str, host: &str, words: &[String]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse-receiver"))
-            .args(["run", "--jsonl", "--district", "d-1", "--host", "room", "--broker", broker])
-            .arg("--db")
-            .arg(database)
+            .args(["run", "--jsonl", "--district", "d-1", "--host", host, "--broker", broker])
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

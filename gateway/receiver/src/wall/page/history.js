@@ -41,7 +41,7 @@ function updateEvent(node, one) {
   const event = one.event;
   node.className = `event s${event.severity} ${event.class}`;
   const [time, what, source, where, marks] = node.firstElementChild.firstElementChild.children;
-  const at = event.time.clock === "never" ? one.recv : Date.parse(event.time.utc);
+  const at = one.utc ?? (event.time.clock === "never" ? one.recv : Date.parse(event.time.utc));
   time.dateTime = new Date(at).toISOString();
   time.title = t("event.times", { own: event.time.utc, recv: new Date(one.recv).toISOString() });
   say(time, clock(at, now()));
