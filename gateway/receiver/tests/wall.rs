@@ -13,10 +13,12 @@ use common::{Broker, Gateway, Journal, program, receiver, until, within};
 use gatehouse_core::contract::{AlarmOp, GatewayState};
 use gatehouse_core::event::Class;
 use gatehouse_core::site::Danger;
+use gatehouse_link::{ServerTls, Tls};
 use gatehouse_receiver::Handle;
 use gatehouse_receiver::wall::{DEFAULT_SESSION, Wall, WallConfig, WallError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 const PASSWORD: &str = "correct horse battery";
@@ -318,6 +320,64 @@ async fn a_wall_that_others_can_reach_needs_tls_and_somebody_who_may_come_in() {
     fs::write(&file, "[[account]]\nname = \"x y\"\nrole = \"viewer\"\npassword = \"p\"\n").unwrap();
     let error = open(config("127.0.0.1:0", false)).await.to_string();
     assert!(error.contains("line 2: name") && error.contains("line 4: password"), "{error}");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn over_tls_the_cookie_is_secure_and_a_renewed_certificate_serves_the_next_connection() {
+    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+    add(folder.path(), "op-7", "operator", &[]);
+    let path = |name: &str| folder.path().join(name);
+    let issue = |own: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        // What a browser trusts is another file: only the wall's own are renewed under it.
+        fs::write(path(own), &certificate).unwrap();
+        fs::write(path("wall.pem"), &certificate).unwrap();
+        fs::write(path("wall.key"), key.serialize_pem()).unwrap();
+    };
+    issue("first.pem");
+    let handle = receiver(&broker, path("r.db")).await;
+    let config = WallConfig {
+        address: "127.0.0.1:0".parse().unwrap(),
+        tls: Some(ServerTls { certificate: path("wall.pem"), key: path("wall.key") }),
+        plain: false,
+        accounts: path("accounts.toml"),
+        session: DEFAULT_SESSION,
+        database: path("r.db").into(),
+    };
+    let wall = Wall::open(config, handle.operator()).await.unwrap();
+    assert!(wall.url().starts_with("https://"));
+    let (port, mut serving) = (wall.address().port(), JoinSet::new());
+    serving.spawn(async move { wall.serve().await.unwrap() });
+    let ask = async |ca: &str| -> Result<String, String> {
+        let tls = Tls { ca: path(ca), client: None, server_name: None };
+        let stream = gatehouse_link::open("localhost", port, Some(&tls)).await;
+        let mut stream = stream.map_err(|error| error.to_string())?;
+        let body = json!({"name": "op-7", "password": PASSWORD}).to_string();
+        let request = format!(
+            "POST /api/login HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\
+             origin: https://localhost:{port}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Servers that close without TLS's own goodbye are everyday.
+        let _ = within("the answer", stream.read_to_string(&mut answer)).await;
+        Ok(answer)
+    };
+    let answer = ask("first.pem").await.unwrap();
+    let cookie = answer.lines().find(|line| line.starts_with("set-cookie: ")).unwrap();
+    assert!(cookie.contains("__Host-gatehouse-wall=") && cookie.ends_with("; Secure"), "{cookie}");
+    assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
+    issue("second.pem");
+    assert!(ask("first.pem").await.is_err(), "the old one is still shown");
+    assert!(ask("second.pem").await.unwrap().starts_with("HTTP/1.1 200"));
+    // A bad one is told in the log, and the last good one goes on.
+    fs::write(path("wall.pem"), "nothing").unwrap();
+    assert!(ask("second.pem").await.unwrap().starts_with("HTTP/1.1 200"));
     handle.stop().await;
 }
 
