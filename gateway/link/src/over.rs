@@ -41,8 +41,8 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let host = self.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| OverError::Name(host.to_owned()))?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| OverError::Name(host.to_owned()))?;
         let connector = TlsConnector::from(Arc::new(self.client_config()?));
         connector
             .connect(name, stream)

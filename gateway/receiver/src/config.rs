@@ -10,6 +10,7 @@ use gatehouse_core::id::Id;
 use gatehouse_link::Tls;
 
 use crate::store::Database;
+use crate::storms::StormRule;
 
 /// The contract's heartbeat period, in seconds.
 pub const DEFAULT_HEARTBEAT_S: u32 = 30;
@@ -141,7 +142,7 @@ pub struct ReceiverConfig {
     /// Where events are kept.
     pub database: Database,
     /// Shares the events with the receivers of this group (`$share/{group}/…`). They must share a
-    /// database too, which this version cannot: a group serves one receiver and its stand-by.
+    /// database too: a PostgreSQL, or a file that one takes over from the other.
     pub group: Option<Id>,
     /// The receiver's name in receipts, in `_dc/state` and in its client id.
     pub host: String,
@@ -149,6 +150,8 @@ pub struct ReceiverConfig {
     pub heartbeat_s: u32,
     /// The pace of backlogs that the district asks for; none: the gateways' own.
     pub replay: Option<Replay>,
+    /// When many faults are shown as one.
+    pub storm: StormRule,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
     /// leave no session behind: an absent one would keep its share of the events.
     pub session_expiry_s: u32,
@@ -169,6 +172,7 @@ impl ReceiverConfig {
             host: "receiver".to_owned(),
             heartbeat_s: DEFAULT_HEARTBEAT_S,
             replay: None,
+            storm: StormRule::default(),
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,
         }

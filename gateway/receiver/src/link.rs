@@ -306,8 +306,8 @@ impl Session<'_> {
     /// One topic says whether anybody receives. When a receiver beside this one ends, or its will
     /// comes, that is not so as long as this one does.
     fn beside(&self, payload: &[u8]) {
-        let ended = serde_json::from_slice(payload)
-            .is_ok_and(|DistrictState { online, host, .. }| {
+        let ended =
+            serde_json::from_slice(payload).is_ok_and(|DistrictState { online, host, .. }| {
                 !online && host != self.linker.config.host
             });
         if ended && self.linker.state(!*self.linker.stop.borrow()).online {

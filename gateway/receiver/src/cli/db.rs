@@ -26,8 +26,13 @@ pub(super) struct Db {
     #[arg(long, value_name = "FILE", help_heading = "PostgreSQL")]
     db_ca: Option<PathBuf>,
     /// Our own certificate with its chain, if the server wants one.
-    #[arg(long, value_name = "FILE", requires = "db_key", requires = "db_ca",
-          help_heading = "PostgreSQL")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "db_key",
+        requires = "db_ca",
+        help_heading = "PostgreSQL"
+    )]
     db_cert: Option<PathBuf>,
     /// Its private key, in PEM without passphrase.
     #[arg(long, value_name = "FILE", requires = "db_cert", help_heading = "PostgreSQL")]

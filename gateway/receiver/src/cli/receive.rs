@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use gatehouse_core::id::Id;
@@ -12,6 +13,7 @@ use super::db::Db;
 use crate::config::{BrokerAddress, Login, ReceiverConfig, Scheme, SecurityError};
 use crate::control::socket_of;
 use crate::password::{self, PasswordError};
+use crate::storms::StormRule;
 
 /// What is received, from where, into what.
 #[derive(Debug, Args)]
@@ -59,6 +61,14 @@ pub(super) struct Receive {
     #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
     heartbeat: u32,
+    /// Faults of one type are one storm when they follow each other within so many seconds …
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    storm_window: u32,
+    /// … at so many gateways.
+    #[arg(long, value_name = "COUNT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    storm_gateways: u32,
 }
 
 impl Receive {
@@ -85,6 +95,10 @@ impl Receive {
         config.tls = tls;
         config.group = group;
         config.heartbeat_s = heartbeat;
+        config.storm = StormRule {
+            window: Duration::from_secs(self.storm_window.into()),
+            gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),
+        };
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,

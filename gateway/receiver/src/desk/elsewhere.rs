@@ -45,8 +45,7 @@ impl Bell {
 
 impl Reader for Bell {
     fn committed(&self, events: Vec<Stored>) {
-        let mut waiting =
-            self.elsewhere.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.elsewhere.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.extend(events);
         let over = waiting.len().saturating_sub(MAX_WAITING);
         waiting.drain(..over);
@@ -65,13 +64,13 @@ impl Desk {
     pub(super) fn look(&mut self, writer: &mut dyn Writer) {
         let elsewhere = Arc::clone(&self.parts.elsewhere);
         elsewhere.told.store(false, Ordering::Release);
-        let waiting = std::mem::take(
-            &mut *elsewhere.waiting.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let waiting =
+            std::mem::take(&mut *elsewhere.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let now = self.parts.clock.now();
         let mut shown = Vec::with_capacity(waiting.len());
         for stored in waiting {
-            let Stored { district, site, gateway, seq, class, recv, replayed, body, .. } = stored;
+            let Stored { district, site, gateway, seq, class, recv, when, replayed, body, .. } =
+                stored;
             let (Ok(district), Ok(site), Ok(gateway)) =
                 (district.parse(), site.parse(), gateway.parse())
             else {
@@ -85,6 +84,7 @@ impl Desk {
             if let Some(session) = wire::session(&body) {
                 gateway.event(session);
             }
+            self.stormy |= self.storms.event(&gateway.address, seq, class, when.utc, &body);
             let mut received = now;
             received.utc = recv;
             shown.push(Committed {

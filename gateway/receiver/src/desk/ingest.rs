@@ -61,7 +61,12 @@ impl Desk {
             // Nobody looks at the others' bytes again.
             let keep = left < LATEST_EVENTS || self.parts.watchers.receiver_count() > 0;
             let fate = self.take(writer, arrived, keep)?;
-            if let Fate::Event { at, duplicate, .. } = fate {
+            if let Fate::Event { at, duplicate, when, .. } = &fate {
+                let (at, duplicate) = (*at, *duplicate);
+                if let (Arrived::Event { head, body, .. }, Some(when)) = (arrived, when) {
+                    let gateway = &self.gateways[at].address;
+                    self.stormy |= self.storms.event(gateway, head.seq, head.class, when.utc, body);
+                }
                 let (events, duplicates) = &mut brought[at];
                 *(if duplicate { duplicates } else { events }) += 1;
             }
@@ -127,7 +132,9 @@ impl Desk {
             let tip = gateway.tip.map(|(seq, _)| seq);
             let around = [Seq(head.seq.0 - 1), head.seq, head.seq.next()];
             let stored = around.into_iter().filter(|seq| gateway.tracker.contains(*seq));
-            wanted.extend(stored.filter(|seq| Some(*seq) != tip || *seq == head.seq).map(|seq| (row, seq)));
+            wanted.extend(
+                stored.filter(|seq| Some(*seq) != tip || *seq == head.seq).map(|seq| (row, seq)),
+            );
             wanted.extend(gateway.former.iter().map(|row| (*row, head.seq)));
         }
         wanted.sort_unstable();
@@ -285,7 +292,7 @@ fn store_event(
     }
     // A number that is accounted for may still be free: a gap or the quarantine stood for it.
     let stored = if seen == Seen::Known { writer.body(row, head.seq)? } else { None };
-    let mut duplicate = false;
+    let (mut duplicate, mut time) = (false, None);
     match stored {
         Some(stored) if stored == body => duplicate = true,
         Some(stored) if began_anew(head, &stored) && !former(writer, gateway, head, body)? => {
@@ -306,6 +313,7 @@ fn store_event(
         }
         None => {
             let when = when(writer, row, head, body, recv)?;
+            time = Some(when);
             let (seq, class) = (head.seq, head.class);
             let new = NewEvent { gw: row, seq, class, recv, replayed, when, body };
             if !writer.event(&new)? {
@@ -330,6 +338,7 @@ fn store_event(
         class: head.class,
         session: head.session,
         duplicate,
+        when: time,
         replayed,
         body: keep.then(|| body.into()),
     })
@@ -349,7 +358,12 @@ fn when(
         && let Some(anchor) = stamped.as_anchor()
     {
         let corrected = writer.set_anchor(row, &stamped.boot, anchor)?;
-        tracing::info!(row, seq = head.seq.0, corrected, "a time anchor: earlier events get their time");
+        tracing::info!(
+            row,
+            seq = head.seq.0,
+            corrected,
+            "a time anchor: earlier events get their time"
+        );
     }
     if let Some(utc) = stamped.utc() {
         return Ok(When { utc, basis: Basis::Gateway });

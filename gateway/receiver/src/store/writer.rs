@@ -154,13 +154,7 @@ pub(crate) trait Writer {
     fn body(&mut self, gw: i64, seq: Seq) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Keeps other bytes that came under the number of a stored event.
-    fn conflict(
-        &mut self,
-        gw: i64,
-        seq: Seq,
-        recv: UtcMs,
-        body: &[u8],
-    ) -> Result<(), StoreError>;
+    fn conflict(&mut self, gw: i64, seq: Seq, recv: UtcMs, body: &[u8]) -> Result<(), StoreError>;
 
     /// Keeps a payload that is no event.
     fn quarantine(
@@ -174,14 +168,8 @@ pub(crate) trait Writer {
     ) -> Result<(), StoreError>;
 
     /// Records that a range can never come.
-    fn gap(
-        &mut self,
-        gw: i64,
-        from: Seq,
-        to: Seq,
-        at: Seq,
-        reason: &str,
-    ) -> Result<(), StoreError>;
+    fn gap(&mut self, gw: i64, from: Seq, to: Seq, at: Seq, reason: &str)
+    -> Result<(), StoreError>;
 
     /// Records that `prev` of this number is not the hash of the event before it.
     fn chain_break(

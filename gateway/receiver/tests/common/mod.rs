@@ -392,6 +392,19 @@ impl Journal {
         self.filled(class, kind, |draft| draft.detail = detail)
     }
 
+    /// An event of this time.
+    pub fn timed(&mut self, class: Class, kind: &'static str, time: Time) -> Vec<u8> {
+        self.filled(class, kind, |draft| draft.time = time)
+    }
+
+    /// The end of what this event began.
+    pub fn ended(&mut self, class: Class, kind: &'static str, opens: Seq) -> Vec<u8> {
+        self.filled(class, kind, |draft| {
+            draft.qualifier = Qualifier::Restore;
+            draft.opens = Some(opens);
+        })
+    }
+
     /// What a gateway records of an operator's act.
     pub fn handled(&mut self, incident: &str, kind: &'static str, by: &str) -> Vec<u8> {
         self.filled(Class::Arm, kind, |draft| {

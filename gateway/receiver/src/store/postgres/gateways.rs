@@ -68,7 +68,8 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn of(row: &Row, now: Mono) -> Self {
         let holes: Vec<i64> = row.get(4);
-        let pairs = holes.chunks(2).map(|pair| (seq(pair[0]), seq(pair.get(1).copied().unwrap_or(0))));
+        let pairs =
+            holes.chunks(2).map(|pair| (seq(pair[0]), seq(pair.get(1).copied().unwrap_or(0))));
         Self {
             row: row.get(0),
             revision: row.get(1),
@@ -92,8 +93,7 @@ impl Found {
         recount: bool,
         now: Mono,
     ) -> Result<Loaded, StoreError> {
-        let former =
-            if self.former == 0 { Vec::new() } else { formers(client, self.row).await? };
+        let former = if self.former == 0 { Vec::new() } else { formers(client, self.row).await? };
         let tracker = match self.tracker {
             Some(tracker) if !recount => tracker,
             _ => {

@@ -62,8 +62,7 @@ impl Client {
             .build()
             .map_err(|source| OpenError::Io { path: server.to_string().into(), source })?;
         let (token, session) = (fastrand::i64(1..), Mutex::default());
-        let client =
-            Self { server: server.clone(), token, runtime: Some(runtime), session };
+        let client = Self { server: server.clone(), token, runtime: Some(runtime), session };
         let found = outside(|| {
             client.wait(async {
                 let bare = connection::bare(server).await?;

@@ -76,10 +76,7 @@ impl Reading for Client {
         self.rows(&select.sql, &values, &mut |row| each(stored(row)))
     }
 
-    fn still(
-        &self,
-        look: &mut dyn FnMut() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn still(&self, look: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.execute(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
              SET LOCAL idle_in_transaction_session_timeout = 0;",
@@ -107,11 +104,7 @@ impl Reading for Client {
         Ok(lives)
     }
 
-    fn bodies(
-        &self,
-        life: i64,
-        each: &mut dyn FnMut(Seq, i64, &[u8]),
-    ) -> Result<(), StoreError> {
+    fn bodies(&self, life: i64, each: &mut dyn FnMut(Seq, i64, &[u8])) -> Result<(), StoreError> {
         let sql = "SELECT seq, class, body FROM events WHERE gw = $1 ORDER BY seq";
         self.rows(sql, &[&life], &mut |row| {
             each(seq(row.get(0)), row.get::<_, i16>(1).into(), row.get(2));

@@ -14,10 +14,12 @@ pub(super) async fn prepare(client: &Client) -> Result<Option<i64>, StoreError> 
     client.execute("SELECT pg_advisory_xact_lock($1)", &[&MAKING]).await?;
     let found = layout(client).await?;
     if found.is_none() {
-        client.batch_execute(&format!(
-            "CREATE SCHEMA IF NOT EXISTS gatehouse; {SCHEMA} \
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA IF NOT EXISTS gatehouse; {SCHEMA} \
              INSERT INTO layout (version) VALUES ({VERSION});"
-        )).await?;
+            ))
+            .await?;
     }
     client.batch_execute("COMMIT").await?;
     Ok(found.filter(|found| *found != VERSION))

@@ -99,10 +99,7 @@ impl<'c> PostgresWriter<'c> {
 
     /// Waits for the server, but not for ever. What takes longer, or fails, leaves a connection of
     /// which nobody knows how far it came.
-    fn ask<T>(
-        &self,
-        future: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    fn ask<T>(&self, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let limit = Duration::from_secs(ANSWER_S);
         let answer = self.client.wait(async { timeout(limit, future).await });
         answer.unwrap_or_else(|_| {
@@ -387,13 +384,7 @@ impl Writer for PostgresWriter<'_> {
         Ok(self.stored.get(&key).cloned().flatten())
     }
 
-    fn conflict(
-        &mut self,
-        gw: i64,
-        seq: Seq,
-        recv: UtcMs,
-        body: &[u8],
-    ) -> Result<(), StoreError> {
+    fn conflict(&mut self, gw: i64, seq: Seq, recv: UtcMs, body: &[u8]) -> Result<(), StoreError> {
         let session = self.open()?;
         let digest = event::chain_hash(body);
         self.ask(async {
@@ -508,8 +499,10 @@ impl Writer for PostgresWriter<'_> {
                     &[&gw, &boot.replace('\0', "\u{fffd}")],
                 )
                 .await?;
-            let anchor =
-                |row: tokio_postgres::Row| Anchor { utc: UtcMs(row.get(0)), mono: Mono(count(row.get(1))) };
+            let anchor = |row: tokio_postgres::Row| Anchor {
+                utc: UtcMs(row.get(0)),
+                mono: Mono(count(row.get(1))),
+            };
             Ok(row.map(anchor))
         })?;
         self.anchors.insert(key, anchor);

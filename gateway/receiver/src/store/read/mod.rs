@@ -166,20 +166,13 @@ pub(super) trait Reading {
     fn events(&self, select: &Select, each: Each<'_>) -> Result<(), StoreError>;
 
     /// Calls back inside one view of the database that others do not change.
-    fn still(
-        &self,
-        look: &mut dyn FnMut() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
+    fn still(&self, look: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError>;
 
     /// Each gateway's lives, by site and gateway.
     fn lives(&self, gateway: Option<&Id>) -> Result<Vec<Life>, StoreError>;
 
     /// Number, class and bytes of each event of a life, by number.
-    fn bodies(
-        &self,
-        life: i64,
-        each: &mut dyn FnMut(Seq, i64, &[u8]),
-    ) -> Result<(), StoreError>;
+    fn bodies(&self, life: i64, each: &mut dyn FnMut(Seq, i64, &[u8])) -> Result<(), StoreError>;
 
     /// What accounts for numbers of a life without an event.
     fn side(&self, life: i64) -> Result<Side, StoreError>;

@@ -111,7 +111,8 @@ pub(super) fn by_time(search: &Search, after: Option<Cursor>, limit: u32) -> Sel
         builder.clause("(e.utc_ms, e.arrival) < (?, ?)", place);
     }
     let from = builder.from();
-    let sql = format!("SELECT {COLUMNS} {from} ORDER BY e.utc_ms DESC, e.arrival DESC LIMIT {limit}");
+    let sql =
+        format!("SELECT {COLUMNS} {from} ORDER BY e.utc_ms DESC, e.arrival DESC LIMIT {limit}");
     Select { sql, values: builder.values }
 }
 

@@ -31,10 +31,7 @@ impl Reading for File {
         Ok(())
     }
 
-    fn still(
-        &self,
-        look: &mut dyn FnMut() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn still(&self, look: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
         let _view = self.connection.unchecked_transaction()?;
         look()
     }
@@ -55,11 +52,7 @@ impl Reading for File {
         Ok(lives.collect::<Result<_, _>>()?)
     }
 
-    fn bodies(
-        &self,
-        life: i64,
-        each: &mut dyn FnMut(Seq, i64, &[u8]),
-    ) -> Result<(), StoreError> {
+    fn bodies(&self, life: i64, each: &mut dyn FnMut(Seq, i64, &[u8])) -> Result<(), StoreError> {
         let mut statement = self
             .connection
             .prepare("SELECT seq, class, body FROM events WHERE gw = ?1 ORDER BY seq")?;
@@ -74,7 +67,8 @@ impl Reading for File {
     fn side(&self, life: i64) -> Result<Side, StoreError> {
         let ranges = |sql: &str| -> rusqlite::Result<Vec<(Seq, Seq)>> {
             let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([life], |row| Ok((seq(row.get(0)?), seq(row.get(1)?))))?;
+            let rows =
+                statement.query_map([life], |row| Ok((seq(row.get(0)?), seq(row.get(1)?))))?;
             rows.collect()
         };
         let quarantined = ranges(

@@ -195,13 +195,7 @@ impl Writer for SqliteWriter<'_> {
         Ok(self.body.query_row(params![gw, signed(seq)], |row| row.get(0)).optional()?)
     }
 
-    fn conflict(
-        &mut self,
-        gw: i64,
-        seq: Seq,
-        recv: UtcMs,
-        body: &[u8],
-    ) -> Result<(), StoreError> {
+    fn conflict(&mut self, gw: i64, seq: Seq, recv: UtcMs, body: &[u8]) -> Result<(), StoreError> {
         self.connection.execute(
             "INSERT INTO conflicts (gw, seq, digest, recv_ms, body) \
              SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM conflicts) < ?6 \
@@ -281,8 +275,9 @@ impl Writer for SqliteWriter<'_> {
              ON CONFLICT DO UPDATE SET utc_ms = excluded.utc_ms, mono_ns = excluded.mono_ns",
             params![gw, boot, anchor.utc.0, mono],
         )?;
-        let mut waiting =
-            self.connection.prepare_cached("SELECT arrival, body FROM events WHERE gw = ?1 AND basis = 2")?;
+        let mut waiting = self
+            .connection
+            .prepare_cached("SELECT arrival, body FROM events WHERE gw = ?1 AND basis = 2")?;
         let mut corrected = Vec::new();
         let mut rows = waiting.query([gw])?;
         while let Some(row) = rows.next()? {
