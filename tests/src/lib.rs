@@ -3,6 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Broker`] | a real mosquitto on its own port and folder; killed, stopped, restarted, wiped |
+//! | [`Postgres`] | a real PostgreSQL on its own port and folder; killed, restarted |
 //! | [`Proxy`] | a TCP fault proxy: stalls, black holes, resets, cuts after N bytes or packets |
 //! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
 //! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
@@ -37,6 +38,7 @@ pub mod endure;
 pub mod gateway;
 pub mod mqtt;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod receiver;
@@ -53,6 +55,7 @@ pub use broker::{Broker, BrokerOptions};
 pub use browser::{Browser, Tab};
 pub use client::{Client, ClientOptions};
 pub use gateway::{Gateway, GatewayOptions};
+pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
 pub use receiver::District;
 pub use record::Record;

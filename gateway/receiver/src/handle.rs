@@ -108,6 +108,7 @@ impl Receiver {
             district: config.district.clone(),
             host: config.host.clone(),
             period: config.period(),
+            storm: config.storm,
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use gatehouse_core::event::{self, Class};
+use gatehouse_core::event::{self, Class, Qualifier};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{ClockState, Mono, UtcMs};
 use serde::Deserialize;
@@ -147,6 +147,21 @@ impl Stamped<'_> {
         let ms = i128::from(anchor.utc.0) + nanos.div_euclid(1_000_000);
         UtcMs(i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX }))
     }
+}
+
+/// What an event of the class `fault` says of the fault.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FaultWord<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) qualifier: Qualifier,
+    #[serde(default)]
+    pub(crate) opens: Option<Seq>,
+}
+
+/// The fault of a stored event, if it says one that can be read.
+pub(crate) fn fault(canonical: &[u8]) -> Option<FaultWord<'_>> {
+    serde_json::from_slice(canonical).ok()
 }
 
 /// The session of a stored event.

@@ -11,8 +11,8 @@ use common::{Broker, Gateway, Journal, receiver, until, within};
 use gatehouse_core::contract::{GatewayState, Nak, RetainedState};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
-use gatehouse_core::time::UtcMs;
-use gatehouse_receiver::{Audit, Clock, Filter, Life, Snapshot, StoreError, SystemClock};
+use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
+use gatehouse_receiver::{Audit, Basis, Clock, Filter, Life, Snapshot, StoreError, SystemClock};
 use serde_json::json;
 
 fn audit(home: &Home) -> (Audit, Vec<String>) {
@@ -34,6 +34,7 @@ on_both!(
     an_alarm_overtakes_and_is_confirmed_at_once,
     a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown,
     a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one,
+    events_of_a_box_without_a_time_get_it_from_the_anchor_of_their_boot,
 );
 
 async fn events_are_committed_told_to_watchers_and_confirmed(home: Home) {
@@ -347,4 +348,58 @@ async fn a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one(home: 
     gateway.send(Class::Door, &journal.door()).await;
     assert_eq!(gateway.receipt("the next", |_| true).await.upto, Seq(2));
     handle.stop().await;
+}
+
+async fn events_of_a_box_without_a_time_get_it_from_the_anchor_of_their_boot(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let time = |boot: &str, s: u64, clock| Time {
+        utc: UtcMs(if clock == ClockState::Never { 0 } else { 1_790_000_000_000 }),
+        boot: boot.into(),
+        mono_ns: Mono(s * 1_000_000_000 + 250_999_999),
+        err_ms: None,
+        clock,
+    };
+    let never = ClockState::Never;
+    let sent = [
+        journal.timed(Class::Door, "door.opened", time("one", 7, never)),
+        journal.timed(Class::Door, "door.closed", time("two", 10, never)),
+        journal.timed(Class::System, "system.time_anchor", time("two", 70, ClockState::Synced)),
+        // Late, as from a backlog.
+        journal.timed(Class::Door, "door.opened", time("two", 9, never)),
+        journal.timed(Class::Door, "door.closed", time("two", 71, ClockState::Holdover)),
+    ];
+    for (event, last) in sent.iter().zip([false, true, false, false, true]) {
+        let class = if event == &sent[2] { Class::System } else { Class::Door };
+        gateway.send(class, event).await;
+        if last {
+            // The anchor comes in a later batch than what it is for.
+            let upto = Seq(if event == &sent[4] { 5 } else { 2 });
+            gateway.receipt("so far", |receipt| receipt.upto == upto).await;
+        }
+    }
+    handle.stop().await;
+    let mut found = Vec::new();
+    home.store()
+        .query::<StoreError>(&Filter::default(), |event| {
+            assert_eq!(event.body, sent[found.len()], "the bytes stay");
+            let known = event.when.basis != Basis::Receipt;
+            assert!(known || event.when.utc == event.recv);
+            found.push((event.when.basis, if known { event.when.utc.0 } else { 0 }));
+            Ok(())
+        })
+        .unwrap();
+    let anchor = 1_790_000_000_000;
+    assert_eq!(
+        found,
+        [
+            (Basis::Receipt, 0),
+            (Basis::Anchor, anchor - 60_000),
+            (Basis::Gateway, anchor),
+            (Basis::Anchor, anchor - 61_000),
+            (Basis::Gateway, anchor),
+        ]
+    );
 }

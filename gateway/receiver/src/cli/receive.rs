@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use gatehouse_core::id::Id;
@@ -9,17 +10,21 @@ use gatehouse_link::{ClientCertificate, Tls};
 
 use super::Failed;
 use super::db::Db;
-use crate::config::{BrokerAddress, Login, ReceiverConfig, Scheme, SecurityError};
+use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
 use crate::control::socket_of;
 use crate::password::{self, PasswordError};
+use crate::storms::StormRule;
 
 /// What is received, from where, into what.
 #[derive(Debug, Args)]
 pub(super) struct Receive {
     /// The broker, as mqtt://host[:port], or mqtts://host[:port] with TLS; without a port 1883 or
-    /// 8883.
-    #[arg(long, value_name = "URL")]
-    broker: BrokerAddress,
+    /// 8883. Once more for each further node of a cluster: the next one is tried when one is away.
+    #[arg(long, value_name = "URL", required = true)]
+    broker: Vec<BrokerAddress>,
+    /// The MQTT that it speaks: 5 or 3.1.1.
+    #[arg(long, value_name = "VERSION", default_value = "5")]
+    protocol: Protocol,
     /// The district.
     #[arg(long, value_name = "ID")]
     district: Id,
@@ -59,13 +64,25 @@ pub(super) struct Receive {
     #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
     heartbeat: u32,
+    /// Faults of one type are one storm when they follow each other within so many seconds …
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    storm_window: u32,
+    /// … at so many gateways.
+    #[arg(long, value_name = "COUNT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    storm_gateways: u32,
 }
 
 impl Receive {
     /// What the words mean, once the files that they name are good. A broker's trouble is waited
     /// out; a wrong file at the start is told to whoever has just typed it.
     pub(super) fn config(self) -> Result<(ReceiverConfig, Option<PathBuf>), Failed> {
-        let Self { broker, district, db, socket, group, host, heartbeat, .. } = self;
+        let Self {
+            broker: brokers, protocol, district, db, socket, group, host, heartbeat, ..
+        } = self;
+        let mut brokers = brokers.into_iter();
+        let broker = brokers.next().expect("clap requires one");
         let db = db.database()?;
         let socket = socket.or_else(|| socket_of(&db));
         let client = self.cert.zip(self.key);
@@ -82,9 +99,15 @@ impl Receive {
             }
         };
         let mut config = ReceiverConfig::new(broker, district, db);
+        config.further_brokers = brokers.collect();
+        config.protocol = protocol;
         config.tls = tls;
         config.group = group;
         config.heartbeat_s = heartbeat;
+        config.storm = StormRule {
+            window: Duration::from_secs(self.storm_window.into()),
+            gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),
+        };
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,

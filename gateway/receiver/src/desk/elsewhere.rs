@@ -69,7 +69,8 @@ impl Desk {
         let now = self.parts.clock.now();
         let mut shown = Vec::with_capacity(waiting.len());
         for stored in waiting {
-            let Stored { district, site, gateway, seq, class, recv, replayed, body, .. } = stored;
+            let Stored { district, site, gateway, seq, class, recv, when, replayed, body, .. } =
+                stored;
             let (Ok(district), Ok(site), Ok(gateway)) =
                 (district.parse(), site.parse(), gateway.parse())
             else {
@@ -83,6 +84,7 @@ impl Desk {
             if let Some(session) = wire::session(&body) {
                 gateway.event(session);
             }
+            self.stormy |= self.storms.event(&gateway.address, seq, class, when.utc, &body);
             let mut received = now;
             received.utc = recv;
             shown.push(Committed {

@@ -61,7 +61,12 @@ impl Desk {
             // Nobody looks at the others' bytes again.
             let keep = left < LATEST_EVENTS || self.parts.watchers.receiver_count() > 0;
             let fate = self.take(writer, arrived, keep)?;
-            if let Fate::Event { at, duplicate, .. } = fate {
+            if let Fate::Event { at, duplicate, when, .. } = &fate {
+                let (at, duplicate) = (*at, *duplicate);
+                if let (Arrived::Event { head, body, .. }, Some(when)) = (arrived, when) {
+                    let gateway = &self.gateways[at].address;
+                    self.stormy |= self.storms.event(gateway, head.seq, head.class, when.utc, body);
+                }
                 let (events, duplicates) = &mut brought[at];
                 *(if duplicate { duplicates } else { events }) += 1;
             }
@@ -287,7 +292,7 @@ fn store_event(
     }
     // A number that is accounted for may still be free: a gap or the quarantine stood for it.
     let stored = if seen == Seen::Known { writer.body(row, head.seq)? } else { None };
-    let mut duplicate = false;
+    let (mut duplicate, mut time) = (false, None);
     match stored {
         Some(stored) if stored == body => duplicate = true,
         Some(stored) if began_anew(head, &stored) && !former(writer, gateway, head, body)? => {
@@ -308,6 +313,7 @@ fn store_event(
         }
         None => {
             let when = when(writer, row, head, body, recv)?;
+            time = Some(when);
             let (seq, class) = (head.seq, head.class);
             let new = NewEvent { gw: row, seq, class, recv, replayed, when, body };
             if !writer.event(&new)? {
@@ -332,6 +338,7 @@ fn store_event(
         class: head.class,
         session: head.session,
         duplicate,
+        when: time,
         replayed,
         body: keep.then(|| body.into()),
     })

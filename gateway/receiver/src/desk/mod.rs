@@ -19,7 +19,7 @@ use std::time::Duration;
 use gatehouse_core::event::{Class, Lane};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, Now};
-use gatehouse_core::topic::Address;
+use gatehouse_core::topic::{self, Address};
 use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, broadcast};
 
@@ -29,7 +29,8 @@ use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
 pub(crate) use elsewhere::{Bell, Elsewhere};
 
-use crate::store::{Store, StoreError, Wanted, Writer};
+use crate::store::{Search, Store, StoreError, Stored, Wanted, When, Writer};
+use crate::storms::{StormRule, Storms};
 
 /// The most messages in one transaction, and in the queue before it. At 8 KiB each that is 32 MiB
 /// at the very worst; some 3 MiB as events are.
@@ -48,6 +49,9 @@ const CONTENDED: u32 = 20;
 /// With more than so many other events in a batch, its alarms are committed before them: below, two
 /// commits take longer than one.
 const WORTH_A_COMMIT: usize = 32;
+
+/// Faults that are looked at again at the start: those of a district's storm.
+const RECALLED: u32 = 20_000;
 
 /// The longest wait when nothing is due; only bounds the arithmetic.
 const LONG: Duration = Duration::from_secs(3600);
@@ -81,6 +85,8 @@ enum Fate {
         class: Class,
         session: u64,
         duplicate: bool,
+        /// When it happened; none of a duplicate.
+        when: Option<When>,
         replayed: bool,
         body: Option<Arc<[u8]>>,
     },
@@ -104,6 +110,7 @@ pub(crate) struct Parts {
     pub(crate) district: Id,
     pub(crate) host: String,
     pub(crate) period: Duration,
+    pub(crate) storm: StormRule,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
@@ -121,11 +128,16 @@ pub(crate) struct Desk {
     due: BTreeSet<(Mono, usize)>,
     /// Gateways that the present batch changed, each once.
     touched: BTreeSet<usize>,
+    storms: Storms,
+    /// Something of them may be other than it is shown.
+    stormy: bool,
 }
 
 impl Desk {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            storms: Storms::new(parts.storm),
+            stormy: false,
             parts,
             gateways: Vec::new(),
             by_prefix: HashMap::new(),
@@ -156,6 +168,7 @@ impl Desk {
         let mut writer = store.writer()?;
         let writer = &mut *writer;
         self.load(writer)?;
+        self.recall(store)?;
         let mut batch = Vec::with_capacity(QUEUE);
         let mut stop = false;
         while !stop {
@@ -193,6 +206,28 @@ impl Desk {
             self.say_what_is_due(writer, stop);
         }
         self.parts.outbox.finish();
+        Ok(())
+    }
+
+    /// Which faults had not ended, from the latest of them in the database.
+    fn recall(&mut self, store: &Store) -> Result<(), StoreError> {
+        let search = Search {
+            district: Some(self.parts.district.clone()),
+            classes: vec![Class::Fault],
+            limit: RECALLED,
+            ..Search::default()
+        };
+        for stored in store.page(&search)?.events.iter().rev() {
+            let prefix = format!("{}/{}/{}", stored.district, stored.site, stored.gateway);
+            let Some(at) = self.by_prefix.get(&*format!("{}/{prefix}", topic::ROOT)) else {
+                continue;
+            };
+            let address = Arc::clone(&self.gateways[*at].address);
+            let Stored { seq, class, when, body, .. } = stored;
+            self.stormy |= self.storms.event(&address, *seq, *class, when.utc, body);
+        }
+        let now = self.parts.clock.now();
+        self.settle(now, |_| {});
         Ok(())
     }
 
@@ -244,7 +279,7 @@ impl Desk {
         let mut committed = Vec::new();
         for (inbound, fate) in batch.iter().zip(fates) {
             match fate {
-                Fate::Event { at, seq, class, session, duplicate, replayed, body } => {
+                Fate::Event { at, seq, class, session, duplicate, replayed, body, .. } => {
                     let gateway = &mut self.gateways[at];
                     gateway.event(session);
                     gateway.owed.event(now.mono);
@@ -297,8 +332,12 @@ impl Desk {
     /// Brings the touched gateways' due times and the board up to date.
     fn settle(&mut self, now: Now, also: impl FnOnce(&mut Snapshot)) {
         let touched = std::mem::take(&mut self.touched);
+        let storms = std::mem::take(&mut self.stormy).then(|| self.storms.view());
         let board = Arc::clone(&self.parts.board);
         let mut board = lock(&board);
+        if let Some(storms) = storms {
+            board.storms = storms;
+        }
         for at in touched {
             let gateway = &mut self.gateways[at];
             gateway.notice(now.mono, self.parts.period);

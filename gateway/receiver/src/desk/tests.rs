@@ -18,6 +18,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         district: "d-1".parse().unwrap(),
         host: "room".into(),
         period: Duration::from_secs(30),
+        storm: StormRule::default(),
         outbox: Arc::default(),
         board: Arc::default(),
         watchers,

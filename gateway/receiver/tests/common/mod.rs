@@ -247,6 +247,12 @@ impl Gateway {
         self.client.publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).await.unwrap();
     }
 
+    /// Hands over whatever bytes under a topic below the prefix.
+    pub async fn raw(&self, below: &str, payload: Vec<u8>, retain: bool) {
+        let topic = format!("{}/{below}", self.address);
+        self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
+    }
+
     pub async fn send_with_seq(&self, class: Class, payload: &[u8], seq: u64) {
         let properties = PublishProperties {
             user_properties: vec![("seq".into(), seq.to_string())],
@@ -395,6 +401,19 @@ impl Journal {
         detail: Option<serde_json::Value>,
     ) -> Vec<u8> {
         self.filled(class, kind, |draft| draft.detail = detail)
+    }
+
+    /// An event of this time.
+    pub fn timed(&mut self, class: Class, kind: &'static str, time: Time) -> Vec<u8> {
+        self.filled(class, kind, |draft| draft.time = time)
+    }
+
+    /// The end of what this event began.
+    pub fn ended(&mut self, class: Class, kind: &'static str, opens: Seq) -> Vec<u8> {
+        self.filled(class, kind, |draft| {
+            draft.qualifier = Qualifier::Restore;
+            draft.opens = Some(opens);
+        })
     }
 
     /// What a gateway records of an operator's act.

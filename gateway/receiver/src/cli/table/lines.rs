@@ -11,6 +11,7 @@ use super::{NAME, Paint};
 use crate::control::Listed;
 use crate::protection;
 use crate::snapshot::{Committed, GatewayView, ThingView};
+use crate::storms::StormView;
 
 /// One line of `incidents`.
 pub(in crate::cli) fn listed(one: &Listed) -> String {
@@ -141,4 +142,10 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     let mut cut: String = text.chars().take(columns.saturating_sub(1)).map(clean).collect();
     cut.push('…');
     cut
+}
+
+/// Faults of many gateways that are one matter.
+pub(super) fn storm_line(storm: &StormView) -> String {
+    let StormView { kind, began, gateways, open, .. } = storm;
+    format!("STORM {kind} at {gateways} gateways since {began}, not ended at {open}")
 }

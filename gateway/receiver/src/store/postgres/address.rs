@@ -78,8 +78,10 @@ impl Server {
             }
         }
         secured.complete(&setting);
-        let url =
-            if kept.is_empty() { rest.to_owned() } else { format!("{rest}?{}", kept.join("&")) };
+        let mut url = with_port(rest, setting("PGPORT"))?;
+        if !kept.is_empty() {
+            url = format!("{url}?{}", kept.join("&"));
+        }
         let mut config = Config::from_str(&url).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             ServerError::Url(cause.unwrap_or_else(|| error.to_string()))
@@ -128,6 +130,21 @@ impl Server {
         };
         self.tls.is_none() && !self.config.get_hosts().iter().all(local)
     }
+}
+
+/// The parser takes the usual port for a host without one; the environment's goes before.
+fn with_port(url: &str, port: Option<String>) -> Result<String, ServerError> {
+    let Some(port) = port else { return Ok(url.to_owned()) };
+    let port: u16 = port.parse().map_err(|_| ServerError::Url(format!("PGPORT is {port:?}")))?;
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url[begin..].find('/').map_or(url.len(), |at| begin + at);
+    let authority = &url[begin..end];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let after_brackets = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+    if host.is_empty() || after_brackets.contains([':', ',']) {
+        return Ok(url.to_owned());
+    }
+    Ok(format!("{}:{port}{}", &url[..end], &url[end..]))
 }
 
 impl FromStr for Server {
@@ -225,7 +242,9 @@ mod tests {
         assert_eq!(server.to_string(), "postgres://u@127.0.0.1:99/d");
         assert!(!server.is_overheard() && server.tls.is_none());
         let server = parse("postgres://u@%2Frun%2Fpostgresql/d", &[]).unwrap();
-        assert_eq!(server.to_string(), "postgres://u@/run/postgresql/d");
+        assert_eq!(server.to_string(), "postgres://u@/run/postgresql:5432/d");
+        let server = parse("postgres://u@[::1]/d", &environment).unwrap();
+        assert_eq!(server.to_string(), "postgres://u@::1:5433/d");
         assert!(!server.is_overheard());
     }
 

@@ -106,7 +106,8 @@ pub(super) fn configured(server: &Server) -> Result<Config, StoreError> {
 }
 
 async fn dial(server: &Server) -> Result<(Client, JoinHandle<()>), StoreError> {
-    let connecting = configured(server)?.connect(Securing(server.tls.clone()));
+    let config = configured(server)?;
+    let connecting = config.connect(Securing(server.tls.clone()));
     let (client, connection) = timeout(Duration::from_secs(CONNECT_S), connecting)
         .await
         .map_err(|_| StoreError::Silent(CONNECT_S))??;

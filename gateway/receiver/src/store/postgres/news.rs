@@ -62,7 +62,8 @@ async fn once(
     reader: &dyn Reader,
     told: &mut bool,
 ) -> Result<(), StoreError> {
-    let connecting = configured(server)?.connect(Securing(server.tls.clone()));
+    let config = configured(server)?;
+    let connecting = config.connect(Securing(server.tls.clone()));
     let limit = Duration::from_secs(ANSWER_S);
     let (client, mut connection) =
         timeout(limit, connecting).await.map_err(|_| StoreError::Silent(ANSWER_S))??;

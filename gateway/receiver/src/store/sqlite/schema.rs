@@ -50,7 +50,9 @@ fn foreign(path: &Path, (application, version): (i64, i64)) -> OpenError {
     OpenError::Foreign {
         place: path.display().to_string(),
         found: format!("application {application:#x}, layout {version}"),
-        allowed: format!("{APPLICATION:#x}, {VERSION}"),
+        allowed: format!(
+            "{APPLICATION:#x}, {VERSION}; `gatehouse-receiver run` brings an older one up to date"
+        ),
     }
 }
 
@@ -120,3 +122,55 @@ CREATE TABLE IF NOT EXISTS anchors (
   gw INTEGER NOT NULL, boot TEXT NOT NULL, utc_ms INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
   PRIMARY KEY (gw, boot)) STRICT, WITHOUT ROWID;
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Database, Filter, Store, StoreError};
+    use super::*;
+
+    /// Layout 1, as far as its tables are others.
+    const FIRST: &str = "
+    CREATE TABLE events (
+      arrival INTEGER PRIMARY KEY, gw INTEGER NOT NULL, seq INTEGER NOT NULL,
+      class INTEGER NOT NULL, recv_ms INTEGER NOT NULL, replayed INTEGER NOT NULL,
+      body BLOB NOT NULL) STRICT;
+    CREATE TABLE gateways (
+      gw INTEGER PRIMARY KEY, district TEXT NOT NULL, site TEXT NOT NULL, gateway TEXT NOT NULL,
+      upto INTEGER NOT NULL DEFAULT 0, events INTEGER NOT NULL DEFAULT 0,
+      duplicates INTEGER NOT NULL DEFAULT 0, UNIQUE (district, site, gateway)) STRICT;
+    INSERT INTO gateways (district, site, gateway) VALUES ('d', 's', 'g');
+    PRAGMA application_id=0x67617465; PRAGMA user_version=1;";
+
+    #[test]
+    fn an_older_file_gets_the_times_of_its_events_and_its_bytes_stay() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("r.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(FIRST).unwrap();
+        let time = |clock: &str| {
+            format!(
+                r#"{{"time":{{"utc":"2026-11-24T00:00:00.000Z","boot":"b","mono_ns":5,"clock":"{clock}"}}}}"#
+            )
+        };
+        let bodies = [time("synced"), time("never"), "no event".to_owned()];
+        for (seq, body) in (1_i64..).zip(&bodies) {
+            let values = params![seq, 77 + seq, body.as_bytes()];
+            old.execute("INSERT INTO events VALUES (NULL, 1, ?1, 7, ?2, 0, ?3)", values).unwrap();
+        }
+        let unread = Store::open_to_read(&path).map(drop).unwrap_err().to_string();
+        assert!(unread.contains("layout 1; allowed is 0x67617465, 2"), "{unread}");
+        drop(Store::open(&Database::File(path.clone())).unwrap());
+        let mut found = Vec::new();
+        Store::open_to_read(&path)
+            .unwrap()
+            .query::<StoreError>(&Filter::default(), |event| {
+                assert_eq!(event.body, bodies[found.len()].as_bytes());
+                found.push((event.when.utc.0, event.when.basis));
+                Ok(())
+            })
+            .unwrap();
+        let midnight = 1_795_478_400_000;
+        let receipt = Basis::Receipt;
+        assert_eq!(found, [(midnight, Basis::Gateway), (79, receipt), (80, receipt)]);
+    }
+}
