@@ -3,7 +3,7 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `full` | `{now, room, gateways, incidents}`: forget all else |
+//! | `full` | `{now, room, storms, gateways, incidents}`: forget all else |
 //! | `change` | the same with what is new; `null`: gone |
 //! | `event` | `{site, gateway, recv, replayed, event}` |
 //! | `beat` | `{now}`: the stream lives |
@@ -24,6 +24,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use gatehouse_core::event::Class;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -45,6 +46,7 @@ struct Live {
     /// What the page has: each piece with the picture it is of.
     sent: HashMap<String, u64>,
     room: u64,
+    storms: u64,
     begun: bool,
     ready: VecDeque<Event>,
     ended: bool,
@@ -69,6 +71,7 @@ pub(crate) async fn live(State(shared): State<Shared>, signed: Signed) -> Respon
         beats,
         sent: HashMap::new(),
         room: 0,
+        storms: 0,
         begun: false,
         ready: VecDeque::new(),
         ended: false,
@@ -167,7 +170,11 @@ impl Live {
         self.sent = has;
         let room = self.room != picture.room_changed || name == "full";
         self.room = picture.room_changed;
-        if name != "full" && !room && gateways.0.is_empty() && incidents.0.is_empty() {
+        // They tell of every site.
+        let may = scope.sites.is_none() && scope.class(Class::Fault);
+        let storms = may && self.storms != picture.storms_changed;
+        self.storms = picture.storms_changed;
+        if name != "full" && !room && !storms && gateways.0.is_empty() && incidents.0.is_empty() {
             return None;
         }
         let mut data = format!("{{\"now\":{}", self.shared.operator.now().0);

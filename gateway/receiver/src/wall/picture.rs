@@ -19,6 +19,7 @@ use super::scope::Scope;
 use super::view;
 use crate::operator::Operator;
 use crate::snapshot::{GatewayView, Link, Snapshot};
+use crate::storms::StormView;
 
 /// How often the receiver's board is looked at: an alarm is on the wall within a blink, and 3,000
 /// gateways cost some milliseconds of a second.
@@ -34,6 +35,9 @@ pub(crate) struct Picture {
     /// The receiver itself.
     pub(crate) room: Arc<str>,
     pub(crate) room_changed: u64,
+    /// Faults of many gateways that are one matter, for whoever may see every site.
+    pub(crate) storms: Arc<str>,
+    pub(crate) storms_changed: u64,
     /// By `site/gateway`.
     pub(crate) gateways: BTreeMap<String, Arc<Gateway>>,
     /// By `site/gateway/incident`.
@@ -132,12 +136,16 @@ fn next(old: &Picture, snapshot: Snapshot, now: Now) -> Picture {
     changed |= old.incidents.keys().any(|key| !incidents.contains_key(key));
     let room = room(&snapshot);
     let same_room = *old.room == *room;
-    changed |= !same_room;
+    let storms = storms(&snapshot);
+    let same_storms = *old.storms == *storms;
+    changed |= !same_room || !same_storms;
     Picture {
         number: if changed { number } else { old.number },
         snapshot: Arc::new(snapshot),
         room: if same_room { Arc::clone(&old.room) } else { room.into() },
         room_changed: if same_room { old.room_changed } else { number },
+        storms: if same_storms { Arc::clone(&old.storms) } else { storms.into() },
+        storms_changed: if same_storms { old.storms_changed } else { number },
         gateways,
         incidents,
     }
@@ -156,6 +164,19 @@ fn room(snapshot: &Snapshot) -> String {
     };
     // Paths and addresses stay in the log: only that it fails is told here.
     json!({"link": link, "why": why.is_some(), "failing": snapshot.failing.is_some()}).to_string()
+}
+
+/// What of one kind has reached many gateways at about the same time.
+fn storms(snapshot: &Snapshot) -> String {
+    let of = |storm: &StormView| {
+        json!({
+            "type": storm.kind,
+            "began": storm.began.0,
+            "gateways": storm.gateways,
+            "open": storm.open,
+        })
+    };
+    serde_json::Value::Array(snapshot.storms.iter().map(of).collect()).to_string()
 }
 
 /// Whether nothing that is shown of a gateway can have changed. Its things are compared by where

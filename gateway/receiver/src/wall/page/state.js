@@ -3,6 +3,7 @@
 export const state = {
   me: null, // {account, role, csrf, …}
   room: null, // {link, why, failing}
+  storms: [], // faults of many gateways that are one matter
   gateways: new Map(), // "site/gateway"
   incidents: new Map(), // "site/gateway/incident"
   latest: [], // events as they are committed, newest first

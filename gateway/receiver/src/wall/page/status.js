@@ -56,8 +56,11 @@ export function drawBlind(list, keyed, make) {
     for (const [kind, id, why] of gateway.blind) items.push({ key: `${key} ${kind} ${id}`, gateway, kind, id, why });
     more += gateway.blind_total - gateway.blind.length;
   }
-  // Whole gateways first: nothing of theirs is known.
-  const rank = { gateway: 0, clock: 1, unit: 2 };
+  for (const storm of state.storms) {
+    if (storm.open > 0) items.push({ key: `storm ${storm.type} ${storm.began}`, storm, kind: "storm", id: storm.type, why: "storm" });
+  }
+  // What has reached many first, then whole gateways: nothing of theirs is known.
+  const rank = { storm: -1, gateway: 0, clock: 1, unit: 2 };
   items.sort((a, b) => (rank[a.kind] ?? 3) - (rank[b.kind] ?? 3));
   const MOST = 120;
   const total = items.length + more;
@@ -65,6 +68,12 @@ export function drawBlind(list, keyed, make) {
     node.dataset.kind = item.kind;
     node.dataset.why = item.why;
     const [what, where, why] = node.children;
+    if (item.storm) {
+      say(what, word("event", item.id));
+      say(where, t("storm.since", { at: clock(item.storm.began, now()) }));
+      say(why, t("storm.of", item.storm));
+      return;
+    }
     say(what, item.kind === "gateway" || item.kind === "clock" ? t(`kind.${item.kind}`) : `${t(`kind.${item.kind}`)} ${item.id}`);
     say(where, `${item.gateway.gateway} · ${item.gateway.site}`);
     say(why, t(`why.${item.why}`) === `why.${item.why}` ? item.why : t(`why.${item.why}`));
