@@ -168,7 +168,8 @@ impl Live {
             gone.put(&key, "null");
         }
         self.sent = has;
-        let room = self.room != picture.room_changed || name == "full";
+        // Before the first picture is painted nothing is known, which the page says.
+        let room = self.room != picture.room_changed;
         self.room = picture.room_changed;
         // They tell of every site.
         let may = scope.sites.is_none() && scope.class(Class::Fault);
@@ -181,6 +182,9 @@ impl Live {
         // A String takes everything.
         if room {
             let _ = write!(data, ",\"room\":{}", picture.room);
+        }
+        if storms {
+            let _ = write!(data, ",\"storms\":{}", picture.storms);
         }
         let _ =
             write!(data, ",\"gateways\":{{{}}},\"incidents\":{{{}}}}}", gateways.0, incidents.0);
