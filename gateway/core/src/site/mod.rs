@@ -114,6 +114,7 @@ pub use walk::LONGEST_WALK;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::contract::catalogue;
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::{Mono, Now};
@@ -360,6 +361,12 @@ impl Site {
         let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
         self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
+        // What is published of it is true of every event that any test makes.
+        if cfg!(debug_assertions) {
+            for draft in out.effects.iter().filter_map(Effect::record) {
+                catalogue::check(draft).expect("gateway/core/src/contract/events.csv");
+            }
+        }
     }
 
     /// Fires every deadline up to `until`, the earliest first.
