@@ -10,7 +10,7 @@ use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_receiver::{
     Audit, BrokerAddress, ClientCertificate, Committed, Database, Filter, GatewayView, Handle,
-    Link, Receiver, ReceiverConfig, Snapshot, Store, Tls,
+    Link, Operator, Receiver, ReceiverConfig, Snapshot, Store, Tls,
 };
 use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
@@ -110,6 +110,11 @@ impl District {
     /// What the receiver shows of itself.
     pub fn snapshot(&self) -> anyhow::Result<Snapshot> {
         Ok(self.handle.as_ref().context("the receiver does not run")?.snapshot())
+    }
+
+    /// Who acts on incidents there.
+    pub fn operator(&self) -> anyhow::Result<Operator> {
+        Ok(self.handle.as_ref().context("the receiver does not run")?.operator())
     }
 
     /// What it knows of this gateway, once it knows anything.

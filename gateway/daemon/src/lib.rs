@@ -12,6 +12,7 @@ pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod gauges;
 pub mod hands;
 pub mod health;
 pub mod io;

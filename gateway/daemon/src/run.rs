@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
@@ -151,12 +152,14 @@ pub async fn live(
     let now = Running { config: Arc::clone(&config), revision: 1, desk: desk.clone() };
     let (running, runs) = watch::channel(now);
     let (reloads, mut wanted) = mpsc::channel(reload::WAITING);
+    let gauges = Gauges::default();
     let parts = uplink::Parts {
         config: Arc::clone(&config),
         running: runs.clone(),
         journal: journal.clone(),
         heads: heads.subscribe(),
         board: board.clone(),
+        gauges: gauges.clone(),
         rules: inputs.clone(),
         clock: clock.clone(),
         session: opened.session,
@@ -168,7 +171,7 @@ pub async fn live(
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone());
-    let units = unit::Units::start(&mut supervisor, &config, &inputs, own);
+    let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -185,7 +188,9 @@ pub async fn live(
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
     let health = inputs.clone();
-    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
+    supervisor.unit("box_health", move || {
+        unit::box_health::run("/sys".into(), health.clone(), gauges.clone())
+    });
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {

@@ -4,15 +4,20 @@
 //! published files, `deploy/contract`, are made from both by [`document`].
 
 pub mod catalogue;
+mod description;
 pub mod document;
 mod down;
 mod message;
 mod state;
 mod up;
 
+pub use description::{
+    DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
+    DescribedZone, Description, Limits,
+};
 pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay};
 pub use message::{Expiry, MESSAGES, Message, Properties, SAY_AGAIN_S, Way, message};
 pub use up::{
-    AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
-    RetainedState, Status,
+    AlarmState, Backlog, GatewayState, Heartbeat, Power, PowerKind, RetainedState, Status,
+    Temperature,
 };

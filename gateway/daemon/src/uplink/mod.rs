@@ -4,6 +4,7 @@
 //! ends is dropped whole, and the next one begins where the machine's cursors stand.
 
 mod announce;
+mod describe;
 pub mod link;
 mod probe;
 mod serve;
@@ -24,6 +25,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gauges::Gauges;
+use crate::health::CpuShare;
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
@@ -41,6 +44,8 @@ pub struct Parts {
     pub heads: watch::Receiver<Cursors>,
     /// What is shown.
     pub board: Board,
+    /// What the box's own sensors measured.
+    pub gauges: Gauges,
     /// Where reports become events.
     pub rules: Inputs,
     /// The clocks.
@@ -88,6 +93,8 @@ struct Uplinker {
     ahead_told: bool,
     /// Nonces of operators' acts that were taken, the oldest first.
     acts: std::collections::VecDeque<String>,
+    /// What this process took of the processor.
+    cpu: CpuShare,
     stop: watch::Receiver<bool>,
 }
 
@@ -123,6 +130,7 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
+        cpu: CpuShare::default(),
         stop,
     };
     while let Interrupt::Reconfigured = uplinker.deliver().await {

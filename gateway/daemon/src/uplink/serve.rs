@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatehouse_core::contract::{AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt};
+use gatehouse_core::contract::{
+    AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt, SAY_AGAIN_S,
+};
 use gatehouse_core::event::{Class, with_replayed};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{self, Act, Command, Verb, Via};
@@ -46,7 +48,9 @@ struct Connection {
     /// What was published of each thing, by its place on the board of this layout.
     shown: Vec<Shown>,
     layout: u64,
-    /// When the next thing that goes on changing may be shown.
+    /// A state is said again after so long, so that the broker does not forget it.
+    say_again: Duration,
+    /// When the next thing that goes on changing may be shown, or one is to be said again.
     next_show: Option<Mono>,
     /// What the broker was told to forget.
     gone: BTreeSet<(&'static str, Id)>,
@@ -112,6 +116,9 @@ impl Uplinker {
             shown: Vec::new(),
             // No board counts so far: the first look takes all.
             layout: u64::MAX,
+            // A district that has connected at once does not say all again at once.
+            say_again: Duration::from_secs(u64::from(SAY_AGAIN_S))
+                .mul_f64(1.0 - fastrand::f64() / 2.0),
             next_show: None,
             gone: BTreeSet::new(),
             incidents: BTreeMap::new(),
@@ -212,9 +219,9 @@ impl Uplinker {
             return;
         }
         connection.next_heartbeat = now.plus(connection.heartbeat);
-        let topic = self.parts.config.address.heartbeat();
+        let beat = announce::heartbeat(&self.parts, &mut self.cpu);
         // QoS 0: a heartbeat that finds no room is late anyway.
-        let _ = connection.link.publish_lossy(topic, announce::heartbeat(&self.parts));
+        let _ = connection.link.publish_lossy(beat);
     }
 
     /// Queues each thing and incident whose state is newer than what was published and that may be shown now.
@@ -230,14 +237,14 @@ impl Uplinker {
         let gone: Vec<_> = board.gone.difference(&connection.gone).cloned().collect();
         for (shown, view) in connection.shown.iter_mut().zip(&board.things) {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if shown.version >= view.version || shown.queued {
+            let again = shown.at.map(|at| at.plus(connection.say_again));
+            let same = shown.version >= view.version && again.is_none_or(|at| at > now);
+            if same || shown.queued {
+                soonest(&mut connection.next_show, again.filter(|_| same));
                 continue;
             }
             match shown.at.map(|at| at.plus(SHOW_EVERY)) {
-                Some(at) if at > now => {
-                    connection.next_show =
-                        Some(connection.next_show.map_or(at, |next| next.min(at)));
-                }
+                Some(at) if at > now => soonest(&mut connection.next_show, Some(at)),
                 _ => {
                     shown.queued = true;
                     newer.push((shown.kind, shown.id.clone()));
@@ -298,7 +305,12 @@ impl Uplinker {
                     }
                     if let Some(period) = state.hb_s {
                         let period = u64::from(period).clamp(*HEARTBEAT.start(), *HEARTBEAT.end());
-                        connection.heartbeat = Duration::from_secs(period);
+                        let period = Duration::from_secs(period);
+                        if std::mem::replace(&mut connection.heartbeat, period) != period {
+                            // How long a state is believed depends on it.
+                            connection.shown.iter_mut().for_each(|shown| shown.version = 0);
+                            self.show_states(connection);
+                        }
                         let latest = self.now().plus(connection.heartbeat);
                         connection.next_heartbeat = connection.next_heartbeat.min(latest);
                     }
@@ -391,7 +403,7 @@ impl Uplinker {
                             shown.version = board.things[place].version;
                         }
                     }
-                    let message = announce::message(&self.parts, &control);
+                    let message = announce::message(&self.parts, &control, connection.heartbeat);
                     // A refusal means that the connection is over: its end comes as an event.
                     let _ = connection.link.publish(Token::Control, message);
                 }
@@ -441,6 +453,11 @@ impl Uplinker {
     }
 }
 
+/// The earlier of both.
+fn soonest(next: &mut Option<Mono>, at: Option<Mono>) {
+    *next = next.iter().copied().chain(at).min();
+}
+
 fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
     let record = &record.0;
     let payload = if replayed {
@@ -452,6 +469,7 @@ fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
         topic: connection.topics[usize::from(record.class as u8)].clone(),
         payload,
         retain: false,
+        expiry_s: None,
         properties: vec![
             ("seq".to_owned(), record.seq.to_string()),
             ("class".to_owned(), record.class.as_str().to_owned()),

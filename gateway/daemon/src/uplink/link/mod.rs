@@ -38,15 +38,17 @@ pub enum Token {
     Control,
 }
 
-/// A message to publish with QoS 1.
+/// A message to publish.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Where to.
     pub topic: Bytes,
-    /// The bytes.
+    /// JSON; empty: nothing is there any more.
     pub payload: Bytes,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// The broker may hold it for so many seconds; `None`: as long as it takes. MQTT 5 only.
+    pub expiry_s: Option<u32>,
     /// MQTT 5 user properties.
     pub properties: Vec<(String, String)>,
 }
@@ -74,8 +76,8 @@ pub enum LinkEvent {
 pub struct Hello {
     /// The MQTT client id.
     pub client_id: String,
-    /// Topic and payload of the will (QoS 1, retained).
-    pub will: (String, Vec<u8>),
+    /// The will (QoS 1).
+    pub will: Message,
     /// What to subscribe with QoS 1.
     pub subscriptions: Vec<String>,
     /// The most publishes without PUBACK that we want.
@@ -107,8 +109,8 @@ impl Link {
     ///
     /// # Errors
     /// When the connection is over or has no room.
-    pub fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        self.sender.publish_lossy(topic, payload)
+    pub fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
+        self.sender.publish_lossy(message)
     }
 
     /// Ends the connection with a DISCONNECT, so that the broker forgets the will.
@@ -140,7 +142,7 @@ impl ConnectError {
 
 trait Sender: Send {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone>;
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone>;
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone>;
     fn disconnect(&mut self);
 }
 
