@@ -306,7 +306,8 @@ impl Uplinker {
 
     fn tell_connected(&mut self, index: usize) {
         let id = |index: usize| self.parts.config.brokers[index].id.clone();
-        if std::mem::take(&mut self.lost_told) {
+        // A loss of before a restart may stand told: the rules know.
+        if std::mem::take(&mut self.lost_told) || self.last.is_none() {
             let mut report = self.technical("uplink.restored", Qualifier::Restore);
             report.closes = Some("uplink.lost");
             report.detail = Some(serde_json::json!({ "broker": id(index) }));
