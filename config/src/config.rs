@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{
     BusConfig, CrossConfig, DoorConfig, HolidayConfig, RexConfig, ScheduleConfig, SiteConfig,
     ZoneConfig,
@@ -83,6 +84,8 @@ pub struct Config {
     pub brokers: Vec<Broker>,
     /// How events are delivered.
     pub uplink: Uplink,
+    /// Whether a Home Assistant is told what there is.
+    pub home_assistant: HomeAssistant,
     /// How events are kept.
     pub journal: JournalConfig,
     /// The simulated wiring, if there is one.
@@ -234,6 +237,17 @@ pub struct Uplink {
     pub in_flight: u16,
     /// Without progress of receipts for so long, the events are sent again.
     pub host_timeout: Duration,
+}
+
+/// Whether a Home Assistant is told what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// It is.
+    pub enabled: bool,
+    /// Where it looks: its `discovery_prefix`.
+    pub prefix: Id,
+    /// Names for people go with it.
+    pub names: bool,
 }
 
 /// How events are kept.

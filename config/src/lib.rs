@@ -54,7 +54,9 @@ mod when;
 mod wiring;
 
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
-pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use config::{
+    Alarm, Config, HomeAssistant, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink,
+};
 pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};

@@ -18,6 +18,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from contract import Contract
 
+# More is of no use to who reads it.
+LINES = 500
+
 # Nothing of a run is longer silent.
 SILENCE_S = 120
 
@@ -90,7 +93,7 @@ def main():
     for name in filter(None, arguments.expect.split(",")):
         if name not in names:
             failures.append(f"{name} was never seen")
-    for failure in failures[:50]:
+    for failure in failures[:LINES]:
         print(f"FAILED {failure}")
     print(f"{sum(seen.values())} messages, {len(failures)} failures", flush=True)
     sys.exit(1 if failures else 0)

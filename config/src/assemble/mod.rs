@@ -20,7 +20,7 @@ use std::ops::Range;
 use gatehouse_core::event::Class;
 use gatehouse_core::topic::Address;
 
-use crate::config::{Alarm, Config, JournalConfig, Log, Sim, Uplink};
+use crate::config::{Alarm, Config, HomeAssistant, JournalConfig, Log, Sim, Uplink};
 use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
@@ -78,6 +78,7 @@ pub(crate) fn config(
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let brokers = brokers::brokers(file, notes, files);
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
+    let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
@@ -111,6 +112,7 @@ pub(crate) fn config(
         alarm: alarm?,
         brokers,
         uplink: uplink?,
+        home_assistant: home_assistant?,
         journal: journal?,
         sim,
         log: log?,
@@ -143,6 +145,13 @@ fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
         in_flight: in_flight?.value,
         host_timeout: host_timeout?.value,
     })
+}
+
+fn home_assistant(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<HomeAssistant> {
+    let enabled = table.get(&keys::home_assistant::ENABLED, notes);
+    let prefix = table.get(&keys::home_assistant::PREFIX, notes);
+    let names = table.get(&keys::home_assistant::NAMES, notes);
+    Some(HomeAssistant { enabled: enabled?.value, prefix: prefix?.value, names: names?.value })
 }
 
 fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfig> {

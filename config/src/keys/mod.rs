@@ -15,6 +15,7 @@ pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod help_point;
+pub(crate) mod home_assistant;
 pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
@@ -64,6 +65,7 @@ pub(crate) static FILE: Table = Table {
         &alarm::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
+        &home_assistant::TABLE,
         &journal::TABLE,
         &log::TABLE,
         &sim::TABLE,

@@ -112,12 +112,12 @@ impl Scene {
     }
 
     /// What an operator does, by the receiver's own way.
-    async fn operate(&self, op: AlarmOp, text: Option<&str>) -> anyhow::Result<()> {
+    async fn operate(&self, incident: &str, op: AlarmOp, text: Option<&str>) -> anyhow::Result<()> {
         let snapshot = self.district.snapshot()?;
-        let (address, _) = snapshot.gateways.first().context("no gateway")?;
+        let (address, _) = snapshot.gateways.first_key_value().context("no gateway")?;
         let place = Place { site: Some(address.site.clone()), gateway: address.gateway.clone() };
         let operator = self.district.operator()?;
-        operator.act(&place, &"a1".parse()?, op, "op-7", text).await?;
+        operator.act(&place, &incident.parse()?, op, "op-7", text).await?;
         Ok(())
     }
 
@@ -172,13 +172,14 @@ async fn every_message_of_a_whole_run_is_what_the_document_says() -> anyhow::Res
     scene.gateway.command(&["arm", "flat", "--now", "--config"], true).await?;
     scene.world.set(WINDOW, true);
     let alarm = scene.committed("zone.alarm").await?;
-    ensure!(alarm.draft.detail.is_some_and(|detail| detail["incident"] == "a1"));
-    scene.operate(AlarmOp::Ack, None).await?;
-    scene.operate(AlarmOp::Note, Some("a patrol is on its way")).await?;
+    let detail = alarm.draft.detail.context("an alarm without detail")?;
+    let incident = detail["incident"].as_str().context("an alarm without incident")?;
+    scene.operate(incident, AlarmOp::Ack, None).await?;
+    scene.operate(incident, AlarmOp::Note, Some("a patrol is on its way")).await?;
     scene.world.set(WINDOW, false);
     scene.gateway.command(&["disarm", "flat", "--config"], true).await?;
     scene.committed("zone.alarm_restored").await?;
-    scene.operate(AlarmOp::Close, None).await?;
+    scene.operate(incident, AlarmOp::Close, None).await?;
     scene.world.set(DESK, true);
     scene.committed("panic.alarm").await?;
     scene.world.set(DESK, false);

@@ -12,7 +12,7 @@ pub const TABLE: &str = include_str!("events.csv");
 
 /// Facts that any event's `detail` may have: which incident an alarm opened or joined, and the
 /// interval in which nobody watched, of what was found after it.
-const EVERYWHERE: &str = "incident:text? dark:object?";
+const EVERYWHERE: &str = "incident:text? dark:object/null?";
 
 /// One type of event.
 #[derive(Clone, Debug)]

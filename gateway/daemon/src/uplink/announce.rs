@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use super::Parts;
 use super::describe;
+use super::home_assistant::{HomeAssistant, Publication};
 use super::link::{Hello, Message};
 use crate::health::CpuShare;
 
 /// A publish with QoS 1 that is no event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Control {
     Status(GatewayState),
     /// A door, a zone or a partition, by its kind and id.
@@ -25,6 +26,8 @@ pub(super) enum Control {
     Gone(&'static str, Id),
     Incident(Id),
     Description,
+    /// For Home Assistant.
+    Discovery(Publication),
 }
 
 /// A retained state is believed for so many heartbeats without a sign of the gateway.
@@ -32,11 +35,13 @@ const VALID_HEARTBEATS: u32 = 3;
 
 pub(super) fn hello(parts: &Parts) -> Hello {
     let address = &parts.config.address;
+    let mut subscriptions = vec![address.receipt(), address.alarm_acts(), address.district_state()];
+    subscriptions.extend(HomeAssistant::birth(&parts.config));
     let will = status(parts, GatewayState::Lost, Some("the connection broke"));
     Hello {
         client_id: address.gateway.to_string(),
         will: publish(&row("status"), address.status(), json(&will)),
-        subscriptions: vec![address.receipt(), address.alarm_acts(), address.district_state()],
+        subscriptions,
         in_flight: parts.config.uplink.in_flight,
     }
 }
@@ -74,6 +79,13 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
 pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> Message {
     let address = &parts.config.address;
     let (name, topic, payload) = match control {
+        Control::Discovery(Publication { topic, payload }) => {
+            // Not of our contract, but of Home Assistant's.
+            let (topic, payload) =
+                (topic.clone().into(), payload.as_ref().map_or_else(Vec::new, json));
+            let (payload, properties) = (payload.into(), Vec::new());
+            return Message { topic, payload, retain: true, expiry_s: None, properties };
+        }
         Control::Status(state) => ("status", address.status(), json(&status(parts, *state, None))),
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (*kind, address.state(kind, id), Vec::new()),

@@ -5,6 +5,7 @@
 
 mod announce;
 mod describe;
+mod home_assistant;
 pub mod link;
 mod probe;
 mod serve;
@@ -31,6 +32,7 @@ use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use announce::Control;
+use home_assistant::HomeAssistant;
 
 /// What the uplink is made of.
 pub struct Parts {
@@ -93,6 +95,8 @@ struct Uplinker {
     ahead_told: bool,
     /// Nonces of operators' acts that were taken, the oldest first.
     acts: std::collections::VecDeque<String>,
+    /// What a Home Assistant on the same broker was told.
+    home: HomeAssistant,
     /// What this process took of the processor.
     cpu: CpuShare,
     stop: watch::Receiver<bool>,
@@ -121,6 +125,7 @@ enum Interrupt {
 pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
+    let home = HomeAssistant::new(&parts.config);
     let mut uplinker = Uplinker {
         parts,
         machine,
@@ -130,6 +135,7 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
+        home,
         cpu: CpuShare::default(),
         stop,
     };
@@ -169,6 +175,10 @@ impl Uplinker {
         let config = Arc::clone(&self.parts.running.borrow_and_update().config);
         let (old, new) = (&self.parts.config, &config);
         if old.brokers != new.brokers || old.uplink != new.uplink {
+            return false;
+        }
+        // Its prefix is subscribed to with the connection.
+        if old.home_assistant != new.home_assistant {
             return false;
         }
         self.parts.config = config;

@@ -16,6 +16,7 @@ use gatehouse_journal::{Cursors, Marks, ReadError};
 use tracing::{debug, warn};
 
 use super::announce::{self, Control};
+use super::home_assistant::HomeAssistant;
 use super::link::{Link, LinkEvent, Message, Token};
 use super::probe::{self, Probe};
 use super::{ARRIVAL, End, GRACE, Out, Uplinker, stopped};
@@ -140,6 +141,7 @@ impl Uplinker {
         self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Description));
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+        self.discover(&mut connection);
         let head = *heads.borrow_and_update();
         self.feed(&mut connection, Input::Head { alarm: head.alarm, normal: head.normal });
         let broker = &self.parts.config.brokers[index];
@@ -182,6 +184,7 @@ impl Uplinker {
                     self.show_states(&mut connection);
                     self.feed(&mut connection, Input::Control(Control::Description));
                     self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+                    self.discover(&mut connection);
                 }
                 () = probe.found() => {
                     let why = "the preferred broker is back".to_owned();
@@ -276,7 +279,12 @@ impl Uplinker {
             LinkEvent::Acked(Token::Event(seq), ack) => {
                 self.feed(connection, Input::Acked(seq, ack));
             }
-            LinkEvent::Acked(Token::Control, _) => self.feed(connection, Input::ControlAcked),
+            LinkEvent::Acked(Token::Control, _) => {
+                self.feed(connection, Input::ControlAcked);
+                if self.machine.control_is_done() {
+                    self.home.settle(&self.parts.config, connection.heartbeat);
+                }
+            }
             LinkEvent::Message { topic, payload, retained } => {
                 self.message(connection, &topic, &payload, retained);
             }
@@ -310,6 +318,7 @@ impl Uplinker {
                             // How long a state is believed depends on it.
                             connection.shown.iter_mut().for_each(|shown| shown.version = 0);
                             self.show_states(connection);
+                            self.discover(connection);
                         }
                         let latest = self.now().plus(connection.heartbeat);
                         connection.next_heartbeat = connection.next_heartbeat.min(latest);
@@ -331,8 +340,19 @@ impl Uplinker {
                 Ok(act) => self.act(incident, act),
                 Err(error) => warn!(%error, "an act on an incident cannot be read"),
             }
+        } else if HomeAssistant::birth(&self.parts.config).as_deref() == Some(topic) {
+            if payload == b"online" {
+                self.discover(connection);
+            }
         } else {
             debug!(topic, "a message of no meaning here");
+        }
+    }
+
+    /// Describes the gateway to Home Assistant, or takes back what was described.
+    fn discover(&mut self, connection: &mut Connection) {
+        for said in self.home.publications(&self.parts.config, connection.heartbeat) {
+            self.feed(connection, Input::Control(Control::Discovery(said)));
         }
     }
 
