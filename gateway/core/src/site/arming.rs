@@ -44,7 +44,7 @@ impl Site {
         Some(self.do_now(command, out))
     }
 
-    fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+    pub(super) fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
@@ -55,6 +55,8 @@ impl Site {
                 }
                 self.incidents.act(id, act, (by.via, by.actor), at, out)
             }
+            Verb::District(order) => self.district(order, at, out),
+            Verb::DistrictOver { id, outcome } => self.district_over(id, outcome, at, out),
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);

@@ -12,6 +12,7 @@ use gatehouse_core::site::EVENT_TYPES;
 use serde::Serialize;
 
 use super::Parts;
+use super::commands::Answered;
 use super::link::{Hello, Message};
 
 /// A publish with QoS 1 that is no event.
@@ -24,6 +25,8 @@ pub(super) enum Control {
     Gone(&'static str, Id),
     Incident(Id),
     Description,
+    /// What came of a command.
+    Result(Answered),
 }
 
 /// A retained state is believed for so many heartbeats without a sign of the gateway.
@@ -35,7 +38,13 @@ pub(super) fn hello(parts: &Parts) -> Hello {
     Hello {
         client_id: address.gateway.to_string(),
         will: (address.status(), json(&will)),
-        subscriptions: vec![address.receipt(), address.alarm_acts(), address.district_state()],
+        subscriptions: vec![
+            address.receipt(),
+            address.alarm_acts(),
+            address.commands(),
+            address.district_state(),
+        ],
+        as_published: Some(address.commands()),
         in_flight: parts.config.uplink.in_flight,
     }
 }
@@ -56,6 +65,8 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
 pub(super) fn message(parts: &Parts, control: &Control) -> Message {
     let address = &parts.config.address;
     let (topic, payload) = match control {
+        Control::Result(answered) => return answered.message(),
+
         Control::Status(state) => (address.status(), json(&status(parts, *state, None))),
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (address.state(kind, id), Vec::new()),
@@ -114,10 +125,17 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
 }
 
 fn retained(topic: String, payload: Vec<u8>) -> Message {
-    Message { topic: topic.into(), payload: payload.into(), retain: true, properties: Vec::new() }
+    let properties = Vec::new();
+    Message {
+        topic: topic.into(),
+        payload: payload.into(),
+        retain: true,
+        properties,
+        correlation: None,
+    }
 }
 
-pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
+pub(super) fn heartbeat(parts: &Parts, nonce: Option<String>) -> Vec<u8> {
     let now = parts.clock.now();
     let stats = parts.journal.stats();
     let waiting = parts.journal.backlog().unwrap_or_default();
@@ -138,6 +156,7 @@ pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
         journal_written: stats.bytes_written.unwrap_or(0),
         degraded: view.degraded.iter().cloned().collect(),
         digest: view.digest(),
+        nonce,
     })
 }
 

@@ -4,6 +4,7 @@
 //! ends is dropped whole, and the next one begins where the machine's cursors stand.
 
 mod announce;
+pub mod commands;
 pub mod link;
 mod probe;
 mod serve;
@@ -88,6 +89,8 @@ struct Uplinker {
     ahead_told: bool,
     /// Nonces of operators' acts that were taken, the oldest first.
     acts: std::collections::VecDeque<String>,
+    /// Commands of the district, and what came of them.
+    commands: commands::Post,
     stop: watch::Receiver<bool>,
 }
 
@@ -111,7 +114,7 @@ enum Interrupt {
 ///
 /// # Errors
 /// Never: every trouble with brokers is what this task is for.
-pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
+pub async fn run(parts: Parts, ends: commands::Ends, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
     let mut uplinker = Uplinker {
@@ -123,6 +126,7 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
+        commands: commands::Post::new(ends),
         stop,
     };
     while let Interrupt::Reconfigured = uplinker.deliver().await {
@@ -197,6 +201,7 @@ impl Uplinker {
                     self.show(Some(index), None);
                     self.tell_connected(index);
                     let end = self.serve(link, index).await;
+                    self.commands.down();
                     // Whatever ended it, the window is gone with it.
                     self.machine.handle(Input::Down(Down::Network), self.now());
                     self.last = Some(index);

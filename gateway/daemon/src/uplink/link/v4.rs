@@ -20,7 +20,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 pub(super) async fn connect(
@@ -87,7 +88,7 @@ struct V4 {
 
 impl Sender for V4 {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties: _ } = message;
+        let Message { topic, payload, retain, properties: _, correlation: _ } = message;
         let topic = String::from_utf8_lossy(&topic);
         self.fifo.lock().push_back(token);
         self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
@@ -157,6 +158,7 @@ fn incoming(event: Event) -> Option<LinkEvent> {
             topic: publish.topic,
             payload: publish.payload.to_vec(),
             retained: publish.retain,
+            wants: Wants::default(),
         }),
         _ => None,
     }

@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 
 use super::wire::{self, Framed, Peer};
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 /// The broker keeps our session (and what is addressed to us) over a week of absence.
@@ -46,7 +47,10 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let subscribe = Subscribe {
         pkid: SUBSCRIBE_ID,
         ..Subscribe::new_many(
-            hello.subscriptions.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce)),
+            hello.subscriptions.iter().map(|topic| Filter {
+                preserve_retain: hello.as_published.as_ref() == Some(topic),
+                ..Filter::new(topic, QoS::AtLeastOnce)
+            }),
             None,
         )
     };
@@ -149,7 +153,7 @@ impl Outbox {
     }
 
     fn publish(&self, token: Option<Token>, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties } = message;
+        let Message { topic, payload, retain, properties, correlation } = message;
         let mut waiting = self.lock();
         if waiting.over.is_some() || waiting.closing {
             return Err(Gone);
@@ -161,8 +165,10 @@ impl Outbox {
             None => (QoS::AtMostOnce, 0),
             Some(token) => (QoS::AtLeastOnce, waiting.ids.take(token).ok_or(Gone)?),
         };
-        let properties = (!properties.is_empty()).then(|| PublishProperties {
+        let has_some = !properties.is_empty() || correlation.is_some();
+        let properties = has_some.then(|| PublishProperties {
             user_properties: properties,
+            correlation_data: correlation,
             ..PublishProperties::default()
         });
         let publish = Publish { dup: false, qos, retain, topic, pkid, payload, properties };
@@ -193,7 +199,8 @@ impl Sender for V5 {
 
     fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
         let (topic, payload) = (topic.into(), payload.into());
-        let message = Message { topic, payload, retain: false, properties: Vec::new() };
+        let properties = Vec::new();
+        let message = Message { topic, payload, retain: false, properties, correlation: None };
         self.outbox.publish(None, message)
     }
 
@@ -238,7 +245,11 @@ impl Session {
                     }
                     if let Ok(topic) = String::from_utf8(publish.topic.to_vec()) {
                         let (payload, retained) = (publish.payload.to_vec(), publish.retain);
-                        events.push(LinkEvent::Message { topic, payload, retained });
+                        let wants = publish.properties.map_or_else(Wants::default, |with| Wants {
+                            topic: with.response_topic,
+                            correlation: with.correlation_data,
+                        });
+                        events.push(LinkEvent::Message { topic, payload, retained, wants });
                     }
                 }
                 Ok(Packet::SubAck(_)) => self.subscribed = true,
@@ -369,7 +380,8 @@ mod tests {
 
     fn message(size: usize) -> Message {
         let payload = Bytes::from(vec![b'x'; size]);
-        Message { topic: "a".into(), payload, retain: false, properties: Vec::new() }
+        let properties = Vec::new();
+        Message { topic: "a".into(), payload, retain: false, properties, correlation: None }
     }
 
     #[test]
