@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
+use crate::commands::Commands;
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
@@ -80,6 +81,8 @@ pub struct Config {
     pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
+    /// What the district may command.
+    pub commands: Commands,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
     pub brokers: Vec<Broker>,
     /// How events are delivered.
@@ -157,6 +160,7 @@ impl Config {
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
+            commands: self.commands.rights.clone(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             ..SiteConfig::default()

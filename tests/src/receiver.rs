@@ -107,14 +107,14 @@ impl District {
         &self.committed
     }
 
+    /// The operators' desk.
+    pub fn operator(&self) -> anyhow::Result<Operator> {
+        Ok(self.handle.as_ref().context("the receiver does not run")?.operator())
+    }
+
     /// What the receiver shows of itself.
     pub fn snapshot(&self) -> anyhow::Result<Snapshot> {
         Ok(self.handle.as_ref().context("the receiver does not run")?.snapshot())
-    }
-
-    /// Who acts on incidents there.
-    pub fn operator(&self) -> anyhow::Result<Operator> {
-        Ok(self.handle.as_ref().context("the receiver does not run")?.operator())
     }
 
     /// What it knows of this gateway, once it knows anything.

@@ -3,6 +3,7 @@
 mod access;
 mod brokers;
 mod challenge;
+mod commands;
 mod devices;
 mod doors;
 mod named;
@@ -76,6 +77,7 @@ pub(crate) fn config(
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
+    let commands = commands::commands(file, notes);
     let brokers = brokers::brokers(file, notes, files);
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
     let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
@@ -110,6 +112,7 @@ pub(crate) fn config(
         outputs: outputs.finish()?,
         challenge: challenge.ok()?,
         alarm: alarm?,
+        commands: commands?,
         brokers,
         uplink: uplink?,
         home_assistant: home_assistant?,
@@ -121,8 +124,8 @@ pub(crate) fn config(
     })
 }
 
-/// The first 16 hex digits of BLAKE3.
-pub(crate) fn hash(bytes: &[u8]) -> String {
+/// The first 16 hex digits of BLAKE3: which configuration a file of these bytes is.
+pub fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 

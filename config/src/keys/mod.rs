@@ -10,6 +10,7 @@ pub(crate) mod card_reader;
 pub(crate) mod challenge;
 pub(crate) mod checkpoint;
 pub(crate) mod chip;
+pub(crate) mod commands;
 pub(crate) mod credential;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
@@ -63,6 +64,9 @@ pub(crate) static FILE: Table = Table {
         &schedule::holiday::TABLE,
         &key_switch::TABLE,
         &alarm::TABLE,
+        &commands::TABLE,
+        &commands::role::TABLE,
+        &commands::key::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
         &home_assistant::TABLE,

@@ -11,6 +11,7 @@
 pub mod board;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod control;
 pub mod gauges;
 pub mod hands;

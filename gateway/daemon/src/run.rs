@@ -22,7 +22,7 @@ use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::unit::readers::Enrolling;
-use crate::{control, unit, uplink};
+use crate::{commands, control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -167,7 +167,8 @@ pub async fn live(
         host_upto: opened.host_upto,
         acked: opened.acked,
     };
-    supervisor.essential("uplink", uplink::run(parts, uplink_stop));
+    let (ends, arrivals, say) = uplink::commands::Ends::new();
+    supervisor.essential("uplink", uplink::run(parts, ends, uplink_stop));
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone());
@@ -184,6 +185,8 @@ pub async fn live(
         session: opened.session,
         started,
     };
+    let parts = commands::Parts::new(sources.clone(), say, path.clone());
+    supervisor.essential("commands", commands::run(parts, arrivals));
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
@@ -206,7 +209,9 @@ pub async fn live(
             tokio::select! {
                 () = &mut asked => {}
                 Some(wish) = wanted.recv() => request = Some(wish),
-                _ = hangup.recv() => request = Some(Request { user: None, answer: None }),
+                _ = hangup.recv() => request = Some(Request {
+                    user: None, operator: None, answer: None,
+                }),
             }
         };
         let ended = supervisor.run(interrupted).await;

@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::json;
 
 use super::{
-    AlarmAct, AlarmState, Description, DistrictState, Heartbeat, Receipt, Status, catalogue, state,
+    AlarmAct, AlarmState, Command, CommandResult, Description, DistrictState, Heartbeat, Receipt,
+    Status, catalogue, state,
 };
 use crate::event::Event;
 
@@ -193,6 +194,20 @@ pub const MESSAGES: &[Message] = &[
         summary: "What an operator does about an incident. A retained one is refused.",
         schema: of::<AlarmAct>,
         ..ROOM
+    },
+    Message {
+        name: "command",
+        topic: "{district}/{site}/{gateway}/cmd/{id}",
+        summary: "What the district wants done. Any id is used once; a retained one is refused.",
+        schema: of::<Command>,
+        ..ROOM
+    },
+    Message {
+        name: "commandResult",
+        topic: "{district}/{site}/{gateway}/cmd/{id}/res",
+        summary: "What came of a command, with the number of its event. Sent until a broker has it.",
+        schema: of::<CommandResult>,
+        ..GATEWAY
     },
     Message {
         name: "districtState",

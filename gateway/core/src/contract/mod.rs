@@ -4,6 +4,7 @@
 //! published files, `deploy/contract`, are made from both by [`document`].
 
 pub mod catalogue;
+mod command;
 mod description;
 pub mod document;
 mod down;
@@ -11,6 +12,10 @@ mod message;
 mod state;
 mod up;
 
+pub use command::{
+    Command, CommandResult, CommandStatus, HexError, MAX_COMMAND, Signature, SignatureBytes,
+    bytes_of_hex,
+};
 pub use description::{
     DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
     DescribedZone, Description, Limits,

@@ -140,6 +140,10 @@ pub struct Heartbeat {
     /// Digest over all door and zone states, 16 hex digits: a receiver that holds other states
     /// has missed something.
     pub digest: String,
+    /// Another one with each heartbeat: a command that carries one of the latest is fresh, whatever
+    /// the gateway's clock says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// `door/{id}`, `zone/{id}` and their like, retained.

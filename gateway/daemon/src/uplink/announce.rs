@@ -11,6 +11,7 @@ use gatehouse_core::id::Id;
 use serde::Serialize;
 
 use super::Parts;
+use super::commands::Answered;
 use super::describe;
 use super::home_assistant::{HomeAssistant, Publication};
 use super::link::{Hello, Message};
@@ -28,6 +29,8 @@ pub(super) enum Control {
     Description,
     /// For Home Assistant.
     Discovery(Publication),
+    /// What came of a command.
+    Result(Answered),
 }
 
 /// A retained state is believed for so many heartbeats without a sign of the gateway.
@@ -35,13 +38,15 @@ const VALID_HEARTBEATS: u32 = 3;
 
 pub(super) fn hello(parts: &Parts) -> Hello {
     let address = &parts.config.address;
-    let mut subscriptions = vec![address.receipt(), address.alarm_acts(), address.district_state()];
+    let mut subscriptions =
+        vec![address.receipt(), address.alarm_acts(), address.commands(), address.district_state()];
     subscriptions.extend(HomeAssistant::birth(&parts.config));
     let will = status(parts, GatewayState::Lost, Some("the connection broke"));
     Hello {
         client_id: address.gateway.to_string(),
         will: publish(&row("status"), address.status(), json(&will)),
         subscriptions,
+        as_published: Some(address.commands()),
         in_flight: parts.config.uplink.in_flight,
     }
 }
@@ -59,7 +64,8 @@ fn publish(row: &contract::Message, topic: String, payload: Vec<u8>) -> Message 
     };
     let properties = vec![("schema".to_owned(), PAYLOAD_VERSION.to_string())];
     let (topic, payload) = (topic.into(), payload.into());
-    Message { topic, payload, retain: row.retain, expiry_s, properties }
+    let retain = row.retain;
+    Message { topic, payload, retain, expiry_s, properties, correlation: None }
 }
 
 pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -> Status {
@@ -84,8 +90,10 @@ pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> 
             let (topic, payload) =
                 (topic.clone().into(), payload.as_ref().map_or_else(Vec::new, json));
             let (payload, properties) = (payload.into(), Vec::new());
-            return Message { topic, payload, retain: true, expiry_s: None, properties };
+            let (retain, expiry_s, correlation) = (true, None, None);
+            return Message { topic, payload, retain, expiry_s, properties, correlation };
         }
+        Control::Result(answered) => return answered.message(),
         Control::Status(state) => ("status", address.status(), json(&status(parts, *state, None))),
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (*kind, address.state(kind, id), Vec::new()),
@@ -125,7 +133,7 @@ pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> 
     publish(&row(name), topic, payload)
 }
 
-pub(super) fn heartbeat(parts: &Parts, cpu: &mut CpuShare) -> Message {
+pub(super) fn heartbeat(parts: &Parts, cpu: &mut CpuShare, nonce: Option<String>) -> Message {
     let now = parts.clock.now();
     let stats = parts.journal.stats();
     let waiting = parts.journal.backlog().unwrap_or_default();
@@ -151,6 +159,7 @@ pub(super) fn heartbeat(parts: &Parts, cpu: &mut CpuShare) -> Message {
         power: parts.gauges.power(),
         degraded: view.degraded.iter().cloned().collect(),
         digest: view.digest(),
+        nonce,
     };
     publish(&row("heartbeat"), parts.config.address.heartbeat(), json(&beat))
 }

@@ -4,6 +4,7 @@
 //! ends is dropped whole, and the next one begins where the machine's cursors stand.
 
 mod announce;
+pub mod commands;
 mod describe;
 mod home_assistant;
 pub mod link;
@@ -99,6 +100,8 @@ struct Uplinker {
     home: HomeAssistant,
     /// What this process took of the processor.
     cpu: CpuShare,
+    /// Commands of the district, and what came of them.
+    commands: commands::Post,
     stop: watch::Receiver<bool>,
 }
 
@@ -122,7 +125,7 @@ enum Interrupt {
 ///
 /// # Errors
 /// Never: every trouble with brokers is what this task is for.
-pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
+pub async fn run(parts: Parts, ends: commands::Ends, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
     let home = HomeAssistant::new(&parts.config);
@@ -137,6 +140,7 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
         acts: std::collections::VecDeque::new(),
         home,
         cpu: CpuShare::default(),
+        commands: commands::Post::new(ends),
         stop,
     };
     while let Interrupt::Reconfigured = uplinker.deliver().await {
@@ -215,6 +219,7 @@ impl Uplinker {
                     self.show(Some(index), None);
                     self.tell_connected(index);
                     let end = self.serve(link, index).await;
+                    self.commands.down();
                     // Whatever ended it, the window is gone with it.
                     self.machine.handle(Input::Down(Down::Network), self.now());
                     self.last = Some(index);

@@ -16,8 +16,9 @@ use gatehouse_journal::{Cursors, Marks, ReadError};
 use tracing::{debug, warn};
 
 use super::announce::{self, Control};
+use super::commands::{Arrival, Say};
 use super::home_assistant::HomeAssistant;
-use super::link::{Link, LinkEvent, Message, Token};
+use super::link::{Link, LinkEvent, Message, Token, Wants};
 use super::probe::{self, Probe};
 use super::{ARRIVAL, End, GRACE, Out, Uplinker, stopped};
 use crate::board::View;
@@ -149,9 +150,14 @@ impl Uplinker {
         let random = fastrand::f64();
         let up = Input::Connected { session_present, receive_max, other_broker, random };
         self.feed(&mut connection, up);
+        // What no broker has taken yet of what came of commands.
+        for answered in self.commands.unsent() {
+            self.feed(&mut connection, Input::Control(Control::Result(answered)));
+        }
 
         loop {
             self.show_progress();
+            self.commands.handed_over(self.machine.resending());
             if let Some(end) = connection.end.take() {
                 return end;
             }
@@ -172,6 +178,7 @@ impl Uplinker {
                     self.feed(&mut connection, Input::Head { alarm, normal });
                 }
                 Ok(()) = changes.changed() => self.show_states(&mut connection),
+                Some(say) = self.commands.says.recv() => self.say(&mut connection, say),
                 () = stopped(&mut stop) => {
                     self.goodbye(connection).await;
                     return End::Stopped;
@@ -222,7 +229,8 @@ impl Uplinker {
             return;
         }
         connection.next_heartbeat = now.plus(connection.heartbeat);
-        let beat = announce::heartbeat(&self.parts, &mut self.cpu);
+        let nonce = self.commands.next_nonce(now);
+        let beat = announce::heartbeat(&self.parts, &mut self.cpu, nonce);
         // QoS 0: a heartbeat that finds no room is late anyway.
         let _ = connection.link.publish_lossy(beat);
     }
@@ -285,8 +293,17 @@ impl Uplinker {
                     self.home.settle(&self.parts.config, connection.heartbeat);
                 }
             }
-            LinkEvent::Message { topic, payload, retained } => {
-                self.message(connection, &topic, &payload, retained);
+            LinkEvent::Acked(Token::Result(number), ack) => {
+                self.commands.acked(number, ack);
+                self.feed(connection, Input::ControlAcked);
+            }
+            LinkEvent::Message { topic, payload, retained, wants } => {
+                if let Some(name) = self.parts.config.address.command_of(&topic) {
+                    let name = name.to_owned();
+                    self.command(connection, name, (payload, wants), retained);
+                } else {
+                    self.message(connection, &topic, &payload, retained);
+                }
             }
             LinkEvent::Down(down, why) => {
                 self.feed(connection, Input::Down(down));
@@ -353,6 +370,49 @@ impl Uplinker {
     fn discover(&mut self, connection: &mut Connection) {
         for said in self.home.publications(&self.parts.config, connection.heartbeat) {
             self.feed(connection, Input::Control(Control::Discovery(said)));
+        }
+    }
+
+    /// Hands a command to those who judge it.
+    fn command(
+        &mut self,
+        connection: &mut Connection,
+        name: String,
+        (payload, wants): (Vec<u8>, Wants),
+        retained: bool,
+    ) {
+        let now = self.now();
+        let prefix = self.parts.config.address.to_string();
+        let refused =
+            self.commands.arrived(Arrival::new(name, payload, wants, retained, now), &prefix);
+        if let Some(answered) = refused {
+            self.feed(connection, Input::Control(Control::Result(answered)));
+        }
+    }
+
+    /// What commands want of the connection.
+    fn say(&mut self, connection: &mut Connection, say: Say) {
+        match say {
+            Say::Result(answered) => {
+                let answered = self.commands.keep(answered);
+                self.feed(connection, Input::Control(Control::Result(answered)));
+            }
+            Say::Resend { from, to, told } => {
+                if self.commands.resends(told) {
+                    self.feed(connection, Input::Resend { from, to });
+                }
+            }
+            Say::State { told } => {
+                for shown in connection.shown.iter_mut().filter(|shown| !shown.queued) {
+                    (shown.version, shown.at) = (0, None);
+                }
+                connection.incidents.clear();
+                let count = connection.shown.len();
+                self.show_states(connection);
+                self.feed(connection, Input::Control(Control::Description));
+                // Who asked may have gone away.
+                let _ = told.send(count);
+            }
         }
     }
 
@@ -423,9 +483,13 @@ impl Uplinker {
                             shown.version = board.things[place].version;
                         }
                     }
+                    let token = match &control {
+                        Control::Result(answered) => Token::Result(answered.number),
+                        _ => Token::Control,
+                    };
                     let message = announce::message(&self.parts, &control, connection.heartbeat);
                     // A refusal means that the connection is over: its end comes as an event.
-                    let _ = connection.link.publish(Token::Control, message);
+                    let _ = connection.link.publish(token, message);
                 }
                 Action::Mark { host_upto, alarm, normal } => {
                     let acked = Some(Cursors { alarm, normal });
@@ -495,6 +559,7 @@ fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
             ("class".to_owned(), record.class.as_str().to_owned()),
             ("schema".to_owned(), "1".to_owned()),
         ],
+        correlation: None,
     };
     // A refusal means that the connection is over: its end comes as an event.
     let _ = connection.link.publish(Token::Event(record.seq), message);

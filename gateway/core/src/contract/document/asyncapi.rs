@@ -38,7 +38,7 @@ pub(super) fn document() -> Value {
     let operations = MESSAGES.iter().map(|it| (operation_name(it), operation(it)));
     let mut messages = Map::new();
     for (message, payload) in references {
-        messages.insert(message.name.into(), self::message(message, payload));
+        messages.insert(message.name.into(), self::message(message, &payload));
     }
     for message in MESSAGES {
         if let Some(meaning) = message.empty {
@@ -55,8 +55,8 @@ pub(super) fn document() -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "defaultContentType": "application/json",
-        "channels": Map::from_iter(channels),
-        "operations": Map::from_iter(operations),
+        "channels": channels.collect::<Map<_, _>>(),
+        "operations": operations.collect::<Map<_, _>>(),
         "components": {
             "messages": messages,
             "messageTraits": traits(),
@@ -99,8 +99,8 @@ fn channel(message: &Message) -> Value {
     json!({
         "address": format!("{ROOT}/{}", message.topic),
         "description": message.summary,
-        "parameters": Map::from_iter(parameters),
-        "messages": Map::from_iter(messages),
+        "parameters": parameters.collect::<Map<_, _>>(),
+        "messages": messages.collect::<Map<_, _>>(),
     })
 }
 
@@ -126,7 +126,7 @@ fn operation(message: &Message) -> Value {
     })
 }
 
-fn message(message: &Message, payload: Value) -> Value {
+fn message(message: &Message, payload: &Value) -> Value {
     let traits = match message.properties {
         Properties::None => Vec::new(),
         Properties::Schema => vec![reference("components/messageTraits/fromGateway")],

@@ -36,6 +36,8 @@ pub enum Token {
     Event(Seq),
     /// A status, description or state.
     Control,
+    /// What came of a command, by its number among them.
+    Result(u64),
 }
 
 /// A message to publish.
@@ -51,6 +53,8 @@ pub struct Message {
     pub expiry_s: Option<u32>,
     /// MQTT 5 user properties.
     pub properties: Vec<(String, String)>,
+    /// MQTT 5: what a result is known by to whoever waits for it.
+    pub correlation: Option<Bytes>,
 }
 
 /// What happens on a link.
@@ -64,11 +68,22 @@ pub enum LinkEvent {
         topic: String,
         /// What.
         payload: Vec<u8>,
-        /// It was kept by the broker, not sent now.
+        /// It was kept by the broker, not sent now; of a command with MQTT 5 also: it is to be kept.
         retained: bool,
+        /// Where an answer is wanted.
+        wants: Wants,
     },
     /// The connection is over; nothing follows.
     Down(Down, String),
+}
+
+/// Where and how an answer is wanted (MQTT 5: Response Topic, Correlation Data).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// There, if it is ours to write to.
+    pub topic: Option<String>,
+    /// With this in it.
+    pub correlation: Option<Bytes>,
 }
 
 /// What a connection starts with.
@@ -80,6 +95,9 @@ pub struct Hello {
     pub will: Message,
     /// What to subscribe with QoS 1.
     pub subscriptions: Vec<String>,
+    /// Of these the one whose messages say whether they are to be retained (MQTT 5), also when they
+    /// are sent just now.
+    pub as_published: Option<String>,
     /// The most publishes without PUBACK that we want.
     pub in_flight: u16,
 }

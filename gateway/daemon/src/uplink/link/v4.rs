@@ -20,7 +20,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 pub(super) async fn connect(
@@ -161,6 +162,7 @@ fn incoming(event: Event) -> Option<LinkEvent> {
             topic: publish.topic,
             payload: publish.payload.to_vec(),
             retained: publish.retain,
+            wants: Wants::default(),
         }),
         _ => None,
     }

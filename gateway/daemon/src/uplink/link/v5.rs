@@ -22,7 +22,8 @@ use tokio::task::JoinSet;
 
 use super::wire::{self, Framed, Peer};
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 /// The broker keeps our session (and what is addressed to us) over a week of absence.
@@ -51,7 +52,10 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let subscribe = Subscribe {
         pkid: SUBSCRIBE_ID,
         ..Subscribe::new_many(
-            hello.subscriptions.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce)),
+            hello.subscriptions.iter().map(|topic| Filter {
+                preserve_retain: hello.as_published.as_ref() == Some(topic),
+                ..Filter::new(topic, QoS::AtLeastOnce)
+            }),
             None,
         )
     };
@@ -167,7 +171,7 @@ impl Outbox {
     }
 
     fn publish(&self, token: Option<Token>, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, expiry_s, properties } = message;
+        let Message { topic, payload, retain, expiry_s, properties, correlation } = message;
         let mut waiting = self.lock();
         if waiting.over.is_some() || waiting.closing {
             return Err(Gone);
@@ -185,6 +189,7 @@ impl Outbox {
             message_expiry_interval: expiry_s,
             content_type: Some(JSON.to_owned()),
             user_properties: properties,
+            correlation_data: correlation,
             ..PublishProperties::default()
         });
         let publish = Publish { dup: false, qos, retain, topic, pkid, payload, properties };
@@ -258,7 +263,11 @@ impl Session {
                     }
                     if let Ok(topic) = String::from_utf8(publish.topic.to_vec()) {
                         let (payload, retained) = (publish.payload.to_vec(), publish.retain);
-                        events.push(LinkEvent::Message { topic, payload, retained });
+                        let wants = publish.properties.map_or_else(Wants::default, |with| Wants {
+                            topic: with.response_topic,
+                            correlation: with.correlation_data,
+                        });
+                        events.push(LinkEvent::Message { topic, payload, retained, wants });
                     }
                 }
                 Ok(Packet::SubAck(_)) => self.subscribed = true,
@@ -389,8 +398,8 @@ mod tests {
 
     fn message(size: usize) -> Message {
         let payload = Bytes::from(vec![b'x'; size]);
-        let (retain, expiry_s, properties) = (false, None, Vec::new());
-        Message { topic: "a".into(), payload, retain, expiry_s, properties }
+        let (retain, expiry_s, properties, correlation) = (false, None, Vec::new(), None);
+        Message { topic: "a".into(), payload, retain, expiry_s, properties, correlation }
     }
 
     #[test]
