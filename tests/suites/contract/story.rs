@@ -116,6 +116,13 @@ impl Scene {
         let snapshot = self.district.snapshot()?;
         let (address, _) = snapshot.gateways.first_key_value().context("no gateway")?;
         let place = Place { site: Some(address.site.clone()), gateway: address.gateway.clone() };
+        until("the incident at the control room", SOON, async || {
+            let snapshot = self.district.snapshot()?;
+            let known = snapshot.gateways.values().flat_map(|view| view.incidents.keys());
+            let mut known = known.filter(|id| id.as_str() == incident);
+            Ok(known.next().map(drop))
+        })
+        .await?;
         let operator = self.district.operator()?;
         operator.act(&place, &incident.parse()?, op, "op-7", text).await?;
         Ok(())
