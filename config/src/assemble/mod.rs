@@ -3,6 +3,7 @@
 mod access;
 mod brokers;
 mod challenge;
+mod commands;
 mod devices;
 mod doors;
 mod named;
@@ -20,7 +21,7 @@ use std::ops::Range;
 use gatehouse_core::event::Class;
 use gatehouse_core::topic::Address;
 
-use crate::config::{Alarm, Config, JournalConfig, Log, Sim, Uplink};
+use crate::config::{Alarm, Config, HomeAssistant, JournalConfig, Log, Sim, Uplink};
 use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
@@ -76,8 +77,10 @@ pub(crate) fn config(
     wires.finish(notes);
     let partitions = partitions.finish(notes);
     let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
+    let commands = commands::commands(file, notes);
     let brokers = brokers::brokers(file, notes, files);
     let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
+    let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
@@ -109,8 +112,10 @@ pub(crate) fn config(
         outputs: outputs.finish()?,
         challenge: challenge.ok()?,
         alarm: alarm?,
+        commands: commands?,
         brokers,
         uplink: uplink?,
+        home_assistant: home_assistant?,
         journal: journal?,
         sim,
         log: log?,
@@ -119,8 +124,8 @@ pub(crate) fn config(
     })
 }
 
-/// The first 16 hex digits of BLAKE3.
-pub(crate) fn hash(bytes: &[u8]) -> String {
+/// The first 16 hex digits of BLAKE3: which configuration a file of these bytes is.
+pub fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
@@ -143,6 +148,13 @@ fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
         in_flight: in_flight?.value,
         host_timeout: host_timeout?.value,
     })
+}
+
+fn home_assistant(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<HomeAssistant> {
+    let enabled = table.get(&keys::home_assistant::ENABLED, notes);
+    let prefix = table.get(&keys::home_assistant::PREFIX, notes);
+    let names = table.get(&keys::home_assistant::NAMES, notes);
+    Some(HomeAssistant { enabled: enabled?.value, prefix: prefix?.value, names: names?.value })
 }
 
 fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfig> {

@@ -14,6 +14,7 @@
 
 pub mod backoff;
 pub mod codes;
+pub mod commands;
 pub mod contract;
 pub mod credential;
 pub mod event;

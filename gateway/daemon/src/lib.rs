@@ -11,7 +11,9 @@
 pub mod board;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod control;
+pub mod gauges;
 pub mod hands;
 pub mod health;
 pub mod io;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::{Clock, SystemClock};
+use crate::command::Answered;
 use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Bell, Desk, Elsewhere, Parts, QUEUE, Work};
 use crate::link::Linker;
@@ -25,6 +26,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Room in the channel beside the slots of [`QUEUE`], for words of command.
 const COMMANDS: usize = 8;
+
+/// Results of commands that wait for whoever sent them.
+const RESULTS: usize = 256;
 
 /// The control room's end of one district.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Handle {
     stop_desk: Arc<AtomicBool>,
     watchers: broadcast::Sender<Arc<Committed>>,
     board: Arc<Mutex<Snapshot>>,
+    /// Kept for the operators' desk.
+    _results: broadcast::Sender<Arc<Answered>>,
     operator: Operator,
 }
 
@@ -99,6 +105,7 @@ impl Receiver {
         let slots = Arc::new(Semaphore::new(QUEUE));
         let (work, works) = sync_channel(QUEUE + COMMANDS);
         let (watchers, _) = broadcast::channel(config.watch_capacity.max(1));
+        let (results, _) = broadcast::channel(RESULTS);
         let (stop, stopping) = watch::channel(false);
         let (failed, failure) = watch::channel(None);
         let stop_desk = Arc::new(AtomicBool::new(false));
@@ -112,6 +119,7 @@ impl Receiver {
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),
+            results: results.clone(),
             slots: Arc::clone(&slots),
             elsewhere: Arc::clone(&elsewhere),
             stop: Arc::clone(&stop_desk),
@@ -148,7 +156,7 @@ impl Receiver {
             let bell: Arc<dyn Reader> = Arc::new(Bell { elsewhere, work: work.clone() });
             listening.spawn(async move { listen(&server, token, &district, bell).await });
         }
-        let operator = Operator::new(&outbox, &board, &watchers, &clock);
+        let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
         let linker = Linker {
             config,
             clock,
@@ -170,6 +178,7 @@ impl Receiver {
             stop_desk,
             watchers,
             board,
+            _results: results,
             operator,
         })
     }

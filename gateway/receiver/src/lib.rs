@@ -41,6 +41,7 @@
 mod approach;
 pub mod cli;
 mod clock;
+mod command;
 mod config;
 mod control;
 mod correspondent;
@@ -54,6 +55,7 @@ mod outbox;
 mod password;
 mod protection;
 pub mod receipts;
+mod signing;
 mod snapshot;
 mod states;
 mod store;
@@ -62,6 +64,7 @@ pub mod wall;
 mod wire;
 
 pub use clock::{Clock, SystemClock};
+pub use command::{CommandError, DONE_WITHIN, Prepared, USUAL_EXPIRY, Wanted};
 pub use config::{
     BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
     DEFAULT_WATCH_CAPACITY, Login, Protocol, ProtocolError, ReceiverConfig, Scheme, SecurityError,
@@ -71,6 +74,7 @@ pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
+pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,
 };

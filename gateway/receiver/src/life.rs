@@ -183,6 +183,7 @@ mod tests {
             since: UtcMs(0),
             reason: None,
             version: "0".into(),
+            config_rev: 1,
             config_hash: "0".into(),
         }
     }

@@ -148,6 +148,7 @@ impl Site {
             buses,
             outputs,
             challenge,
+            commands,
             access: _,
             areas,
             readers,
@@ -290,6 +291,7 @@ impl Site {
             self.outputs[place].show(place, now.mono, out);
         }
         self.challenge.take_over(challenge);
+        self.commands.take_over(commands);
         self.excuse_all();
         for (credential, area) in at_places {
             let area = area.map(|area| moves.areas[area]);

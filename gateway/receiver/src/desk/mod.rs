@@ -24,6 +24,7 @@ use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::clock::Clock;
+use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
@@ -114,6 +115,8 @@ pub(crate) struct Parts {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
+    /// What gateways say of commands.
+    pub(crate) results: broadcast::Sender<Arc<Answered>>,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) elsewhere: Arc<Elsewhere>,
     /// Set when the receiver is to end even if the database takes no commits.

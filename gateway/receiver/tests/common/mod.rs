@@ -329,6 +329,7 @@ impl Gateway {
             since: UtcMs(0),
             reason: None,
             version: "0".into(),
+            config_rev: 1,
             config_hash: "0".into(),
         };
         self.retain(self.address.status(), &status).await;
