@@ -9,6 +9,7 @@ use gatehouse_config::{
     MAX_READERS, MAX_RS485, MAX_ZONES, ReaderWires,
 };
 use gatehouse_core::site::{Mode, ModeConfig};
+use gatehouse_core::uplink::{LOST_AFTER, silence};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -91,7 +92,10 @@ fn invariants(config: &Config) {
         assert!(door.held_open.is_none_or(|limit| limit > door.debounce));
         assert!(door.input.chip != Chip::Sim || config.sim.is_some());
     }
-    assert!((5..=3600).contains(&config.uplink.heartbeat.as_secs()));
+    assert!((5..=553).contains(&config.uplink.heartbeat.as_secs()));
+    let within = config.uplink.reporting.time();
+    assert!(silence(config.uplink.heartbeat, LOST_AFTER) <= within);
+    assert!(config.brokers.iter().all(|broker| broker.keep_alive * 2 <= within));
     assert!((1..=128).contains(&config.uplink.in_flight));
     assert!(config.journal.reserve_bytes * 2 <= config.journal.max_bytes);
     assert!(config.brokers.iter().all(|broker| broker.port > 0));

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod backoff;
+pub mod checkpoint;
 pub mod codes;
 pub mod contract;
 pub mod credential;
@@ -22,3 +23,4 @@ pub mod site;
 pub mod time;
 pub mod topic;
 pub mod uplink;
+pub mod wall;

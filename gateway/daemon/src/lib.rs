@@ -9,9 +9,12 @@
 //! stop, in order: units, rules drained, uplink's grace, journal closed.
 
 pub mod board;
+pub mod checkpoints;
 pub mod cli;
 pub mod clock;
+pub mod clock_watch;
 pub mod control;
+pub mod device_key;
 pub mod hands;
 pub mod health;
 pub mod io;

@@ -53,6 +53,7 @@ mod link;
 mod operator;
 mod outbox;
 mod password;
+pub mod proof;
 pub mod receipts;
 mod snapshot;
 mod states;

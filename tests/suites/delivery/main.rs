@@ -5,6 +5,7 @@
 mod adversary;
 mod outage;
 mod outputs;
+mod paths;
 mod patrol;
 mod protection;
 mod scene;

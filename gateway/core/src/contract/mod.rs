@@ -5,6 +5,6 @@ mod up;
 
 pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay};
 pub use up::{
-    AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
-    RetainedState, Status,
+    AlarmState, Backlog, Described, DescribedDoor, Description, DeviceKey, GatewayState, Heartbeat,
+    PathState, RetainedState, Status,
 };

@@ -44,6 +44,34 @@ pub struct Status {
     pub version: String,
     /// BLAKE3 of the running configuration, 16 hex digits.
     pub config_hash: String,
+    /// The period of its heartbeats in seconds: two missed ones make it suspect, three lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its failure reporting profile (EN 50136-1): within so many seconds the failure of its path is
+    /// known, here as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting_s: Option<u32>,
+}
+
+/// One path of a gateway to its district, with the measures of EN 50136-1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathState {
+    /// The id of the broker's entry in the configuration.
+    pub id: Id,
+    /// Whether events go over it now; else it is a standby.
+    pub active: bool,
+    /// Whether it worked when it was used or looked at last; `null`: not looked at yet.
+    pub works: Option<bool>,
+    /// Parts of a million of the observed time of the last 7 days in which it worked.
+    pub available_ppm: Option<u32>,
+    /// Seconds of the last 7 days in which it was observed.
+    pub observed_s: u32,
+    /// Mean time from the event on flash to the control room's receipt, in milliseconds.
+    pub mean_ms: Option<u32>,
+    /// Its 95th percentile.
+    pub p95_ms: Option<u32>,
+    /// Events that both are of, at most the last 1,000.
+    pub events: u32,
 }
 
 /// How much waits in each lane.
@@ -87,6 +115,12 @@ pub struct Heartbeat {
     /// Digest over all door and zone states, 16 hex digits: a receiver that holds other states
     /// has missed something.
     pub digest: String,
+    /// The period of heartbeats in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its paths, in order of preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathState>,
 }
 
 /// `door/{id}`, `zone/{id}` and their like, retained.
@@ -164,4 +198,16 @@ pub struct Description {
     pub event_types: Vec<Cow<'static, str>>,
     /// The largest event, in bytes.
     pub max_payload: u32,
+    /// The key that signs its checkpoints; none when it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_key: Option<DeviceKey>,
+}
+
+/// The public half of the key that a gateway made at its first start (Ed25519).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceKey {
+    /// Its id, as checkpoints name it: 16 hex digits.
+    pub id: String,
+    /// The public key, 64 hex digits.
+    pub public: String,
 }

@@ -93,7 +93,7 @@ pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
     AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
-    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig, HolidayConfig,
     KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
     OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
     SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
@@ -152,6 +152,7 @@ pub struct Site {
     outputs: Vec<Output>,
     challenge: Challenge,
     access: AccessConfig,
+    escalation: Escalation,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
     credentials: Credentials,
@@ -218,6 +219,7 @@ impl Site {
             readers,
             rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
+            escalation: config.escalation,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
@@ -353,6 +355,7 @@ impl Site {
         self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
+        self.call_responders(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
         // A siren has just begun to sound.

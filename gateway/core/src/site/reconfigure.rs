@@ -148,6 +148,7 @@ impl Site {
             outputs,
             challenge,
             access: _,
+            escalation: _,
             areas,
             readers,
             key_switches,

@@ -1,6 +1,7 @@
 //! What the gateway says of itself on a connection, besides events.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use gatehouse_core::contract::{
     AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
@@ -26,9 +27,6 @@ pub(super) enum Control {
     Description,
 }
 
-/// A retained state is believed for so many heartbeats without a sign of the gateway.
-const VALID_HEARTBEATS: u32 = 3;
-
 pub(super) fn hello(parts: &Parts) -> Hello {
     let address = &parts.config.address;
     let will = status(parts, GatewayState::Lost, Some("the connection broke"));
@@ -37,7 +35,13 @@ pub(super) fn hello(parts: &Parts) -> Hello {
         will: (address.status(), json(&will)),
         subscriptions: vec![address.receipt(), address.alarm_acts(), address.district_state()],
         in_flight: parts.config.uplink.in_flight,
+        will_delay: parts.config.uplink.reporting.will_delay(),
+        within: parts.config.uplink.reporting.connect_within(),
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -> Status {
@@ -49,6 +53,8 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
         reason: reason.map(str::to_owned),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_hash: parts.config.hash().to_owned(),
+        hb_s: Some(seconds(parts.config.uplink.heartbeat)),
+        reporting_s: Some(seconds(parts.config.uplink.reporting.time())),
     }
 }
 
@@ -60,7 +66,6 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (address.state(kind, id), Vec::new()),
         Control::Thing(kind, id) => {
-            let heartbeat = u32::try_from(parts.config.uplink.heartbeat.as_secs());
             let view = parts.board.view();
             let thing = view.place(kind, id).map(|place| &view.things[place]);
             let Some(thing) = thing else {
@@ -71,7 +76,8 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
                 state: Cow::Borrowed(thing.state),
                 since: thing.since,
                 seq: thing.seq,
-                valid_s: heartbeat.unwrap_or(u32::MAX).saturating_mul(VALID_HEARTBEATS),
+                // Past it the gateway is lost: nothing that it said is to be believed longer.
+                valid_s: seconds(parts.config.uplink.reporting.time()),
                 flags: thing.flags.iter().map(|flag| (*flag).to_owned()).collect(),
                 session: parts.session,
             };
@@ -106,6 +112,7 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
                 readers: described("reader"),
                 event_types: EVENT_TYPES.iter().map(|kind| Cow::Borrowed(*kind)).collect(),
                 max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
+                device_key: parts.device_key.clone(),
             };
             (address.description(), json(&description))
         }
@@ -117,7 +124,8 @@ fn retained(topic: String, payload: Vec<u8>) -> Message {
     Message { topic: topic.into(), payload: payload.into(), retain: true, properties: Vec::new() }
 }
 
-pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
+/// `period`: in which they come at present.
+pub(super) fn heartbeat(parts: &Parts, period: Duration) -> Vec<u8> {
     let now = parts.clock.now();
     let stats = parts.journal.stats();
     let waiting = parts.journal.backlog().unwrap_or_default();
@@ -138,6 +146,8 @@ pub(super) fn heartbeat(parts: &Parts) -> Vec<u8> {
         journal_written: stats.bytes_written.unwrap_or(0),
         degraded: view.degraded.iter().cloned().collect(),
         digest: view.digest(),
+        hb_s: Some(seconds(period)),
+        paths: view.uplink.paths.clone(),
     })
 }
 

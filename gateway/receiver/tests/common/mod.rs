@@ -317,6 +317,8 @@ impl Gateway {
             reason: None,
             version: "0".into(),
             config_hash: "0".into(),
+            hb_s: None,
+            reporting_s: None,
         };
         self.retain(self.address.status(), &status).await;
     }

@@ -13,7 +13,7 @@ use gatehouse_config::Broker;
 use gatehouse_core::uplink::{Ack, Down, Failure};
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Connect, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
-    Filter, LastWill, Login, Packet, PingReq, PubAck, Publish, PublishProperties, Subscribe,
+    Filter, LastWill, LastWillProperties, Login, Packet, PingReq, PubAck, Publish, PublishProperties, Subscribe,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use tokio::sync::{Notify, mpsc};
@@ -92,7 +92,18 @@ fn greeting(broker: &Broker, hello: &Hello) -> Result<Packet, ConnectError> {
         properties: Some(properties),
     };
     let (topic, payload) = &hello.will;
-    let will = LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, None);
+    let delay = u32::try_from(hello.will_delay.as_secs()).ok().filter(|seconds| *seconds > 0);
+    let properties = LastWillProperties {
+        delay_interval: delay,
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        content_type: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    let properties = delay.map(|_| properties);
+    let will = LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, properties);
     let login = dial::credentials(broker)?.map(|(user, password)| Login::new(user, password));
     Ok(Packet::Connect(connect, Some(will), login))
 }
