@@ -102,7 +102,7 @@ impl Log {
             let old = event["prev"].as_str().unwrap().to_owned();
             event["prev"] = json!(hash);
             let text = String::from_utf8(self.bodies[n].1.clone()).unwrap();
-            self.bodies[n].1 = text.replace(&old, &hash).into_bytes();
+            self.bodies[n].1 = text.replacen(&old, &hash, 1).into_bytes();
         }
     }
 
