@@ -64,6 +64,7 @@ pub(super) struct Buses {
 impl Buses {
     pub(super) fn read(
         file: &Reader<'_, '_>,
+        taken: &super::Seen<Id>,
         notes: &mut Notes<'_>,
         files: &mut Vec<FileRef>,
     ) -> Self {
@@ -73,6 +74,14 @@ impl Buses {
         for table in file.tables(&rs485::TABLE, notes) {
             let id = table.get(&rs485::ID, notes);
             named.declare(id.as_ref(), notes);
+            // Faults name a bus by its id alone.
+            if let Some(id) = &id
+                && let Some(first) = taken.first(&id.value)
+            {
+                let title = format!("the rs485 id \"{}\" is a bus's or a chip's too", id.value);
+                let finding = Finding::new(title, id.span.clone()).label("again here");
+                notes.error(finding.also(first, "first here").hint("give each its own id"));
+            }
             let device = table.get(&rs485::DEVICE, notes);
             devices.once(device.as_ref(), notes, |path| {
                 format!("the port {} is used twice", path.display())

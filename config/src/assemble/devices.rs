@@ -29,10 +29,10 @@ const HOLD: Duration = Duration::from_secs(30);
 pub(super) fn devices(
     file: &Reader<'_, '_>,
     wires: &mut Wires,
+    ids: &mut Seen<Id>,
     notes: &mut Notes<'_>,
 ) -> Option<(Vec<Bus>, Vec<BusChip>)> {
     let mut named = Named::new(&bus::TABLE);
-    let mut ids = Seen::default();
     let mut devices = Seen::default();
     let buses: Vec<_> = { file.tables(&bus::TABLE, notes) }
         .iter()

@@ -52,7 +52,8 @@ pub(crate) fn config(
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
     let mut wires = Wires::new(file.has_table(&keys::sim::TABLE));
-    let devices = devices::devices(file, &mut wires, notes);
+    let mut bus_ids = Seen::default();
+    let devices = devices::devices(file, &mut wires, &mut bus_ids, notes);
     let (named_areas, areas) = access::areas(file, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
     let others = (&named_areas, &outputs);
@@ -61,7 +62,7 @@ pub(crate) fn config(
     let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
     let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
     let schedules = schedules::schedules(file, &mut partitions, notes);
-    let mut buses = Buses::read(file, notes, files);
+    let mut buses = Buses::read(file, &bus_ids, notes, files);
     let around =
         Around { wires: &mut wires, partitions: &mut partitions, doors: &doors, buses: &mut buses };
     let readers = access::readers(file, around, notes);
@@ -207,6 +208,11 @@ impl<T> Default for Seen<T> {
 }
 
 impl<T: Eq + std::hash::Hash> Seen<T> {
+    /// Where a value was seen.
+    pub(crate) fn first(&self, value: &T) -> Option<Range<usize>> {
+        self.0.get(value).cloned()
+    }
+
     /// Where the same value stood before, if it did.
     pub(crate) fn before(&mut self, value: T, span: &Range<usize>) -> Option<Range<usize>> {
         match self.0.entry(value) {

@@ -367,11 +367,23 @@ fn system(
 async fn keep(journal: Journal, clock: Clock) -> crate::supervise::Outcome {
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     let mut retain = tokio::time::interval(RETAIN_EVERY);
+    let mut flushed = None;
     loop {
         let journal = journal.clone();
         // Both wait for the journal's writer, so not on the thread of all tasks.
         let done = tokio::select! {
-            _ = flush.tick() => spawn_blocking(move || journal.flush_marks().map_err(text)).await,
+            _ = flush.tick() => {
+                let marks = Some(journal.delivered());
+                // An idle box wakes no thread for what is on the flash already.
+                if marks == flushed {
+                    continue;
+                }
+                let done = spawn_blocking(move || journal.flush_marks().map_err(text)).await;
+                if matches!(done, Ok(Ok(()))) {
+                    flushed = marks;
+                }
+                done
+            }
             _ = retain.tick() => {
                 let clock = clock.clone();
                 spawn_blocking(move || retain_all(&journal, &clock)).await

@@ -24,6 +24,11 @@ impl By<'_> {
     const fn is_somebody(self) -> bool {
         !matches!(self.via, Via::Schedule | Via::Rules)
     }
+
+    /// Whether they see why it was refused, and can say that they want it all the same.
+    const fn can_insist(self) -> bool {
+        matches!(self.via, Via::Cli | Via::Web | Via::District)
+    }
 }
 
 impl Site {
@@ -112,7 +117,7 @@ impl Site {
     ///
     /// `leaving`: an exit delay follows, in which the way out may be open.
     pub fn blockers(&self, partition: usize, mode: Mode, leaving: bool) -> Vec<Blocker> {
-        let grade = if self.grade == 0 { 2 } else { self.grade };
+        let grade = self.grade();
         let zones = self.zones.iter().filter_map(|zone| {
             let config = &zone.config;
             let concerned = config.partition == Some(partition)
@@ -141,6 +146,11 @@ impl Site {
         zones.collect()
     }
 
+    /// The grade that holds: dwellings and communities are 2.
+    pub(super) const fn grade(&self) -> u8 {
+        if self.grade == 0 { 2 } else { self.grade }
+    }
+
     pub(super) fn arm(
         &mut self,
         place: usize,
@@ -158,7 +168,11 @@ impl Site {
         }
         let leaving = !at_once && !delays.exit.is_zero();
         self.walk_end(place, "armed", by, at, out);
-        let blockers = self.blockers(place, mode, leaving);
+        let mut blockers = self.blockers(place, mode, leaving);
+        // Who cannot be asked leaves no site unarmed because its mains are down: that is told only.
+        if by.can_insist() {
+            blockers.extend(self.box_blockers(place));
+        }
         if blockers.iter().any(|blocker| !force || !blocker.forcible) {
             self.arm_failed(place, mode, &blockers, by, at, out);
             return Answer::Refused { reason: Refusal::NotReady, blockers };
@@ -203,9 +217,14 @@ impl Site {
     fn armed(&mut self, place: usize, mode: Mode, by: By<'_>, at: Mono, out: &mut Out<'_>) {
         self.partitions[place].set(place, Arming::Armed { mode }, at, out);
         self.partitions[place].note_by(None);
+        let faults = self.box_blockers(place);
         self.partitions[place].event(at, "partition.armed", out, |draft| {
             draft.actor = by.actor.map(str::to_owned);
-            draft.detail = Some(json!({ "via": by.via.as_str() }));
+            let mut detail = json!({ "via": by.via.as_str() });
+            if !faults.is_empty() {
+                detail["despite"] = json!(faults);
+            }
+            draft.detail = Some(detail);
         });
         self.schedules_closed(place, at, out);
         self.common_areas(at, out);
@@ -311,7 +330,7 @@ impl Site {
     }
 
     fn bypass_all(&mut self, blockers: &[Blocker], by: By<'_>, at: Mono, out: &mut Out<'_>) {
-        for blocker in blockers {
+        for blocker in blockers.iter().filter(|blocker| blocker.kind == "zone") {
             let zone = self.zones.iter().position(|zone| zone.config.id == blocker.id);
             if let Some(zone) = zone {
                 self.bypass(zone, Bypass::UntilNormal, "armed by force", by, at, out);

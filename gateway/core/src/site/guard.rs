@@ -5,7 +5,7 @@ use serde_json::json;
 use super::out::Out;
 use super::partition::Arming;
 use super::zone::{Edge, Found};
-use super::{Effect, Mode, Site, Sound, Thing, ZoneKind};
+use super::{Condition, Effect, Mode, Site, Sound, Thing, ZoneKind};
 use crate::event::{Class, Qualifier};
 use crate::time::Mono;
 
@@ -15,6 +15,10 @@ impl Site {
             Edge::Activated(found) => self.activated(index, found, at, out),
             Edge::Calmed(found) => {
                 self.zones[index].calm(index, at, found, out);
+                self.include_again(index, at, out);
+            }
+            // Passed over while it was not known or in trouble, it need not be active first.
+            Edge::None if self.zones[index].condition() == Condition::Normal => {
                 self.include_again(index, at, out);
             }
             Edge::None => {}

@@ -80,6 +80,7 @@ mod schedule_tests;
 mod siren;
 #[cfg(test)]
 mod siren_tests;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -131,6 +132,7 @@ use partition::Partition;
 use reader::{Reader, Said};
 use round::Rounds;
 use schedule::Schedules;
+use standing::Standing;
 use zone::Zone;
 
 /// An operator has so long to acknowledge, if the configuration says nothing else.
@@ -162,6 +164,7 @@ pub struct Site {
     rounds: Rounds,
     dark: Dark,
     ledger: Ledger,
+    standing: Standing,
     /// The earliest deadline, as of the end of the last input.
     next: Option<(Mono, Due)>,
     /// The gateway itself, as source of events; none before [`Site::restore`].
@@ -233,6 +236,7 @@ impl Site {
             next: None,
             ledger: Ledger::new(count),
             gateway: None,
+            standing: Standing::default(),
             buses: config.buses.into_iter().map(Bus::new).collect(),
             outputs,
             challenge: Challenge::new(challenge),
@@ -317,7 +321,7 @@ impl Site {
             Input::Checkpoint { checkpoint, pressed, at } => {
                 self.checkpoint(checkpoint, pressed, at, &mut out);
             }
-            Input::Report(report) => out.report(report),
+            Input::Report(report) => self.report(report, &mut out),
             Input::Tick => {}
         }
         self.look_at_rounds(now, &mut out);

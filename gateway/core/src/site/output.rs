@@ -92,6 +92,11 @@ impl Output {
         self.on.as_ref()
     }
 
+    /// Whether a fault of it stands told.
+    pub(super) const fn is_faulty(&self) -> bool {
+        self.fault
+    }
+
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.on.as_ref().and_then(|on| on.until)
     }

@@ -76,6 +76,7 @@ impl Site {
         for place in 0..self.buses.len() {
             if !new.buses.iter().any(|bus| bus.id() == self.buses[place].id()) {
                 self.bus(place, None, at, out);
+                self.standing.finish(self.buses[place].id(), GONE, at, out);
             }
         }
         for zone in &mut self.zones {
@@ -158,6 +159,7 @@ impl Site {
             rounds,
             dark,
             ledger,
+            standing,
             next: _,
             gateway,
         } = old;
@@ -181,6 +183,7 @@ impl Site {
         let by = By { via: Via::Rules, actor: None };
         self.credentials_changed(&credentials.hash, by, now.mono, out);
         self.dark = dark;
+        self.standing = standing;
         self.incidents.take_over(incidents);
         self.rounds.take_over(rounds, now, out);
         let reader_ids = |readers: &[super::reader::Reader]| -> Vec<Id> {

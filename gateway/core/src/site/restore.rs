@@ -146,6 +146,11 @@ impl Site {
                 }
                 self.places.insert(hash, place);
             }
+            super::standing::KEY => {
+                let buses = &self.buses;
+                let exists = |id: &str| id == "cpu" || buses.iter().any(|bus| bus.is(id));
+                return Ok(self.standing.restore(id, exists));
+            }
             "incident" => self.incidents.restore(id, value, &self.boot, now)?,
             _ => return Ok(false),
         }

@@ -177,12 +177,8 @@ impl Uplinker {
                 }
                 (path, found) = looks.ended() => {
                     let looked = self.standby.looked(path, found, self.now());
-                    let told = looked.news.is_some();
                     self.tell_path(looked.news);
                     self.note_paths();
-                    if told {
-                        self.save();
-                    }
                     if looked.go_back {
                         return End::GoBack(path);
                     }

@@ -54,7 +54,7 @@ impl Uplinker {
     }
 
     /// A path has failed, or works again.
-    pub(super) fn tell_path(&self, news: Option<PathNews>) {
+    pub(super) fn tell_path(&mut self, news: Option<PathNews>) {
         let Some(PathNews { path, part, fault }) = news else { return };
         let id = self.id(path);
         match &fault {
@@ -71,6 +71,8 @@ impl Uplinker {
         report.cause = fault.map(|why| why.chars().take(LONGEST).collect());
         report.detail = Some(serde_json::json!({ "part": part.as_str() }));
         self.report(report);
+        // Whatever becomes of this start, the next one knows what stands told.
+        self.save();
     }
 
     /// The district cannot be reached by any path: told once, and restored when it can.
@@ -84,7 +86,8 @@ impl Uplinker {
     }
 
     pub(super) fn tell_connected(&mut self, index: usize) {
-        if std::mem::take(&mut self.lost_told) {
+        // A loss of before a restart may stand told: the rules know.
+        if std::mem::take(&mut self.lost_told) || self.last.is_none() {
             let mut report = self.technical("uplink.restored", Qualifier::Restore);
             report.closes = Some("uplink.lost");
             report.detail = Some(serde_json::json!({ "broker": self.id(index) }));

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{Replayed, Told};
-use super::steps::{Outcome, Recording, Step, What};
+use super::steps::{Beside, Outcome, Recording, Step, What};
 use crate::id::Id;
 use crate::site::ZoneLine;
 use crate::site::door::Door;
 use crate::site::layout::{Layout, NOWHERE};
-use crate::site::zone::Trouble;
+use crate::site::zone::{Bypass, Trouble};
 use crate::site::{
     Command, Condition, Contact, DoorState, Effect, Input, Mode, Site, SiteConfig, Verb, Via,
 };
@@ -94,12 +94,12 @@ impl Recording {
             since: vec![Mono(0); self.present.zones.len()],
             beside: BTreeSet::new(),
         };
-        let mut steps = std::mem::take(&mut self.steps).into_iter().peekable();
-        if let Some(first) = steps.peek() {
+        let steps = std::mem::take(&mut self.steps);
+        if let Some(first) = steps.first() {
             stage.open(&self, first);
         }
-        for step in steps {
-            stage.step(&step);
+        for (place, step) in steps.iter().enumerate() {
+            stage.step(step, step.beside(&steps[place + 1..]));
         }
         // What follows from time alone has no step.
         let end = self.end;
@@ -188,7 +188,8 @@ impl Stage<'_> {
         drafts.any(Told::concerns)
     }
 
-    fn step(&mut self, step: &Step) {
+    /// `beside`: what came with the end of a condition.
+    fn step(&mut self, step: &Step, beside: Beside) {
         let (at, now) = (step.at, &step.now);
         if let What::Start(boot) = &step.what {
             if step.life != self.present.life {
@@ -251,7 +252,16 @@ impl Stage<'_> {
                         _ if known.was_active() => Condition::Active,
                         _ => Condition::Normal,
                     };
-                    self.zone(*zone, is, at, now);
+                    let until_normal = known.bypass() == Some(Bypass::UntilNormal);
+                    match beside {
+                        // Nobody saw it normal in between.
+                        Beside::Activated if is == Condition::Normal => {}
+                        // Normal, it would have been taken in again, which is always told.
+                        Beside::Nothing if is == Condition::Normal && until_normal => {
+                            self.zone(*zone, Condition::Unknown, at, now);
+                        }
+                        _ => self.zone(*zone, is, at, now),
+                    }
                     // That is not an activation: one told at the same moment is another.
                     self.since[*zone] = Mono(0);
                 }

@@ -20,6 +20,30 @@ pub(super) struct Step {
     pub(super) what: What,
 }
 
+/// What the same reading told of a zone besides the end of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// It was activated.
+    Activated,
+    /// It was normal, and was taken in again.
+    NormalAgain,
+    /// Nothing.
+    Nothing,
+}
+
+impl Step {
+    pub(super) fn beside(&self, later: &[Self]) -> Beside {
+        let What::Over(zone, _) = self.what else { return Beside::Nothing };
+        let mut same = later.iter().take_while(|step| (step.life, step.at) == (self.life, self.at));
+        let found = same.find_map(|step| match step.what {
+            What::Activated(of) if of == zone => Some(Beside::Activated),
+            What::NormalAgain(of) if of == zone => Some(Beside::NormalAgain),
+            _ => None,
+        });
+        found.unwrap_or(Beside::Nothing)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// The box has started, in this boot.
@@ -146,6 +170,10 @@ impl Recording {
             self.boot = time.boot.as_str().into();
             self.life += 1;
             self.push(at, &now, What::Start(self.boot.clone()));
+        }
+        if is_of_the_box(draft) {
+            self.note("faults of the box: what they prevented is not decided again");
+            return;
         }
         if counts && Told::concerns(draft) {
             self.told.push(Told::of(draft, self.life));
@@ -568,4 +596,13 @@ impl Told {
     pub(super) fn since(&self, utc: UtcMs) -> bool {
         self.utc >= utc
     }
+}
+
+/// An arming that nothing but faults of the box prevented.
+fn is_of_the_box(draft: &Draft) -> bool {
+    let blockers = draft.detail.as_ref().and_then(|detail| detail["blockers"].as_array());
+    draft.kind == "partition.arm_failed"
+        && blockers.is_some_and(|all| {
+            !all.is_empty() && all.iter().all(|blocker| blocker["kind"] != "zone")
+        })
 }

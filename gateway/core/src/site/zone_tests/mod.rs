@@ -1,5 +1,6 @@
 //! Zones and partitions: scripted cases here, random ones in `random`.
 
+mod box_faults;
 mod buses;
 mod help;
 mod incidents;
@@ -388,6 +389,16 @@ fn a_bus_that_is_lost_is_one_fault_and_what_does_not_come_back_is_told_then() {
     flat.ms += 4_000;
     let at = Mono(flat.ms * 1_000_000);
     assert!(flat.put(Input::Bus { bus: 0, lost: None, at }).is_empty());
+}
+
+#[test]
+fn what_was_passed_over_while_it_was_not_known_protects_again_once_it_is_normal() {
+    let mut flat = Box_::new(vec![zone("window", ZoneKind::Instant)]);
+    flat.is(0, Condition::Unknown);
+    let verb = Verb::Arm { partition: 0, mode: Mode::Away, force: true, at_once: true };
+    assert_eq!(flat.want(verb).1, ["window zone.bypassed", "flat partition.armed"]);
+    assert_eq!(flat.is(0, Condition::Normal), ["window zone.unbypassed"]);
+    assert_eq!(flat.is(0, Condition::Active), ["window zone.alarm"]);
 }
 
 #[test]

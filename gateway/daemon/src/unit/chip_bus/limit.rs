@@ -6,9 +6,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     hold_ns: u64,
-    beyond: bool,
-    /// Since when the value says something else.
-    against_ns: Option<u64>,
+    /// `None`: not known yet.
+    beyond: Option<bool>,
+    /// What the value says otherwise, and since when.
+    against: Option<(bool, u64)>,
 }
 
 /// Where a value is.
@@ -49,32 +50,36 @@ impl Place {
 impl Limit {
     pub(crate) fn new(hold: Duration) -> Self {
         let hold_ns = u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
-        Self { hold_ns, beyond: false, against_ns: None }
+        Self { hold_ns, beyond: None, against: None }
     }
 
-    /// Takes a value. A change that counts: whether it is beyond now, and since when.
+    /// Takes a value. What counts, also for the first time: whether it is beyond now, and since when.
     pub(crate) fn feed(&mut self, place: Place, now_ns: u64) -> Option<(bool, u64)> {
-        let against = match place {
-            Place::Beyond => !self.beyond,
-            Place::Within => self.beyond,
-            Place::Near => false,
+        let says = match place {
+            Place::Beyond => Some(true),
+            Place::Within => Some(false),
+            Place::Near => None,
         };
-        if !against {
-            self.against_ns = None;
+        let Some(beyond) = says.filter(|_| says != self.beyond) else {
+            self.against = None;
             return None;
-        }
-        let since_ns = *self.against_ns.get_or_insert(now_ns);
+        };
+        let since_ns = match self.against {
+            Some((same, since_ns)) if same == beyond => since_ns,
+            _ => now_ns,
+        };
+        self.against = Some((beyond, since_ns));
         if now_ns.saturating_sub(since_ns) < self.hold_ns {
             return None;
         }
-        self.against_ns = None;
-        self.beyond = !self.beyond;
-        Some((self.beyond, since_ns))
+        self.against = None;
+        self.beyond = Some(beyond);
+        Some((beyond, since_ns))
     }
 
     /// Nothing was measured: what has begun does not go on.
     pub(crate) const fn gap(&mut self) {
-        self.against_ns = None;
+        self.against = None;
     }
 }
 
@@ -95,6 +100,14 @@ mod tests {
         assert_eq!(feed(13_100, 200), None, "within the margin it stays as it was");
         assert_eq!(feed(13_200, 210), None);
         assert_eq!(feed(13_200, 220), Some((false, 210)));
+    }
+
+    #[test]
+    fn a_good_start_is_told_as_well_since_nobody_knows_how_it_was_before() {
+        let mut limit = Limit::new(Duration::from_nanos(10));
+        assert_eq!(limit.feed(Place::above(13_500, 13_000, 200), 0), None);
+        assert_eq!(limit.feed(Place::above(13_500, 13_000, 200), 10), Some((false, 0)));
+        assert_eq!(limit.feed(Place::above(13_500, 13_000, 200), 20), None);
     }
 
     #[test]

@@ -32,11 +32,23 @@ const MARGIN_CENTI: i32 = 200;
 /// How often a presence sensor is asked for its next frame: it says so itself if there is none.
 const FRAME: Duration = Duration::from_millis(250);
 
+/// Every fault that a sensor can have, and its end.
+const FAULTS: [(&str, &str); 6] = [
+    ("supply.lost", "supply.lost_restored"),
+    ("battery.low", "battery.low_restored"),
+    ("battery.missing", "battery.missing_restored"),
+    ("temperature.high", "temperature.high_restored"),
+    ("temperature.low", "temperature.low_restored"),
+    ("clock.stopped", "clock.stopped_restored"),
+];
+
 pub(super) struct Sensor {
     chip: Chip,
     id: Id,
     period: Duration,
     due_ns: u64,
+    /// It has said that it does not watch what another configuration may have had it watch.
+    begun: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one for each sensor of a box, made once")]
@@ -44,13 +56,13 @@ enum Chip {
     Power { monitor: Box<dyn PowerMonitor<BusError = WireError>>, watch: Watch },
     Tmp102 { chip: Tmp102<Wire>, limits: Limits },
     Sht3x { chip: Sht3x<Wire>, started: bool, limits: Limits },
-    Clock { chip: Ds3231<Wire>, told: bool },
+    Clock { chip: Ds3231<Wire>, told: Option<bool> },
     Presence { chip: PresenceSensor<Wire>, owner: Option<Owner>, told: Presence },
 }
 
 enum Watch {
     Supply { below: i32, limit: Limit },
-    Battery { battery: Battery, low: bool, missing: bool },
+    Battery { battery: Battery, low: Option<bool>, missing: Option<bool> },
 }
 
 struct Limits {
@@ -66,7 +78,7 @@ impl Sensor {
             Chip::Presence { .. } => plan.chip.poll.min(FRAME),
             _ => plan.chip.poll,
         };
-        Self { chip, id: plan.chip.id.clone(), period, due_ns: 0 }
+        Self { chip, id: plan.chip.id.clone(), period, due_ns: 0, begun: false }
     }
 }
 
@@ -87,8 +99,8 @@ fn chip(plan: &ChipPlan, places: &Places, wire: Wire) -> Chip {
             };
             let battery = |config| Watch::Battery {
                 battery: Battery::new(BatteryConfig { hold, ..config }),
-                low: false,
-                missing: false,
+                low: None,
+                missing: None,
             };
             let watch = match of {
                 Power::Supply(below) => Watch::Supply { below, limit: Limit::new(hold) },
@@ -101,7 +113,7 @@ fn chip(plan: &ChipPlan, places: &Places, wire: Wire) -> Chip {
             let chip = Sht3x::new(wire, at).expect(CHECKED);
             Chip::Sht3x { chip, started: false, limits: Limits::new(&plan.chip.measures) }
         }
-        ChipKind::Ds3231 => Chip::Clock { chip: Ds3231::new(wire), told: false },
+        ChipKind::Ds3231 => Chip::Clock { chip: Ds3231::new(wire), told: None },
         ChipKind::Amg8833 => {
             let chip = PresenceSensor::new(wire, at, PresenceConfig::default()).expect(CHECKED);
             let line = plan.lines.iter().find(|line| line.wiring == Wiring::Presence);
@@ -115,6 +127,22 @@ fn chip(plan: &ChipPlan, places: &Places, wire: Wire) -> Chip {
     }
 }
 
+impl Chip {
+    /// Whether it has this fault begin and end.
+    fn watches(&self, fault: &str) -> bool {
+        match self {
+            Self::Power { watch: Watch::Supply { .. }, .. } => fault == "supply.lost",
+            Self::Power { watch: Watch::Battery { .. }, .. } => fault.starts_with("battery."),
+            Self::Tmp102 { limits, .. } | Self::Sht3x { limits, .. } => {
+                (fault == "temperature.high" && limits.high.is_some())
+                    || (fault == "temperature.low" && limits.low.is_some())
+            }
+            Self::Clock { .. } => fault == "clock.stopped",
+            Self::Presence { .. } => false,
+        }
+    }
+}
+
 impl Device for Sensor {
     fn patience(&self) -> u32 {
         PATIENCE
@@ -122,6 +150,11 @@ impl Device for Sensor {
 
     fn serve(&mut self, now_ns: u64, _: Option<u64>, news: &mut Vec<News>) -> Result<u64, Trouble> {
         let mut out = Out { id: &self.id, news };
+        if !std::mem::replace(&mut self.begun, true) {
+            for kinds in FAULTS.into_iter().filter(|(began, _)| !self.chip.watches(began)) {
+                out.fault(kinds, false, json!({ "watched": false }), now_ns);
+            }
+        }
         let soon = match &mut self.chip {
             Chip::Power { monitor, watch } => {
                 watch.feed(monitor.measure().map_err(trouble)?.bus, now_ns, &mut out);
@@ -145,7 +178,7 @@ impl Device for Sensor {
             Chip::Clock { chip, told } => {
                 let health = chip.health().map_err(trouble)?;
                 let bad = health.stopped || health.stops_on_battery;
-                if std::mem::replace(told, bad) != bad {
+                if told.replace(bad) != Some(bad) {
                     let kinds = ("clock.stopped", "clock.stopped_restored");
                     let detail = json!({
                         "stopped": health.stopped,
@@ -259,7 +292,7 @@ impl Watch {
                     (missing, is_missing, ("battery.missing", "battery.missing_restored")),
                 ];
                 for (told, is, kinds) in states {
-                    if std::mem::replace(told, is) != is {
+                    if told.replace(is) != Some(is) {
                         out.fault(kinds, is, detail.clone(), change.since_ns);
                     }
                 }
