@@ -21,6 +21,34 @@ pub const DEFAULT_SESSION_EXPIRY_S: u32 = 86_400;
 /// Committed events that wait for a watcher; the slowest loses the oldest, and is told how many.
 pub const DEFAULT_WATCH_CAPACITY: usize = 8192;
 
+/// Which MQTT is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 5.
+    #[default]
+    V5,
+    /// MQTT 3.1.1, for brokers that speak nothing newer. It has no receive maximum, no expiry and
+    /// no reasons: how much a broker sends without acknowledgement is the broker's configuration.
+    V311,
+}
+
+/// A text is not a protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a protocol; allowed are 5 and 3.1.1")]
+pub struct ProtocolError(pub String);
+
+impl FromStr for Protocol {
+    type Err = ProtocolError;
+
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        match text {
+            "5" => Ok(Self::V5),
+            "3.1.1" => Ok(Self::V311),
+            _ => Err(ProtocolError(text.to_owned())),
+        }
+    }
+}
+
 /// What a broker's address begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -112,7 +140,7 @@ pub struct Login {
     pub password_file: PathBuf,
 }
 
-/// Address and files disagree about TLS. Nothing is guessed: a connection that was meant to be
+/// What was asked for does not fit together. Nothing is guessed: a connection that was meant to be
 /// secured must never be a plain one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecurityError {
@@ -125,6 +153,13 @@ pub enum SecurityError {
         host = .0.host
     )]
     NotSecured(BrokerAddress),
+    /// Shared subscriptions belong to MQTT 5. Some brokers of MQTT 3.1.1 know them too; the others
+    /// grant the filter and then send nothing, which nobody would notice.
+    #[error(
+        "--group needs --protocol 5: MQTT 3.1.1 has no shared subscriptions. Without a group every \
+         receiver is sent everything, and the database keeps each event once"
+    )]
+    NoGroups,
 }
 
 /// Everything a receiver needs to know. [`ReceiverConfig::new`] fills in the defaults.
@@ -132,6 +167,11 @@ pub enum SecurityError {
 pub struct ReceiverConfig {
     /// The broker.
     pub broker: BrokerAddress,
+    /// The other nodes of its cluster, tried in order when it is away. They must share sessions:
+    /// a broker that stands alone would be told nothing by gateways that are at another.
+    pub further_brokers: Vec<BrokerAddress>,
+    /// Which MQTT is spoken there.
+    pub protocol: Protocol,
     /// How the connection is secured; needed with `mqtts`, and with nothing else.
     pub tls: Option<Tls>,
     /// How to show who we are, if the broker asks.
@@ -151,7 +191,8 @@ pub struct ReceiverConfig {
     /// The pace of backlogs that the district asks for; none: the gateways' own.
     pub replay: Option<Replay>,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
-    /// leave no session behind: an absent one would keep its share of the events.
+    /// leave no session behind: an absent one would keep its share of the events. Brokers of MQTT
+    /// 3.1.1 are told only whether to keep it: 0 or not.
     pub session_expiry_s: u32,
     /// Committed events that wait for a watcher.
     pub watch_capacity: usize,
@@ -162,6 +203,8 @@ impl ReceiverConfig {
     pub fn new(broker: BrokerAddress, district: Id, database: impl Into<Database>) -> Self {
         Self {
             broker,
+            further_brokers: Vec::new(),
+            protocol: Protocol::V5,
             tls: None,
             login: None,
             district,
@@ -180,16 +223,24 @@ impl ReceiverConfig {
         format!("gatehouse-receiver-{}-{}", self.district, self.host)
     }
 
-    /// Whether address and files agree.
+    /// Whether it fits together.
     ///
     /// # Errors
-    /// When only one of them is for TLS.
+    /// When only one of address and files is for TLS; with a group at MQTT 3.1.1.
     pub(crate) fn check(&self) -> Result<(), SecurityError> {
-        match (self.broker.scheme, &self.tls) {
-            (Scheme::Mqtts, None) => Err(SecurityError::NoAuthority(self.broker.clone())),
-            (Scheme::Mqtt, Some(_)) => Err(SecurityError::NotSecured(self.broker.clone())),
-            _ => Ok(()),
+        if self.group.is_some() && self.protocol == Protocol::V311 {
+            return Err(SecurityError::NoGroups);
         }
+        self.brokers().try_for_each(|broker| match (broker.scheme, &self.tls) {
+            (Scheme::Mqtts, None) => Err(SecurityError::NoAuthority(broker.clone())),
+            (Scheme::Mqtt, Some(_)) => Err(SecurityError::NotSecured(broker.clone())),
+            _ => Ok(()),
+        })
+    }
+
+    /// Every node that may be connected to, in order.
+    pub(crate) fn brokers(&self) -> impl Iterator<Item = &BrokerAddress> + Clone {
+        std::iter::once(&self.broker).chain(&self.further_brokers)
     }
 
     /// Every file that a connection reads.
@@ -232,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_refused_where_a_broker_might_take_its_name_for_a_topic() {
+        assert_eq!("3.1.1".parse(), Ok(Protocol::V311));
+        assert_eq!("5".parse(), Ok(Protocol::V5));
+        assert_eq!("4".parse::<Protocol>(), Err(ProtocolError("4".into())));
+        let (broker, district) = ("mqtt://b".parse().unwrap(), "d-1".parse().unwrap());
+        let mut config = ReceiverConfig::new(broker, district, Database::Memory);
+        config.group = Some("ops".parse().unwrap());
+        assert_eq!(config.check(), Ok(()));
+        config.protocol = Protocol::V311;
+        assert_eq!(config.check(), Err(SecurityError::NoGroups));
+    }
+
+    #[test]
     fn a_connection_that_is_meant_to_be_secured_is_never_a_plain_one() {
         let tls = Tls { ca: "ca.pem".into(), client: None, server_name: None };
         let check = |url: &str, tls| {
@@ -240,6 +304,10 @@ mod tests {
             ReceiverConfig { tls, ..config }.check()
         };
         assert_eq!(check("mqtt://b", None), Ok(()));
+        let (first, second) = ("mqtt://a".parse().unwrap(), "mqtts://b".parse().unwrap());
+        let mut mixed = ReceiverConfig::new(first, "d-1".parse().unwrap(), Database::Memory);
+        mixed.further_brokers.push(second);
+        assert!(matches!(mixed.check(), Err(SecurityError::NoAuthority(b)) if b.host == "b"));
         assert_eq!(check("mqtts://b", Some(tls.clone())), Ok(()));
         assert!(matches!(check("mqtts://b", None), Err(SecurityError::NoAuthority(_))));
         assert!(matches!(check("mqtt://b", Some(tls)), Err(SecurityError::NotSecured(_))));

@@ -63,7 +63,7 @@ mod wire;
 pub use clock::{Clock, SystemClock};
 pub use config::{
     BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
-    DEFAULT_WATCH_CAPACITY, Login, ReceiverConfig, Scheme, SecurityError,
+    DEFAULT_WATCH_CAPACITY, Login, Protocol, ProtocolError, ReceiverConfig, Scheme, SecurityError,
 };
 pub use gatehouse_link::{ClientCertificate, Tls, TlsError};
 pub use handle::{Ended, Handle, Receiver, StartError};

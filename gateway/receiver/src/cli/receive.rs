@@ -8,16 +8,19 @@ use gatehouse_core::id::Id;
 use gatehouse_link::{ClientCertificate, Tls};
 
 use super::Failed;
-use crate::config::{BrokerAddress, Login, ReceiverConfig, Scheme, SecurityError};
+use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
 use crate::password::{self, PasswordError};
 
 /// What is received, from where, into what.
 #[derive(Debug, Args)]
 pub(super) struct Receive {
     /// The broker, as mqtt://host[:port], or mqtts://host[:port] with TLS; without a port 1883 or
-    /// 8883.
-    #[arg(long, value_name = "URL")]
-    broker: BrokerAddress,
+    /// 8883. Once more for each further node of a cluster: the next one is tried when one is away.
+    #[arg(long, value_name = "URL", required = true)]
+    broker: Vec<BrokerAddress>,
+    /// The MQTT that it speaks: 5 or 3.1.1.
+    #[arg(long, value_name = "VERSION", default_value = "5")]
+    protocol: Protocol,
     /// The district.
     #[arg(long, value_name = "ID")]
     district: Id,
@@ -60,7 +63,9 @@ impl Receive {
     /// What the words mean, once the files that they name are good. A broker's trouble is waited
     /// out; a wrong file at the start is told to whoever has just typed it.
     pub(super) fn config(self) -> Result<ReceiverConfig, Failed> {
-        let Self { broker, district, db, group, host, heartbeat, .. } = self;
+        let Self { broker: brokers, protocol, district, db, group, host, heartbeat, .. } = self;
+        let mut brokers = brokers.into_iter();
+        let broker = brokers.next().expect("clap requires one");
         let client = self.cert.zip(self.key);
         let client = client.map(|(certificate, key)| ClientCertificate { certificate, key });
         let tls = match (self.ca, client, self.server_name) {
@@ -75,6 +80,8 @@ impl Receive {
             }
         };
         let mut config = ReceiverConfig::new(broker, district, db);
+        config.further_brokers = brokers.collect();
+        config.protocol = protocol;
         config.tls = tls;
         config.group = group;
         config.heartbeat_s = heartbeat;

@@ -240,6 +240,12 @@ impl Gateway {
         self.client.publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).await.unwrap();
     }
 
+    /// Hands over whatever bytes under a topic below the prefix.
+    pub async fn raw(&self, below: &str, payload: Vec<u8>, retain: bool) {
+        let topic = format!("{}/{below}", self.address);
+        self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
+    }
+
     pub async fn send_with_seq(&self, class: Class, payload: &[u8], seq: u64) {
         let properties = PublishProperties {
             user_properties: vec![("seq".into(), seq.to_string())],

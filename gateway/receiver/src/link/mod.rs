@@ -1,34 +1,33 @@
-//! The connection: one fresh rumqttc event loop for each, never a second life of an old one.
+//! The connection: one fresh rumqttc event loop for each, never a second life of an old one. What
+//! differs between MQTT 5 and 3.1.1 is in [`pipe`].
 //!
 //! rumqttc is a dumb pipe here. Nothing is queued in it that is not also kept elsewhere: what
 //! comes in is acknowledged only after its commit, what goes out lies in the [`Outbox`] or can be
 //! given back to it. A connection subscribes before it says anything, whether or not the broker
 //! remembers the session: that costs little, and brings the retained states anew.
 
-use std::collections::{HashMap, VecDeque};
+mod flight;
+mod pipe;
+
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use flight::{Flight, Handed};
 use gatehouse_core::backoff::Backoff;
-use gatehouse_core::contract::{DistrictState, Receipt};
-use gatehouse_core::topic::{self, Address};
+use gatehouse_core::topic;
 use gatehouse_link::Stamp;
-use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
-};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use pipe::{Heard, Pipe, Speaker};
+use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use crate::approach::{Approach, Failure, WATCHDOG};
+use crate::approach::{Approach, Failure, Options, WATCHDOG};
 use crate::clock::Clock;
-use crate::config::ReceiverConfig;
+use crate::config::{BrokerAddress, ReceiverConfig};
 use crate::desk::{self, Inbound, Work};
 use crate::operator::ACT_WITHIN;
-use crate::outbox::{Outbox, Say, Saying, Taken};
+use crate::outbox::{Outbox, Say, Taken};
 use crate::snapshot::{Link, Snapshot};
 
 /// The most messages that the broker may have sent without our acknowledgement: at 30,000 events
@@ -70,32 +69,11 @@ enum End {
     Failed(Failure),
 }
 
-/// What was handed to rumqttc and is not acknowledged by the broker.
-#[derive(Debug, Default)]
-struct Flight {
-    /// In the order of handing over; rumqttc numbers them in that order.
-    handed: VecDeque<Handed>,
-    numbered: HashMap<u16, Handed>,
-}
-
-#[derive(Debug)]
-enum Handed {
-    State,
-    Receipt(Arc<Address>, Receipt),
-    Act(Saying),
-}
-
-impl Flight {
-    fn len(&self) -> usize {
-        self.handed.len() + self.numbered.len()
-    }
-}
-
 /// One connection's shared facts between its reading and its speaking half.
 struct Session<'a> {
     linker: &'a Linker,
     epoch: u64,
-    client: AsyncClient,
+    speaker: Speaker,
     window: usize,
     flight: Mutex<Flight>,
     /// The broker has granted every subscription.
@@ -109,9 +87,13 @@ impl Linker {
         let mut stop = self.stop.clone();
         let mut unreachable = UNREACHABLE;
         let mut refused = Backoff::REFUSED;
-        for epoch in 1.. {
+        let mut brokers = self.config.brokers().cycle();
+        let mut round = 0..self.config.brokers().count();
+        for (epoch, broker) in (1..).zip(&mut brokers) {
             let files = Stamp::of(self.config.files());
-            let failure = match self.connection(epoch, &mut unreachable, &mut refused).await {
+            round.next();
+            let failure = match self.connection(broker, epoch, &mut unreachable, &mut refused).await
+            {
                 End::Stopped => return,
                 End::DeskGone => {
                     tracing::error!("the database's thread has ended; the receiver ends too");
@@ -123,10 +105,16 @@ impl Linker {
             if *stop.borrow() {
                 return;
             }
-            let backoff = if failure.is_refusal() { &mut refused } else { &mut unreachable };
-            let wait = backoff.next(fastrand::f64());
-            tracing::warn!(broker = %self.config.broker, error = %failure, ?wait,
-                "no connection to the broker");
+            let wait = if failure.is_refusal() {
+                refused.next(fastrand::f64())
+            } else if round.is_empty() {
+                round = 0..self.config.brokers().count();
+                unreachable.next(fastrand::f64())
+            } else {
+                // Another node of the cluster takes over at once.
+                Duration::ZERO
+            };
+            tracing::warn!(%broker, error = %failure, ?wait, "no connection to the broker");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // Whoever renews a refused certificate wants no 15 minutes of silence after it.
@@ -138,20 +126,21 @@ impl Linker {
 
     async fn connection(
         &self,
+        broker: &BrokerAddress,
         epoch: u64,
         unreachable: &mut Backoff,
         refused: &mut Backoff,
     ) -> End {
         let mut stop = self.stop.clone();
         let approach = tokio::select! {
-            approach = self.approach() => approach,
+            approach = self.approach(broker) => approach,
             _ = stop.wait_for(|stop| *stop) => return End::Stopped,
         };
         let Approach { options, trouble, tunnel: _tunnel } = match approach {
             Ok(approach) => approach,
             Err(failure) => return End::Failed(failure),
         };
-        let end = self.converse(epoch, options, unreachable, refused).await;
+        let end = self.converse(broker, epoch, options, unreachable, refused).await;
         match (end, trouble.take()) {
             // TLS knows better than "connection closed".
             (End::Failed(_), Some(why)) => End::Failed(Failure::Dial(why)),
@@ -161,34 +150,31 @@ impl Linker {
 
     async fn converse(
         &self,
+        broker: &BrokerAddress,
         epoch: u64,
-        options: MqttOptions,
+        options: Options,
         unreachable: &mut Backoff,
         refused: &mut Backoff,
     ) -> End {
-        let (client, mut eventloop) = AsyncClient::new(options, 256);
+        let (speaker, mut pipe) = pipe::open(options);
         let mut stop = self.stop.clone();
-        let connack = tokio::select! {
-            connected = timeout(WATCHDOG, eventloop.poll()) => match connected {
-                Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => connack,
+        let (session_present, receive_max) = tokio::select! {
+            connected = timeout(WATCHDOG, pipe.next()) => match connected {
+                Ok(Ok(Heard::Connected { session_present, receive_max })) => {
+                    (session_present, receive_max)
+                }
                 // With a fresh event loop the first event is the CONNACK.
                 Ok(Ok(_)) | Err(_) => return End::Failed(Failure::Stuck),
-                Ok(Err(error)) => return End::Failed(Failure::Mqtt(Box::new(error))),
+                Ok(Err(failure)) => return End::Failed(failure),
             },
             _ = stop.wait_for(|stop| *stop) => return End::Stopped,
         };
-        let receive_max = connack
-            .properties
-            .as_ref()
-            .and_then(|properties| properties.receive_max)
-            .unwrap_or(u16::MAX);
-        tracing::info!(broker = %self.config.broker, session_present = connack.session_present,
-            receive_max, "connected");
+        tracing::info!(%broker, session_present, receive_max, "connected");
         self.outbox.connected(epoch);
         let session = Session {
             linker: self,
             epoch,
-            client,
+            speaker,
             window: usize::from((receive_max / 2).clamp(1, WINDOW)),
             flight: Mutex::default(),
             subscribed: watch::Sender::new(false),
@@ -203,46 +189,14 @@ impl Linker {
         // Both halves live as long as the connection: rumqttc's poll must never be dropped while
         // its event loop is to be used again, and it is not.
         let end = tokio::select! {
-            end = session.listen(&mut eventloop) => end,
+            end = session.listen(&mut pipe) => end,
             Err(failure) = speaking => End::Failed(failure),
         };
-        for event in eventloop.state.events.drain(..) {
-            session.note(&event);
+        for heard in pipe.rest() {
+            session.note(&heard);
         }
         session.give_back();
         end
-    }
-
-    /// What the district is told of this receiver. One that cannot commit does not receive.
-    pub(crate) fn state(&self, online: bool) -> DistrictState {
-        let now = self.clock.now();
-        DistrictState {
-            online: online && !self.outbox.failing(),
-            host: self.config.host.clone(),
-            ts: now.utc,
-            utc_ms: now.utc.0,
-            replay: self.config.replay,
-            hb_s: self.config.heartbeat_s,
-        }
-    }
-
-    fn filters(&self) -> Vec<Filter> {
-        let filter = |what: &str, group, qos| {
-            Filter::new(topic::subscription(&self.config.district, what, group), qos)
-        };
-        vec![
-            // Only the events are shared: every receiver of a group shows all gateways' states.
-            filter("ev/+", self.config.group.as_ref(), QoS::AtLeastOnce),
-            filter("status", None, QoS::AtLeastOnce),
-            filter("hb", None, QoS::AtMostOnce),
-            filter("door/+", None, QoS::AtLeastOnce),
-            filter("zone/+", None, QoS::AtLeastOnce),
-            filter("partition/+", None, QoS::AtLeastOnce),
-            filter("reader/+", None, QoS::AtLeastOnce),
-            filter("output/+", None, QoS::AtLeastOnce),
-            filter("alarm/+", None, QoS::AtLeastOnce),
-            filter("desc", None, QoS::AtLeastOnce),
-        ]
     }
 }
 
@@ -253,39 +207,35 @@ impl Session<'_> {
 
     /// Subscribes to everything and waits until the broker has granted it.
     async fn subscribe(&self) -> Result<(), Failure> {
-        let filters = self.linker.filters();
-        self.client.subscribe_many(filters).await.map_err(|_| Failure::Closed)?;
+        self.speaker.subscribe(pipe::wishes(self.linker)).await?;
         let mut subscribed = self.subscribed.subscribe();
         subscribed.wait_for(|yes| *yes).await.map_err(|_| Failure::Closed).map(drop)
     }
 
     /// Reads until the connection ends. Never waits for the database as long as the broker keeps
     /// to the receive maximum; if it does not, nothing more is read until there is room.
-    async fn listen(&self, eventloop: &mut EventLoop) -> End {
+    async fn listen(&self, pipe: &mut Pipe) -> End {
         loop {
-            let event = match timeout(WATCHDOG, eventloop.poll()).await {
-                Ok(Ok(event)) => event,
-                Ok(Err(error)) => return End::Failed(Failure::Mqtt(Box::new(error))),
+            let heard = match timeout(WATCHDOG, pipe.next()).await {
+                Ok(Ok(heard)) => heard,
+                Ok(Err(failure)) => return End::Failed(failure),
                 Err(_) => return End::Failed(Failure::Stuck),
             };
-            self.note(&event);
-            match event {
-                Event::Incoming(Packet::Publish(publish)) => {
+            self.note(&heard);
+            match heard {
+                Heard::Message(publish) => {
                     let Ok(()) = self.inbound(publish).await else { return End::DeskGone };
                 }
-                Event::Incoming(Packet::SubAck(suback)) => {
-                    let refused = suback
-                        .return_codes
-                        .iter()
-                        .zip(self.linker.filters())
-                        .find(|(code, _)| !matches!(code, SubscribeReasonCode::Success(_)));
-                    if let Some((reason, filter)) = refused {
-                        let (filter, reason) = (filter.path, *reason);
+                Heard::Subscribed(refused) => {
+                    let wishes = pipe::wishes(self.linker);
+                    let refused = refused.into_iter().zip(wishes);
+                    let mut refused = refused.filter_map(|(why, wish)| Some((why?, wish.filter)));
+                    if let Some((reason, filter)) = refused.next() {
                         return End::Failed(Failure::Subscription { filter, reason });
                     }
                     self.subscribed.send_replace(true);
                 }
-                Event::Outgoing(Outgoing::Disconnect) => return End::Stopped,
+                Heard::Closed => return End::Stopped,
                 _ => {}
             }
         }
@@ -311,33 +261,27 @@ impl Session<'_> {
     }
 
     /// Follows what was handed over to its packet id and its acknowledgement.
-    fn note(&self, event: &Event) {
-        match event {
-            Event::Outgoing(Outgoing::Publish(pkid)) if *pkid != 0 => {
+    fn note(&self, heard: &Heard) {
+        match heard {
+            Heard::Written(pkid) => {
                 let mut flight = self.flight();
                 if let Some(handed) = flight.handed.pop_front() {
                     flight.numbered.insert(*pkid, handed);
                 }
             }
-            Event::Incoming(Packet::PubAck(ack)) => {
-                let handed = self.flight().numbered.remove(&ack.pkid);
-                self.acknowledged(handed, ack);
+            Heard::Acked(pkid, taken) => {
+                let handed = self.flight().numbered.remove(pkid);
+                self.acknowledged(handed, taken.clone());
                 self.linker.outbox.nudge();
             }
             _ => {}
         }
     }
 
-    fn acknowledged(&self, handed: Option<Handed>, ack: &PubAck) {
-        let reason = ack.reason;
-        let taken = match reason {
-            PubAckReason::Success => Taken::Held,
-            PubAckReason::NoMatchingSubscribers => Taken::NobodyListens,
-            _ => Taken::Refused(format!("{reason:?}")),
-        };
+    fn acknowledged(&self, handed: Option<Handed>, taken: Taken) {
         match handed {
             Some(handed) if matches!(taken, Taken::Refused(_)) => {
-                tracing::error!(?reason, what = ?handed,
+                tracing::error!(reason = ?taken, what = ?handed,
                     "the broker refuses what we say; check its ACL");
                 if let Handed::Act(saying) = handed {
                     let _ = saying.told.send(taken);
@@ -368,9 +312,7 @@ impl Session<'_> {
             let room = self.flight().len() < self.window;
             match linker.outbox.next(room) {
                 Some(Say::Ack(pkid)) => {
-                    // All that an acknowledgement needs of the publish.
-                    let publish = Publish { qos: QoS::AtLeastOnce, pkid, ..Publish::default() };
-                    self.client.ack(&publish).await.map_err(|_| Failure::Closed)?;
+                    self.speaker.acknowledge(pkid).await?;
                     continue;
                 }
                 Some(Say::Act(saying)) => {
@@ -394,7 +336,7 @@ impl Session<'_> {
     }
 
     async fn hand_over(&self, what: Handed) -> Result<(), Failure> {
-        let mut properties = PublishProperties::default();
+        let mut expiry = None;
         let (topic, payload, retain) = match &what {
             Handed::State => (
                 topic::district_state(&self.linker.config.district),
@@ -407,8 +349,7 @@ impl Session<'_> {
             Handed::Act(saying) => {
                 // The broker must not keep it for a gateway that comes back after the operator
                 // was told that nothing came of it.
-                let seconds = u32::try_from(ACT_WITHIN.as_secs());
-                properties.message_expiry_interval = seconds.ok();
+                expiry = Some(ACT_WITHIN);
                 (saying.topic.clone(), Ok(saying.payload.clone()), false)
             }
         };
@@ -418,10 +359,7 @@ impl Session<'_> {
         };
         // Noted before it is handed over, so that the reading half cannot see its number first.
         self.flight().handed.push_back(what);
-        self.client
-            .publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .await
-            .map_err(|_| Failure::Closed)
+        self.speaker.publish(topic, retain, payload, expiry).await
     }
 
     /// The last word is that nobody receives; then the connection is closed in order, so that the
@@ -436,7 +374,7 @@ impl Session<'_> {
         if timeout(GOODBYE, all_taken).await.is_err() {
             tracing::warn!("the broker does not take the goodbye");
         }
-        self.client.disconnect().await.map_err(|_| Failure::Closed)?;
+        self.speaker.disconnect().await?;
         std::future::pending().await
     }
 
