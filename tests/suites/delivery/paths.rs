@@ -134,7 +134,7 @@ async fn the_standby_takes_over_when_the_first_path_goes_dark_and_the_first_is_g
     let [first, mobile] = &beat.paths[..] else { unreachable!("two of them") };
     ensure!(first.available_ppm.is_some_and(|ppm| ppm < 1_000_000), "{first:?}");
     assert_eq!(mobile.available_ppm, Some(1_000_000));
-    ensure!(first.events >= 20 && first.mean_ms <= first.p95_ms, "{first:?}");
+    ensure!(first.events >= 20 && first.mean_ms.is_some() && first.p95_ms.is_some(), "{first:?}");
     Ok(())
 }
 
