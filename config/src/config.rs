@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gatehouse_core::event::Class;
 use gatehouse_core::site::{
-    BusConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig, ScheduleConfig, SiteConfig,
-    ZoneConfig,
+    BusConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig, ScheduleConfig,
+    SiteConfig, ZoneConfig,
 };
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;

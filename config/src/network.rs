@@ -110,12 +110,8 @@ impl Word for Look {
              that makes the user's name the client id: it would end the connection in use",
         ),
     ];
-    const ALIASES: &'static [(&'static str, &'static str)] = &[
-        ("connect", "login"),
-        ("mqtt", "login"),
-        ("tls", "answer"),
-        ("tcp", "answer"),
-    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("connect", "login"), ("mqtt", "login"), ("tls", "answer"), ("tcp", "answer")];
 }
 
 impl Word for Reporting {

@@ -70,7 +70,9 @@ fn in_time(
         limit >= at.value
     });
     let hint = match slower {
-        Some(slower) => format!("leave it out, or write reporting = \"{}\" in [uplink]", word(slower)),
+        Some(slower) => {
+            format!("leave it out, or write reporting = \"{}\" in [uplink]", word(slower))
+        }
         None => "leave it out: it follows from `reporting`".to_owned(),
     };
     notes.error(Finding::new(title, at.span.clone()).label("too long").hint(hint));
@@ -146,13 +148,10 @@ pub(super) fn brokers(
                 broker.id, broker.host, broker.port
             );
             notes.warn(
-                Finding::new(title, host)
-                    .label("again here")
-                    .also(first, "first here")
-                    .hint(
-                        "a second path helps when it is another machine, or another `interface` \
+                Finding::new(title, host).label("again here").also(first, "first here").hint(
+                    "a second path helps when it is another machine, or another `interface` \
                          to the same",
-                    ),
+                ),
             );
         }
         brokers.push(broker);

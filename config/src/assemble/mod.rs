@@ -73,7 +73,8 @@ pub(crate) fn config(
         zones: zones.as_ref().map_or(&[], |(zones, _)| zones),
     };
     let lists = Lists::read(file, notes);
-    let alarm = file.optional(&keys::alarm::TABLE, notes, |table, notes| alarm(table, &lists, notes));
+    let alarm =
+        file.optional(&keys::alarm::TABLE, notes, |table, notes| alarm(table, &lists, notes));
     let patrol = patrol::patrol(file, lists, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);

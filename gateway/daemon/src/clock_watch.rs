@@ -37,9 +37,9 @@ async fn is_anchored(journal: Journal, gateway: &Id, boot: &str) -> bool {
     let gateway = gateway.clone();
     let read = spawn_blocking(move || journal.last_of_source(SOURCE, &gateway, LOOKED_AT));
     match read.await {
-        Ok(Ok(events)) => events
-            .iter()
-            .any(|event| event.draft.kind == ANCHOR && event.draft.time.boot == boot),
+        Ok(Ok(events)) => {
+            events.iter().any(|event| event.draft.kind == ANCHOR && event.draft.time.boot == boot)
+        }
         Ok(Err(error)) => {
             warn!(%error, "the clock's past cannot be read");
             false

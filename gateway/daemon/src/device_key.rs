@@ -47,7 +47,13 @@ impl DeviceKey {
     pub fn sign(&self, gateway: &Id, upto: Seq, hash: &[u8; 32]) -> Checkpoint {
         let signature = self.pair.sign(&statement(gateway, upto, hash));
         let contract::DeviceKey { id, public } = self.public();
-        Checkpoint { upto, hash: event::hex(hash), key: id, public, sig: to_hex(signature.as_ref()) }
+        Checkpoint {
+            upto,
+            hash: event::hex(hash),
+            key: id,
+            public,
+            sig: to_hex(signature.as_ref()),
+        }
     }
 }
 

@@ -182,12 +182,7 @@ pub(crate) async fn encrypted(
     Ok((stream, far))
 }
 
-async fn run(
-    listener: UnixListener,
-    mut stream: impl Stream,
-    far: Option<Far>,
-    trouble: Trouble,
-) {
+async fn run(listener: UnixListener, mut stream: impl Stream, far: Option<Far>, trouble: Trouble) {
     let own = i32::try_from(std::process::id()).ok();
     let mut near = loop {
         let Ok((near, _)) = listener.accept().await else { return };

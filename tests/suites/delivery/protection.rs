@@ -235,7 +235,8 @@ async fn a_retained_act_and_one_with_missing_fields_are_refused_and_the_next_goo
 }
 
 #[tokio::test]
-async fn an_alarm_that_nobody_acknowledges_calls_the_responders_of_the_hour() -> anyhow::Result<()> {
+async fn an_alarm_that_nobody_acknowledges_calls_the_responders_of_the_hour() -> anyhow::Result<()>
+{
     let broker = Broker::start(lasting()).await?;
     let proxy = Proxy::start(broker.address()).await?;
     let district = District::start(broker.address()).await?;
@@ -257,7 +258,9 @@ async fn an_alarm_that_nobody_acknowledges_calls_the_responders_of_the_hour() ->
     let waited = escalated.draft.time.mono_ns.since(panic.draft.time.mono_ns);
     ensure!(waited == std::time::Duration::from_secs(10), "{waited:?}");
     // It goes the way of its alarm, and the incident says so.
-    ensure!(escalated.draft.class.lane() == Lane::Alarm && escalated.draft.source.id.as_str() == "a1");
+    ensure!(
+        escalated.draft.class.lane() == Lane::Alarm && escalated.draft.source.id.as_str() == "a1"
+    );
     let state = until("the incident to be escalated", SOON, async || {
         let view = scene.district.gateway("g-1")?.context("known")?;
         Ok(view.incidents.get("a1").filter(|view| view.state.incident.escalated).cloned())

@@ -94,10 +94,11 @@ pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
     AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
-    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig, HolidayConfig,
-    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
-    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
-    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig,
+    HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig,
+    Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig,
+    Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly,
+    ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};

@@ -155,8 +155,7 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
 fn measured(parts: &Parts) -> (Standby, Ledgers, Option<String>) {
     let (config, now) = (&parts.config, parts.clock.now());
     let mut standby = Standby::new(config.brokers.len(), config.uplink.standby_poll);
-    let (ledgers, trouble) =
-        Ledgers::open(&config.state_dir, &config.brokers, &mut standby, &now);
+    let (ledgers, trouble) = Ledgers::open(&config.state_dir, &config.brokers, &mut standby, &now);
     (standby, ledgers, trouble)
 }
 

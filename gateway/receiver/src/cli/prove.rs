@@ -26,10 +26,14 @@ pub(super) fn key(text: &str) -> Result<[u8; 32], String> {
         File::open(text)?.take(256).read_to_string(&mut digits)?;
         Ok(digits)
     };
-    let digits = if text.len() == 64 { text.to_owned() } else {
-        read().map_err(|error| format!("{error}; allowed are 64 hex digits, or a file with them"))?
+    let digits = if text.len() == 64 {
+        text.to_owned()
+    } else {
+        read()
+            .map_err(|error| format!("{error}; allowed are 64 hex digits, or a file with them"))?
     };
-    from_hex(digits.trim()).ok_or_else(|| "allowed are 64 hex digits, or a file with them".to_owned())
+    from_hex(digits.trim())
+        .ok_or_else(|| "allowed are 64 hex digits, or a file with them".to_owned())
 }
 
 /// Proves the log of one gateway from the database.
@@ -54,8 +58,9 @@ pub(super) fn folder(
     gateway: Option<&Id>,
     key: Option<[u8; 32]>,
 ) -> Result<ExitCode, Failed> {
-    let unreadable =
-        |path: &Path, error: &dyn std::fmt::Display| Failed::new(77, format!("{}: {error}", path.display()));
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
+        Failed::new(77, format!("{}: {error}", path.display()))
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
         let path = entry.map_err(|error| unreadable(folder, &error))?.path();
@@ -152,14 +157,16 @@ pub(super) fn export(select: Select, folder: &Path) -> Result<ExitCode, Failed> 
         return Err(Failed::new(64, message));
     }
     let store = Store::open_to_read(&db)?;
-    let cannot = |path: &Path, error: &io::Error| Failed::new(70, format!("{}: {error}", path.display()));
+    let cannot =
+        |path: &Path, error: &io::Error| Failed::new(70, format!("{}: {error}", path.display()));
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let mut open: Option<(String, PathBuf, BufWriter<File>)> = None;
     let mut files = 0_u32;
     let filter = Filter { gateway, ..Filter::default() };
     let written = store.query(&filter, |stored| {
         // Sorted by site and gateway: one file after the other.
-        let name = format!("{}.{}", stored.site, stored.gateway.replace(crate::store::FORMER, "-life-"));
+        let name =
+            format!("{}.{}", stored.site, stored.gateway.replace(crate::store::FORMER, "-life-"));
         if open.as_ref().is_none_or(|(known, ..)| *known != name) {
             if let Some((_, path, mut file)) = open.take() {
                 file.flush().map_err(|error| cannot(&path, &error))?;

@@ -186,7 +186,8 @@ fn a_signature_of_another_gateway_or_number_or_of_nothing_is_none() {
 }
 
 #[test]
-fn what_is_missing_is_accounted_for_or_not_and_what_stands_before_it_is_not_proven_by_what_follows() {
+fn what_is_missing_is_accounted_for_or_not_and_what_stands_before_it_is_not_proven_by_what_follows()
+{
     let mut log = Log::new(1);
     log.events(10);
     log.sign(); // 11 signs 10

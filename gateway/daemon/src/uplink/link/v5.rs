@@ -13,7 +13,8 @@ use gatehouse_config::Broker;
 use gatehouse_core::uplink::{Ack, Down, Failure};
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Connect, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
-    Filter, LastWill, LastWillProperties, Login, Packet, PingReq, PubAck, Publish, PublishProperties, Subscribe,
+    Filter, LastWill, LastWillProperties, Login, Packet, PingReq, PubAck, Publish,
+    PublishProperties, Subscribe,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use tokio::sync::{Notify, mpsc};
