@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{
     BusConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig, ScheduleConfig,
     SiteConfig, ZoneConfig,
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
+use crate::commands::Commands;
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
 use crate::finding::Warnings;
@@ -80,10 +82,14 @@ pub struct Config {
     pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
     pub alarm: Alarm,
+    /// What the district may command.
+    pub commands: Commands,
     /// The brokers in order of preference, 1 to [`MAX_BROKERS`](crate::MAX_BROKERS).
     pub brokers: Vec<Broker>,
     /// How events are delivered.
     pub uplink: Uplink,
+    /// Whether a Home Assistant is told what there is.
+    pub home_assistant: HomeAssistant,
     /// How events are kept.
     pub journal: JournalConfig,
     /// The simulated wiring, if there is one.
@@ -155,6 +161,7 @@ impl Config {
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
+            commands: self.commands.rights.clone(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
             escalation: self.alarm.escalation.clone(),
@@ -242,6 +249,17 @@ pub struct Uplink {
     pub in_flight: u16,
     /// Without progress of receipts for so long, the events are sent again.
     pub host_timeout: Duration,
+}
+
+/// Whether a Home Assistant is told what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// It is.
+    pub enabled: bool,
+    /// Where it looks: its `discovery_prefix`.
+    pub prefix: Id,
+    /// Names for people go with it.
+    pub names: bool,
 }
 
 /// How events are kept.

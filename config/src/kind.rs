@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gatehouse_core::contract::bytes_of_hex;
 use gatehouse_core::credential::CredentialHash;
 use gatehouse_core::id::Id;
 use serde_json::{Value, json};
@@ -440,6 +441,32 @@ impl Kind for HashText {
 
     fn confidential(&self) -> bool {
         true
+    }
+}
+
+/// A public key of Ed25519.
+pub(crate) struct PublicKey;
+
+impl Kind for PublicKey {
+    type Out = [u8; 32];
+
+    fn allowed(&self) -> String {
+        "64 hexadecimal digits, as `gatehouse-receiver keygen` prints them".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    }
+
+    fn read(&self, _: &str, value: &DeValue<'_>) -> Result<[u8; 32], Wrong> {
+        let given = value.as_str().unwrap_or_default();
+        bytes_of_hex(given).map_err(|_| {
+            // Somebody may have put the other half of the pair here.
+            Wrong {
+                hint: Some("the public half of the key goes here; the private one stays with whoever signs".into()),
+                confidential: true,
+            }
+        })
     }
 }
 

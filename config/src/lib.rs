@@ -27,6 +27,7 @@
 mod access;
 mod assemble;
 mod clock;
+mod commands;
 mod config;
 mod credentials;
 mod devices;
@@ -54,7 +55,11 @@ mod when;
 mod wiring;
 
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
-pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use assemble::hash as config_hash;
+pub use commands::{CommandKey, Commands};
+pub use config::{
+    Alarm, Config, HomeAssistant, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink,
+};
 pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};
@@ -67,6 +72,7 @@ pub use output::{Challenge, Output};
 pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
+pub use shown::without_secrets;
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
 /// The most doors of one gateway: what one box serves.
@@ -112,6 +118,12 @@ pub const MAX_READERS: usize = 16;
 pub const MAX_CREDENTIALS: usize = 4096;
 /// The most outputs: two relay boards of 16.
 pub const MAX_OUTPUTS: usize = 32;
+
+/// The most roles of the district's operators.
+pub const MAX_COMMAND_ROLES: usize = 16;
+
+/// The most keys that commands are signed with: one for each operator of a control room.
+pub const MAX_COMMAND_KEYS: usize = 64;
 
 /// The most help points, beside zones.
 pub const MAX_HELP_POINTS: usize = 32;

@@ -19,7 +19,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 
 /// The text with stars for what looks like a secret, and nothing in it that a terminal obeys: what
 /// shows the lines takes care of all but the C1 controls (U+009B is ESC and `[` in one).
-pub(crate) fn without_secrets(text: &str) -> String {
+pub fn without_secrets(text: &str) -> String {
     without(text, is_secret)
 }
 

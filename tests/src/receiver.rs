@@ -10,7 +10,7 @@ use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_receiver::{
     Audit, BrokerAddress, ClientCertificate, Committed, Database, Filter, GatewayView, Handle,
-    Link, Receiver, ReceiverConfig, Snapshot, Store, Tls,
+    Link, Operator, Receiver, ReceiverConfig, Snapshot, Store, Tls,
 };
 use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
@@ -105,6 +105,11 @@ impl District {
     /// Every delivery in the order of its commit, duplicates included.
     pub fn committed(&self) -> &Record<Arc<Committed>> {
         &self.committed
+    }
+
+    /// The operators' desk.
+    pub fn operator(&self) -> anyhow::Result<Operator> {
+        Ok(self.handle.as_ref().context("the receiver does not run")?.operator())
     }
 
     /// What the receiver shows of itself.

@@ -3,6 +3,7 @@
 mod access;
 mod brokers;
 mod challenge;
+mod commands;
 mod devices;
 mod doors;
 mod named;
@@ -21,7 +22,7 @@ use gatehouse_core::event::Class;
 use gatehouse_core::site::Escalation;
 use gatehouse_core::topic::Address;
 
-use crate::config::{Alarm, Config, JournalConfig, Log, Sim};
+use crate::config::{Alarm, Config, HomeAssistant, JournalConfig, Log, Sim};
 use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
@@ -75,14 +76,16 @@ pub(crate) fn config(
     let lists = Lists::read(file, notes);
     let alarm =
         file.optional(&keys::alarm::TABLE, notes, |table, notes| alarm(table, &lists, notes));
-    let patrol = patrol::patrol(file, lists, around, notes);
+    let patrol = patrol::patrol(file, &lists, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
+    let commands = commands::commands(file, notes);
     let uplink = file.optional(&keys::uplink::TABLE, notes, brokers::uplink);
     let reporting = uplink.as_ref().map(|uplink| uplink.reporting).unwrap_or_default();
     let brokers = brokers::brokers(file, reporting, notes, files);
+    let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
@@ -114,8 +117,10 @@ pub(crate) fn config(
         outputs: outputs.finish()?,
         challenge: challenge.ok()?,
         alarm: alarm?,
+        commands: commands?,
         brokers,
         uplink: uplink?,
+        home_assistant: home_assistant?,
         journal: journal?,
         sim,
         log: log?,
@@ -124,8 +129,8 @@ pub(crate) fn config(
     })
 }
 
-/// The first 16 hex digits of BLAKE3.
-pub(crate) fn hash(bytes: &[u8]) -> String {
+/// The first 16 hex digits of BLAKE3: which configuration a file of these bytes is.
+pub fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
@@ -135,6 +140,13 @@ fn alarm(table: &Reader<'_, '_>, lists: &Lists, notes: &mut Notes<'_>) -> Option
     let (responders, otherwise) = lists.of(&keys::alarm::ESCALATE_TO, table, notes)?;
     let escalation = Escalation { responders, otherwise };
     Some(Alarm { grade: grade?.value, ack_within: ack_within?.value, escalation })
+}
+
+fn home_assistant(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<HomeAssistant> {
+    let enabled = table.get(&keys::home_assistant::ENABLED, notes);
+    let prefix = table.get(&keys::home_assistant::PREFIX, notes);
+    let names = table.get(&keys::home_assistant::NAMES, notes);
+    Some(HomeAssistant { enabled: enabled?.value, prefix: prefix?.value, names: names?.value })
 }
 
 fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfig> {

@@ -42,7 +42,7 @@ pub(super) struct Patrol {
 /// `None`: something of it is wrong, and was reported.
 pub(super) fn patrol(
     file: &Reader<'_, '_>,
-    lists: Lists,
+    lists: &Lists,
     mut around: Around<'_>,
     notes: &mut Notes<'_>,
 ) -> Option<Patrol> {
@@ -50,7 +50,7 @@ pub(super) fn patrol(
     let mut readers = HashSet::new();
     let points: Vec<_> = { file.tables(&help_point::TABLE, notes) }
         .iter()
-        .map(|table| point(table, &lists, &mut around, (&mut ids, &mut readers), notes))
+        .map(|table| point(table, lists, &mut around, (&mut ids, &mut readers), notes))
         .collect();
     lists.finish(notes);
     let mut named = Named::new(&checkpoint::TABLE);

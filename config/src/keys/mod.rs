@@ -10,11 +10,13 @@ pub(crate) mod card_reader;
 pub(crate) mod challenge;
 pub(crate) mod checkpoint;
 pub(crate) mod chip;
+pub(crate) mod commands;
 pub(crate) mod credential;
 pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod help_point;
+pub(crate) mod home_assistant;
 pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
@@ -62,8 +64,12 @@ pub(crate) static FILE: Table = Table {
         &schedule::holiday::TABLE,
         &key_switch::TABLE,
         &alarm::TABLE,
+        &commands::TABLE,
+        &commands::role::TABLE,
+        &commands::key::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
+        &home_assistant::TABLE,
         &journal::TABLE,
         &log::TABLE,
         &sim::TABLE,

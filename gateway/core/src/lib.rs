@@ -15,6 +15,7 @@
 pub mod backoff;
 pub mod checkpoint;
 pub mod codes;
+pub mod commands;
 pub mod contract;
 pub mod credential;
 pub mod event;

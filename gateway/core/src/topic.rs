@@ -63,6 +63,23 @@ impl Address {
         format!("{self}/cmd/+")
     }
 
+    /// `…/cmd/{id}/res`: what came of a command, from the gateway.
+    pub fn command_result(&self, id: &Id) -> String {
+        format!("{self}/cmd/{id}/res")
+    }
+
+    /// `…/cmd/{id}`: a command, towards the gateway.
+    pub fn command(&self, id: &Id) -> String {
+        format!("{self}/cmd/{id}")
+    }
+
+    /// What stands for the command's id in a topic of [`Self::commands`], if it is one. It need not
+    /// be an id.
+    pub fn command_of<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        let id = topic.strip_prefix(&self.to_string())?.strip_prefix("/cmd/")?;
+        (!id.contains('/')).then_some(id)
+    }
+
     /// `…/alarm/+/op`: operators' acts on incidents, towards the gateway.
     pub fn alarm_acts(&self) -> String {
         format!("{self}/alarm/+/op")
@@ -124,6 +141,11 @@ mod tests {
         assert_eq!(address.alarm_act_of(act), Some("a17".parse().unwrap()));
         assert_eq!(address.alarm_act(&"a17".parse().unwrap()), act);
         assert_eq!(address.alarm_act_of("gatehouse/v1/d1/s-9/g-7f3b/alarm/a17/op"), None);
+        let command = address.command(&"c-1".parse().unwrap());
+        assert_eq!(command, "gatehouse/v1/d1/s-9/g-7f3a/cmd/c-1");
+        assert_eq!(address.command_of(&command), Some("c-1"));
+        let result = address.command_result(&"c-1".parse().unwrap());
+        assert_eq!((address.command_of(&result), &*result), (None, &*format!("{command}/res")));
         assert_eq!(Address::parse(&topic), Some((address, "ev/door")));
         assert_eq!(Address::parse("gatehouse/v1/d1/_dc/state"), None);
         assert_eq!(Address::parse("gatehouse/v1/d1/S/g/ev/door"), None);

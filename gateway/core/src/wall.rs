@@ -49,7 +49,7 @@ impl WallWatch {
         let stepped = last.and_then(|last| step(last, now));
         if known && !self.anchored {
             self.anchored = true;
-            let by = stepped.map(|(by_ms, _)| by_ms).unwrap_or(0);
+            let by = stepped.map_or(0, |(by_ms, _)| by_ms);
             return Some(report(ANCHOR, gateway, serde_json::json!({ "by_ms": by })));
         }
         let (by_ms, expected) = stepped?;

@@ -225,7 +225,7 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
 async fn reload(user: Option<u32>, reloads: &mpsc::Sender<Request>) -> Reloaded {
     let (answer, told) = oneshot::channel();
     let failed = |why: &str| Reloaded::Failed { why: why.to_owned() };
-    if reloads.try_send(Request { user, answer: Some(answer) }).is_err() {
+    if reloads.try_send(Request { user, operator: None, answer: Some(answer) }).is_err() {
         return failed("others have asked for the same already");
     }
     told.await.unwrap_or_else(|_| failed("the gateway stopped before that"))
@@ -268,7 +268,7 @@ fn name(config: &gatehouse_config::Config, thing: Thing, id: &Id) -> Option<Stri
     }
 }
 
-fn report(sources: &Sources) -> Report {
+pub(crate) fn report(sources: &Sources) -> Report {
     let now = sources.clock.now();
     let heads = *sources.heads.borrow();
     let stats = sources.journal.stats();

@@ -28,6 +28,9 @@ impl DeviceKey {
     ///
     /// # Errors
     /// When there is a file that is not to be used: see [`SecretError`].
+    ///
+    /// # Panics
+    /// Never: a key is 32 bytes, and each 32 bytes are a seed.
     pub fn open(dir: &Path) -> Result<Self, SecretError> {
         let seed = Zeroizing::new(secret::key_of(&dir.join(NAME), WHAT)?.to_hex());
         let seed = Zeroizing::new(from_hex::<32>(&seed).expect("a key prints as 64 digits"));

@@ -48,6 +48,8 @@ pub struct Running {
 pub struct Request {
     /// Which user of the system, if it came by the control socket.
     pub user: Option<u32>,
+    /// Which operator, if it came from the district.
+    pub operator: Option<String>,
     /// Where the answer is waited for.
     pub answer: Option<oneshot::Sender<Reloaded>>,
 }
@@ -239,7 +241,14 @@ fn report(
     request: &Request,
     mut detail: serde_json::Value,
 ) -> Report {
-    detail["via"] = json!(if request.answer.is_some() { "cli" } else { "signal" });
+    detail["via"] = json!(match request {
+        Request { operator: Some(_), .. } => "district",
+        Request { answer: Some(_), .. } => "cli",
+        Request { .. } => "signal",
+    });
+    if let Some(operator) = &request.operator {
+        detail["operator"] = json!(operator);
+    }
     detail["user"] = json!(request.user.map(|uid| format!("uid-{uid}")));
     Report {
         class: Class::System,

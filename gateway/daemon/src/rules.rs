@@ -235,7 +235,7 @@ fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
         What::Schedule { schedule, coming } => {
             view.schedules.insert(schedule, coming);
         }
-        What::Reply { command, reply } => desk.answer(command, reply),
+        What::Reply { command, reply } => desk.answer(command, reply, seq.unwrap_or_default()),
         What::Things { things, since, stored } => {
             view.replace_things(things, since);
             // Who asked may have gone away; the configuration holds all the same.

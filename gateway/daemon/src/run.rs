@@ -17,12 +17,13 @@ use tracing::{error, info, warn};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::device_key::DeviceKey;
+use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::unit::readers::Enrolling;
-use crate::{checkpoints, clock_watch, control, unit, uplink};
+use crate::{checkpoints, clock_watch, commands, control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -152,12 +153,14 @@ pub async fn live(
     let now = Running { config: Arc::clone(&config), revision: 1, desk: desk.clone() };
     let (running, runs) = watch::channel(now);
     let (reloads, mut wanted) = mpsc::channel(reload::WAITING);
+    let gauges = Gauges::default();
     let parts = uplink::Parts {
         config: Arc::clone(&config),
         running: runs.clone(),
         journal: journal.clone(),
         heads: heads.subscribe(),
         board: board.clone(),
+        gauges: gauges.clone(),
         rules: inputs.clone(),
         clock: clock.clone(),
         session: opened.session,
@@ -166,11 +169,12 @@ pub async fn live(
         acked: opened.acked,
         device_key: public_key(&config.state_dir),
     };
-    supervisor.essential("uplink", uplink::run(parts, uplink_stop));
+    let (ends, arrivals, say) = uplink::commands::Ends::new();
+    supervisor.essential("uplink", uplink::run(parts, ends, uplink_stop));
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone());
-    let units = unit::Units::start(&mut supervisor, &config, &inputs, own);
+    let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -183,6 +187,8 @@ pub async fn live(
         session: opened.session,
         started,
     };
+    let parts = commands::Parts::new(sources.clone(), say, path.clone());
+    supervisor.essential("commands", commands::run(parts, arrivals));
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
@@ -200,7 +206,9 @@ pub async fn live(
         clock_watch::run(journal, gateway, clock, rules)
     });
     let health = inputs.clone();
-    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
+    supervisor.unit("box_health", move || {
+        unit::box_health::run("/sys".into(), health.clone(), gauges.clone())
+    });
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {
@@ -216,7 +224,9 @@ pub async fn live(
             tokio::select! {
                 () = &mut asked => {}
                 Some(wish) = wanted.recv() => request = Some(wish),
-                _ = hangup.recv() => request = Some(Request { user: None, answer: None }),
+                _ = hangup.recv() => request = Some(Request {
+                    user: None, operator: None, answer: None,
+                }),
             }
         };
         let ended = supervisor.run(interrupted).await;

@@ -11,21 +11,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gatehouse_core::contract::AlarmOp;
+use gatehouse_core::contract::{AlarmOp, Command, CommandResult, MAX_COMMAND};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::Incident;
+use gatehouse_core::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::operator::Operator;
+use crate::command::Prepared;
+use crate::operator::{Operator, Place};
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
 
-/// The longest wish is a note of 200 characters, written as JSON.
-const LONGEST_WISH: u64 = 4096;
+/// The longest wish is a command with a piece of a configuration, written as JSON in JSON.
+const LONGEST_WISH: u64 = 2 * MAX_COMMAND as u64;
 
 /// A client that says nothing in this time is not one of ours.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Wish {
     /// Every open incident.
     Incidents,
+    /// What a command to this gateway needs to know of it.
+    Prepare {
+        /// As [`crate::Place`].
+        gateway: String,
+    },
+    /// A command, made and signed by whoever wants it.
+    Command {
+        /// As [`crate::Place`].
+        gateway: String,
+        id: Id,
+        command: Command,
+    },
     /// An operator's act.
     Act {
         /// As [`crate::Place`].
@@ -55,6 +69,14 @@ pub(crate) enum Outcome {
     Incidents(Vec<Listed>),
     /// The number of the gateway's event, committed.
     Done(u64),
+    Prepared {
+        /// The gateway's prefix.
+        prefix: String,
+        nonce: Option<String>,
+        now: UtcMs,
+    },
+    /// What came of a command, for good.
+    Commanded(CommandResult),
     Error(String),
 }
 
@@ -147,12 +169,19 @@ async fn answer(stream: UnixStream, operator: &Operator) -> io::Result<()> {
 }
 
 async fn fulfil(wish: Wish, operator: &Operator) -> Outcome {
-    let Wish::Act { gateway, incident, op, operator: who, text } = wish else {
-        return Outcome::Incidents(listed(operator));
+    let (gateway, incident, op, who, text) = match wish {
+        Wish::Incidents => return Outcome::Incidents(listed(operator)),
+        Wish::Prepare { gateway } => return prepare(&gateway, operator),
+        Wish::Command { gateway, id, command } => {
+            return send(&gateway, &id, &command, operator).await;
+        }
+        Wish::Act { gateway, incident, op, operator, text } => {
+            (gateway, incident, op, operator, text)
+        }
     };
-    let place = match gateway.parse() {
+    let place = match place(&gateway) {
         Ok(place) => place,
-        Err(error) => return Outcome::Error(format!("{gateway:?} is no gateway's id: {error}")),
+        Err(outcome) => return outcome,
     };
     match operator.act(&place, &incident, op, &who, text.as_deref()).await {
         Ok(seq) => {
@@ -161,6 +190,42 @@ async fn fulfil(wish: Wish, operator: &Operator) -> Outcome {
         }
         Err(error) => {
             tracing::warn!(gateway = %place, %incident, ?op, operator = who, %error, "not done");
+            Outcome::Error(error.to_string())
+        }
+    }
+}
+
+fn place(gateway: &str) -> Result<Place, Outcome> {
+    let wrong = |error| Outcome::Error(format!("{gateway:?} is no gateway's id: {error}"));
+    gateway.parse().map_err(wrong)
+}
+
+fn prepare(gateway: &str, operator: &Operator) -> Outcome {
+    let prepared = place(gateway).and_then(|place| {
+        operator.prepare(&place).map_err(|error| Outcome::Error(error.to_string()))
+    });
+    match prepared {
+        Ok(Prepared { address, nonce, now }) => {
+            Outcome::Prepared { prefix: address.to_string(), nonce, now }
+        }
+        Err(outcome) => outcome,
+    }
+}
+
+async fn send(gateway: &str, id: &Id, command: &Command, operator: &Operator) -> Outcome {
+    let place = match place(gateway) {
+        Ok(place) => place,
+        Err(outcome) => return outcome,
+    };
+    let (verb, who) = (&command.verb, &command.operator);
+    match operator.send(&place, id, command).await {
+        Ok(result) => {
+            let status = result.status.as_str();
+            tracing::info!(gateway = %place, command = %id, verb, operator = who, status, "answered");
+            Outcome::Commanded(result)
+        }
+        Err(error) => {
+            tracing::warn!(gateway = %place, command = %id, verb, operator = who, %error, "not answered");
             Outcome::Error(error.to_string())
         }
     }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::{Clock, SystemClock};
+use crate::command::Answered;
 use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Desk, Parts, QUEUE, Work};
 use crate::link::Linker;
@@ -24,6 +25,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Room in the channel beside the slots of [`QUEUE`], for words of command.
 const COMMANDS: usize = 8;
+
+/// Results of commands that wait for whoever sent them.
+const RESULTS: usize = 256;
 
 /// The control room's end of one district.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Handle {
     stop_desk: Arc<AtomicBool>,
     watchers: broadcast::Sender<Arc<Committed>>,
     board: Arc<Mutex<Snapshot>>,
+    /// Kept for the operators' desk.
+    _results: broadcast::Sender<Arc<Answered>>,
     operator: Operator,
 }
 
@@ -96,6 +102,7 @@ impl Receiver {
         let slots = Arc::new(Semaphore::new(QUEUE));
         let (work, works) = sync_channel(QUEUE + COMMANDS);
         let (watchers, _) = broadcast::channel(config.watch_capacity.max(1));
+        let (results, _) = broadcast::channel(RESULTS);
         let (stop, stopping) = watch::channel(false);
         let (failed, failure) = watch::channel(None);
         let stop_desk = Arc::new(AtomicBool::new(false));
@@ -107,6 +114,7 @@ impl Receiver {
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),
+            results: results.clone(),
             slots: Arc::clone(&slots),
             stop: Arc::clone(&stop_desk),
         });
@@ -136,7 +144,7 @@ impl Receiver {
             Ok(opened) => opened?,
             Err(_) => unreachable!("the thread answers before it does anything else"),
         }
-        let operator = Operator::new(&outbox, &board, &watchers, &clock);
+        let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
         let linker = Linker {
             config,
             clock,
@@ -157,6 +165,7 @@ impl Receiver {
             stop_desk,
             watchers,
             board,
+            _results: results,
             operator,
         })
     }

@@ -42,6 +42,7 @@
 mod approach;
 pub mod cli;
 mod clock;
+mod command;
 mod config;
 mod control;
 mod correspondent;
@@ -55,12 +56,14 @@ mod outbox;
 mod password;
 pub mod proof;
 pub mod receipts;
+mod signing;
 mod snapshot;
 mod states;
 mod store;
 mod wire;
 
 pub use clock::{Clock, SystemClock};
+pub use command::{CommandError, DONE_WITHIN, Prepared, USUAL_EXPIRY, Wanted};
 pub use config::{
     BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
     DEFAULT_WATCH_CAPACITY, Login, Protocol, ProtocolError, ReceiverConfig, Scheme, SecurityError,
@@ -70,6 +73,7 @@ pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
+pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,
 };

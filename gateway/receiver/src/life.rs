@@ -194,6 +194,7 @@ mod tests {
             since: UtcMs(0),
             reason: None,
             version: "0".into(),
+            config_rev: 1,
             config_hash: "0".into(),
             hb_s: None,
             reporting_s: None,

@@ -21,6 +21,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::command::Answered;
 use crate::desk;
 use crate::life::Life;
 use crate::outbox::{Outbox, Saying, Taken};
@@ -142,9 +143,10 @@ fn whose(by: Option<&str>, at: Option<UtcMs>) -> String {
 /// See the module's page. Cheap to clone; all clones are the same desk.
 #[derive(Clone)]
 pub struct Operator {
-    outbox: Arc<Outbox>,
+    pub(crate) outbox: Arc<Outbox>,
     board: Arc<Mutex<Snapshot>>,
     watchers: broadcast::WeakSender<Arc<Committed>>,
+    pub(crate) results: broadcast::WeakSender<Arc<Answered>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -169,12 +171,14 @@ impl Operator {
         outbox: &Arc<Outbox>,
         board: &Arc<Mutex<Snapshot>>,
         watchers: &broadcast::Sender<Arc<Committed>>,
+        results: &broadcast::Sender<Arc<Answered>>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         Self {
             outbox: Arc::clone(outbox),
             board: Arc::clone(board),
             watchers: watchers.downgrade(),
+            results: results.downgrade(),
             clock: Arc::clone(clock),
         }
     }
@@ -225,7 +229,8 @@ impl Operator {
             text: text.map(str::to_owned),
         };
         let Ok(payload) = serde_json::to_vec(&act) else { return Err(ActError::Busy) };
-        let saying = Saying { topic: address.alarm_act(incident), payload, told };
+        let (topic, expiry) = (address.alarm_act(incident), ACT_WITHIN);
+        let saying = Saying { topic, payload, expiry, respond: None, told };
         self.outbox.act(saying).map_err(|_| ActError::Busy)?;
         let expected = Expected { address: &address, incident, op, operator, class };
         let answer = async {
@@ -311,16 +316,10 @@ fn check(
     incident: &Id,
     op: AlarmOp,
 ) -> Result<(Address, Class), ActError> {
-    match (&snapshot.link, &snapshot.failing) {
-        (Link::Connecting, _) => return Err(ActError::NoBroker("connecting".to_owned())),
-        (Link::Down(why), _) => return Err(ActError::NoBroker(why.clone())),
-        (Link::Up, Some(why)) => return Err(ActError::NotCommitting(why.clone())),
-        (Link::Up, None) => {}
+    if let (Link::Up, Some(why)) = (&snapshot.link, &snapshot.failing) {
+        return Err(ActError::NotCommitting(why.clone()));
     }
-    let (address, view) = find(snapshot, place)?;
-    if !matches!(view.life, Life::Online | Life::Suspect) {
-        return Err(ActError::Away(place.clone(), view.life));
-    }
+    let (address, view) = reach(snapshot, place)?;
     let Some(known) = view.incidents.get(incident.as_str()) else {
         let open = listed(view.incidents.keys().map(String::as_str));
         return Err(ActError::NoIncident(place.clone(), incident.clone(), open));
@@ -334,6 +333,23 @@ fn check(
         (AlarmOp::Escalate, _) if state.escalated => Err(ActError::Escalated(incident.clone())),
         _ => Ok((address.clone(), state.class)),
     }
+}
+
+/// The gateway that is meant, if it can be told anything now.
+pub(crate) fn reach<'s>(
+    snapshot: &'s Snapshot,
+    place: &Place,
+) -> Result<(&'s Address, &'s GatewayView), ActError> {
+    match &snapshot.link {
+        Link::Connecting => return Err(ActError::NoBroker("connecting".to_owned())),
+        Link::Down(why) => return Err(ActError::NoBroker(why.clone())),
+        Link::Up => {}
+    }
+    let (address, view) = find(snapshot, place)?;
+    if !matches!(view.life, Life::Online | Life::Suspect) {
+        return Err(ActError::Away(place.clone(), view.life));
+    }
+    Ok((address, view))
 }
 
 fn find<'s>(

@@ -8,6 +8,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gatehouse_core::contract::Receipt;
 use gatehouse_core::topic::Address;
@@ -53,6 +54,11 @@ pub(crate) enum Say {
 pub(crate) struct Saying {
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,
+    /// Then the broker drops it: it must not be kept for a gateway that comes back after the
+    /// operator was told that nothing came of it.
+    pub(crate) expiry: Duration,
+    /// Where and with what an answer is wanted (MQTT 5: Response Topic, Correlation Data).
+    pub(crate) respond: Option<(String, Vec<u8>)>,
     /// Told what the broker makes of it. When nobody listens any more, it is not said again: an
     /// operator who was told that it failed must not be surprised later.
     pub(crate) told: oneshot::Sender<Taken>,
@@ -268,7 +274,13 @@ mod tests {
     fn an_act_that_nobody_waits_for_any_more_is_not_said() {
         let outbox = Outbox::default();
         let (told, waits) = oneshot::channel();
-        let saying = |told| Saying { topic: "t".into(), payload: vec![], told };
+        let saying = |told| Saying {
+            topic: "t".into(),
+            payload: vec![],
+            expiry: Duration::from_secs(10),
+            respond: None,
+            told,
+        };
         outbox.act(saying(told)).unwrap();
         outbox.receipt(&address("g"), receipt(1, &[], &[]));
         let Some(Say::Act(first)) = outbox.next(true) else { panic!("acts go before receipts") };

@@ -3,6 +3,7 @@
 //! every event of the journal, unchanged, in a chain without a hole?
 
 mod adversary;
+mod commands;
 mod outage;
 mod outputs;
 mod paths;

@@ -44,7 +44,7 @@ impl Site {
         Some(self.do_now(command, out))
     }
 
-    fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
+    pub(super) fn do_now(&mut self, command: &Command, out: &mut Out<'_>) -> Answer {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
@@ -55,6 +55,8 @@ impl Site {
                 }
                 self.incidents.act(id, act, (by.via, by.actor), at, out)
             }
+            Verb::District(order) => self.district(order, at, out),
+            Verb::DistrictOver { id, outcome } => self.district_over(id, outcome, at, out),
             &Verb::Arm { partition, mode, force, at_once } => {
                 let Some(known) = self.partitions.get(partition) else {
                     return refused(Refusal::Unknown);
@@ -217,7 +219,8 @@ impl Site {
     fn armed(&mut self, place: usize, mode: Mode, by: By<'_>, at: Mono, out: &mut Out<'_>) {
         self.partitions[place].set(place, Arming::Armed { mode }, at, out);
         self.partitions[place].note_by(None);
-        let faults = self.box_blockers(place);
+        let faults = self.box_faults(place);
+        let faults: Vec<_> = faults.into_iter().map(|(fault, _)| fault).collect();
         self.partitions[place].event(at, "partition.armed", out, |draft| {
             draft.actor = by.actor.map(str::to_owned);
             let mut detail = json!({ "via": by.via.as_str() });

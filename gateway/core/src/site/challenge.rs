@@ -65,6 +65,11 @@ impl Challenge {
         }
     }
 
+    /// Whether it switches this output.
+    pub(super) fn uses(&self, output: usize) -> bool {
+        self.config.as_ref().is_some_and(|config| config.output == output)
+    }
+
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.running.as_ref().map(|running| running.until)
     }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Credential, CredentialHash, Mode};
+use crate::commands::{Order, Outcome};
 use crate::id::Id;
 use crate::time::Mono;
 
@@ -155,6 +156,15 @@ pub enum Verb {
         /// What.
         act: Act,
     },
+    /// A command of the district.
+    District(Box<Order>),
+    /// What came of one that was accepted, and that others have carried out.
+    DistrictOver {
+        /// Its id.
+        id: Id,
+        /// What.
+        outcome: Outcome,
+    },
     /// Tell something; nothing changes.
     Ask(Question),
 }
@@ -187,6 +197,13 @@ pub enum Answer {
         reason: Refusal,
         /// What stands in the way.
         blockers: Vec<Blocker>,
+    },
+    /// What came of a command of the district.
+    Commanded {
+        /// So far; `None`: it is not answered.
+        outcome: Option<Outcome>,
+        /// The newest event is that of it.
+        recorded: bool,
     },
     /// What was asked for.
     Told {

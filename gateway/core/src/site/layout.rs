@@ -117,6 +117,9 @@ impl Input {
                     verb @ (Verb::Incident { .. }
                     | Verb::IncidentOnce { .. }
                     | Verb::Challenge { .. }
+                    // Things stand in it by their ids.
+                    | Verb::District(_)
+                    | Verb::DistrictOver { .. }
                     | Verb::Ask(_)) => verb,
                 };
                 Self::Command(Command { verb, ..command })

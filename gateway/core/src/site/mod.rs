@@ -29,6 +29,7 @@
 //! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
+//! | `district` | commands of the control room |
 //! | `walk` | the walk test |
 //! | `output` | one output: why it is on, what it does |
 //! | `siren` | which alarm sounds where, and what ends that |
@@ -50,6 +51,9 @@ mod challenge;
 mod command;
 mod config;
 mod dark;
+mod district;
+#[cfg(test)]
+mod district_tests;
 mod door;
 mod effect;
 mod enrol;
@@ -111,11 +115,14 @@ pub use lines::ZoneLine;
 pub use recall::recalled;
 pub use replay::{Counts, Difference, How, Recording, Replayed, Told};
 pub use schedule::{Coming, ScheduleAct, schedule_after};
+pub(crate) use timer::KeptTimer;
 pub use walk::LONGEST_WALK;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::commands::Commands;
+use crate::contract::catalogue;
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::{Mono, Now};
@@ -154,6 +161,7 @@ pub struct Site {
     buses: Vec<Bus>,
     outputs: Vec<Output>,
     challenge: Challenge,
+    commands: Commands,
     access: AccessConfig,
     escalation: Escalation,
     areas: Vec<AreaConfig>,
@@ -241,6 +249,7 @@ impl Site {
             buses: config.buses.into_iter().map(Bus::new).collect(),
             outputs,
             challenge: Challenge::new(challenge),
+            commands: Commands::new(config.commands),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
         }
     }
@@ -368,6 +377,12 @@ impl Site {
         let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
         self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
+        // What is published of it is true of every event that any test makes.
+        if cfg!(debug_assertions) {
+            for draft in out.effects.iter().filter_map(Effect::record) {
+                catalogue::check(draft).expect("gateway/core/src/contract/events.csv");
+            }
+        }
     }
 
     /// Fires every deadline up to `until`, the earliest first.
@@ -450,6 +465,7 @@ impl Site {
         self.schedules.keep(out);
         self.rounds.keep(out);
         self.incidents.keep(out);
+        self.keep_commands(out);
     }
 
     /// When the rules want an [`Input::Tick`] at the latest.

@@ -148,6 +148,7 @@ impl Site {
             buses,
             outputs,
             challenge,
+            commands,
             access: _,
             escalation: _,
             areas,
@@ -291,6 +292,7 @@ impl Site {
             self.outputs[place].show(place, now.mono, out);
         }
         self.challenge.take_over(challenge);
+        self.commands.take_over(commands);
         self.excuse_all();
         for (credential, area) in at_places {
             let area = area.map(|area| moves.areas[area]);

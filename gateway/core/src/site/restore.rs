@@ -63,6 +63,7 @@ impl Site {
         }
         self.walks_cut_off(&mut out);
         self.challenge_cut_off(&mut out);
+        self.district_cut_off(&mut out);
         self.ledger_begin(now);
         self.schedules.begin(now);
         self.schedules.aim(now);
@@ -145,6 +146,9 @@ impl Site {
                     return Ok(false);
                 }
                 self.places.insert(hash, place);
+            }
+            crate::commands::KIND => {
+                return self.commands.restore(id, value, &self.boot, now);
             }
             super::standing::KEY => {
                 let buses = &self.buses;

@@ -11,7 +11,7 @@ use crate::time::{ClockState, Mono, Now, UtcMs};
 /// Within one boot `CLOCK_BOOTTIME` decides, and no step of the wall clock moves it. After another
 /// boot only the wall clock can tell how much of it is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptTimer {
+pub(crate) struct KeptTimer {
     boot: String,
     mono: Mono,
     /// `None`: the wall clock was not known when it was set.
@@ -20,31 +20,31 @@ pub(super) struct KeptTimer {
 
 impl KeptTimer {
     /// A deadline at `at`, set now.
-    pub(super) fn new(at: Mono, boot: &str, now: &Now) -> Self {
+    pub(crate) fn new(at: Mono, boot: &str, now: &Now) -> Self {
         let utc = (now.clock != ClockState::Never).then(|| now.utc_at(at));
         Self { boot: boot.to_owned(), mono: at, utc }
     }
 
     /// The deadline on `CLOCK_BOOTTIME`, if it was set in this boot.
-    pub(super) fn mono(&self, boot: &str) -> Option<Mono> {
+    pub(crate) fn mono(&self, boot: &str) -> Option<Mono> {
         (self.boot == boot).then_some(self.mono)
     }
 
     /// The instant on the wall clock as it stands now; `None`: it was set in another boot, without
     /// a clock.
-    pub(super) fn utc(&self, boot: &str, now: &Now) -> Option<UtcMs> {
+    pub(crate) fn utc(&self, boot: &str, now: &Now) -> Option<UtcMs> {
         if self.boot == boot { Some(now.utc_at(self.mono)) } else { self.utc }
     }
 
     /// The same deadline on the clock of this boot, never further away than `longest`.
     ///
     /// What cannot be known has run out: a delay protects nobody, its end does.
-    pub(super) fn on(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
+    pub(crate) fn on(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
         self.this_boot(boot, now, longest, Duration::ZERO)
     }
 
     /// The same, but what cannot be known lasts whole: of a deadline that keeps somebody out.
-    pub(super) fn on_or_whole(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
+    pub(crate) fn on_or_whole(&self, boot: &str, now: &Now, longest: Duration) -> Mono {
         self.this_boot(boot, now, longest, longest)
     }
 

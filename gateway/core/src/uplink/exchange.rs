@@ -83,6 +83,13 @@ pub enum Input<'a, R, C> {
         /// What the journal still has of them, in order.
         records: Vec<R>,
     },
+    /// These are wanted again, received or not, as far as the journal has them.
+    Resend {
+        /// The first.
+        from: Seq,
+        /// The last; at most the newest stored.
+        to: Seq,
+    },
     /// Something else is to be published with QoS 1, before any further event.
     Control(C),
     /// An event's PUBACK.

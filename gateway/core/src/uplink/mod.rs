@@ -19,6 +19,7 @@ mod path;
 mod profile;
 mod receipts;
 mod refuse;
+mod resend;
 mod rewind;
 mod standby;
 mod stats;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use exchange::{Ack, Action, Down, Input, Outgoing, Progress, Settings};
 pub use path::{Attempt, Failure, Paths};
 pub use profile::{LOST_AFTER, Reporting, SUSPECT_AFTER, silence};
+pub use resend::MAX_RANGES as MAX_RESENDS;
 pub use standby::{Looked, Part, PathNews, Standby};
 pub use stats::{KeptLedger, PathLedger, PathMeasures, Transit};
 
@@ -84,6 +86,7 @@ pub struct Uplink<R, C> {
     resend: BTreeSet<Seq>,
     fetching: Option<(Seq, Seq)>,
     fetched: VecDeque<R>,
+    commanded: resend::Resend<R>,
     host: HostWatch,
     pace: lane::Pace,
     marked: (Seq, Seq, Seq),
@@ -110,6 +113,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
             resend: BTreeSet::new(),
             fetching: None,
             fetched: VecDeque::new(),
+            commanded: resend::Resend::new(),
             host: HostWatch::new(host_upto),
             pace: lane::Pace::new(settings.replay),
             marked: (Seq::ZERO, Seq::ZERO, Seq::ZERO),
@@ -128,6 +132,13 @@ impl<R: Outgoing, C> Uplink<R, C> {
                 self.normal.stored(normal);
             }
             Input::Read(lane, records) => self.lane(lane).filled(records),
+            // What no broker has had yet comes by its lane anyway.
+            Input::Resend { from, to } => self.commanded.ask(from, to.min(self.newest_acked)),
+            Input::Fetched { from, to, records } if self.commanded.is_fetching(from, to) => {
+                for (from, to) in self.commanded.filled(from, to, records) {
+                    self.gap(from, to, &mut out);
+                }
+            }
             Input::Fetched { from, to, records } => self.fetched(from, to, records, &mut out),
             Input::Control(item) => self.control.push_back(item),
             Input::Acked(seq, ack) => self.acked(seq, ack, now, &mut out),
@@ -161,7 +172,8 @@ impl<R: Outgoing, C> Uplink<R, C> {
         let waits = !self.in_flight.is_empty() || !self.control_in_flight.is_empty();
         let oldest = waits.then_some(self.fresh_until);
         let paced = self.window_is_open() && self.alarms_in_flight == 0 && !self.refused.is_full();
-        let paced = paced && self.again.is_none() && self.normal.front().is_some();
+        let late = self.normal.front().is_some() || self.commanded.front().is_some();
+        let paced = paced && self.again.is_none() && late;
         let paced = paced.then(|| self.pace.ready_at());
         let retry = self.refused.next_retry();
         let host = self.host.deadline(self.host_is_due(), self.settings.host_timeout);
@@ -178,6 +190,11 @@ impl<R: Outgoing, C> Uplink<R, C> {
             in_flight: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
             set_aside: self.refused.count(),
         }
+    }
+
+    /// How many ranges that were wanted again are not handed over whole.
+    pub fn resending(&self) -> usize {
+        self.commanded.left()
     }
 
     /// Whether everything but events was handed over and acknowledged.
@@ -223,6 +240,7 @@ impl<R: Outgoing, C> Uplink<R, C> {
         self.control_in_flight.clear();
         self.fetching = None;
         self.fetched.clear();
+        self.commanded.clear();
         self.resend.clear();
         let (alarm, normal) = (self.cursor(Lane::Alarm), self.cursor(Lane::Normal));
         self.in_flight.clear();
@@ -316,6 +334,13 @@ impl<R: Outgoing, C> Uplink<R, C> {
                 && let Some(record) = self.normal.pop()
             {
                 self.publish(record, now, false, out);
+            } else if self.commanded_may_go(now)
+                && let Some(record) = self.commanded.pop()
+            {
+                // Also what was received: that is what is wanted.
+                if self.lane(record.lane()).is_past(record.seq()) {
+                    self.hand_over(record, now, true, out);
+                }
             } else {
                 break;
             }
@@ -333,6 +358,15 @@ impl<R: Outgoing, C> Uplink<R, C> {
             self.fetching = Some(range);
             out.push(Action::Fetch { from: range.0, to: range.1 });
         }
+        if let Some((from, to)) = self.commanded.want(ahead) {
+            out.push(Action::Fetch { from, to });
+        }
+    }
+
+    fn commanded_may_go(&mut self, now: Mono) -> bool {
+        let alarm_waits = self.alarms_in_flight > 0;
+        !self.refused.is_full()
+            && self.commanded.front().is_some_and(|r| self.pace.permits(r, now, alarm_waits))
     }
 
     /// Goes back if it is time to. Everything that was to be sent besides comes by its lane then.
@@ -394,8 +428,16 @@ impl<R: Outgoing, C> Uplink<R, C> {
     }
 
     fn publish(&mut self, record: R, now: Mono, again: bool, out: &mut Vec<Action<R, C>>) {
-        let (seq, lane) = (record.seq(), record.lane());
+        let seq = record.seq();
         if (!again && self.refused.is_aside(seq)) || seq <= self.host.upto() {
+            return;
+        }
+        self.hand_over(record, now, again, out);
+    }
+
+    fn hand_over(&mut self, record: R, now: Mono, again: bool, out: &mut Vec<Action<R, C>>) {
+        let (seq, lane) = (record.seq(), record.lane());
+        if again && self.in_flight.contains_key(&seq) {
             return;
         }
         let late = now.since(record.stored()) > REPLAY_AFTER;

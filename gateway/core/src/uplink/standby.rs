@@ -256,8 +256,8 @@ mod tests {
         Err(why.to_owned())
     }
 
-    fn fault(path: usize, part: Part, why: &str) -> Option<PathNews> {
-        Some(PathNews { path, part, fault: Some(why.to_owned()) })
+    fn fault(path: usize, part: Part, why: &str) -> PathNews {
+        PathNews { path, part, fault: Some(why.to_owned()) }
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(paths.looked(1, failed("no answer"), s(912)), Looked::default());
         assert_eq!(paths.look(s(922)), Some(1));
         let looked = paths.looked(1, failed("no answer"), s(923));
-        assert_eq!(looked.news, fault(1, Part::Standby, "no answer"));
+        assert_eq!(looked.news, Some(fault(1, Part::Standby, "no answer")));
         // It is told once, and its end within a minute of it.
         assert_eq!(paths.look(s(983)), Some(1));
         assert_eq!(paths.looked(1, failed("no answer"), s(984)), Looked::default());
@@ -292,7 +292,7 @@ mod tests {
         paths.look(s(20));
         paths.looked(1, failed("x"), s(20));
         let lost = paths.lost(0, "no answer to a ping", false, s(7200));
-        assert_eq!(lost, fault(0, Part::Active, "no answer to a ping"));
+        assert_eq!(lost, Some(fault(0, Part::Active, "no answer to a ping")));
         assert_eq!(paths.instead_of(0), Some(2), "the second is known to fail");
         assert_eq!(paths.connected(2, s(7201)), None);
         assert_eq!(paths.look(s(7211)), Some(0));

@@ -266,7 +266,7 @@ mod tests {
         fn what_is_kept_is_what_was(
             spans in prop::collection::vec((any::<Option<bool>>(), 1u64..20_000), 1..60),
             took in prop::collection::vec(0u32..100_000, 0..50),
-            away in prop::option::of(0u64..400),
+            away in prop::option::of(0usize..400),
         ) {
             let mut path = PathLedger::new(s(0));
             let mut now = 0;
@@ -274,20 +274,22 @@ mod tests {
                 path.works(works, s(now));
                 now += seconds;
             }
-            took.iter().for_each(|ms| path.transmitted(Duration::from_millis((*ms).into())));
+            for ms in &took {
+                path.transmitted(Duration::from_millis((*ms).into()));
+            }
             let before = path.measures(s(now));
             let text = serde_json::to_string(&path.kept()).unwrap();
             let kept: KeptLedger = serde_json::from_str(&text).unwrap();
-            let gone = away.map(|hours| Duration::from_secs(hours * 3600));
+            let gone = away.map(|hours| Duration::from_secs(hours as u64 * 3600));
             // Another boot, whose clock begins anew.
             let mut again = PathLedger::restored(&kept, gone, s(5));
             let after = again.measures(s(5));
             prop_assert_eq!((after.mean_ms, after.p95_ms), (before.mean_ms, before.p95_ms));
             prop_assert!(after.observed_s <= before.observed_s);
-            if away.unwrap_or(0) as usize + path.hours.len() < HOURS {
+            if away.unwrap_or(0) + path.hours.len() < HOURS {
                 prop_assert_eq!(after, before);
             }
-            if away.is_some_and(|hours| hours as usize >= HOURS) {
+            if away.is_some_and(|hours| hours >= HOURS) {
                 prop_assert_eq!(after.available_ppm, None);
             }
         }

@@ -367,3 +367,50 @@ fn a_receipt_for_what_was_never_stored_is_not_believed() {
     assert_eq!(world.reports, ["uplink.receipt_ahead"]);
     assert_eq!(world.machine.progress().host_upto, Seq::ZERO);
 }
+
+#[test]
+fn what_is_wanted_again_is_sent_again_behind_what_is_new_and_at_its_pace() {
+    let mut world = World::new(4);
+    for n in 0..60 {
+        world.store(n % 7 == 0);
+    }
+    world.connect(false);
+    while !world.wire.is_empty() {
+        world.ack(0);
+    }
+    world.receipt(true);
+    world.removed.insert(Seq(9));
+    world.wanted = true;
+    world.pass(20_000);
+    assert!(world.wire.is_empty(), "the control room has everything");
+    world.put(Input::Resend { from: Seq(5), to: Seq(48) });
+    world.put(Input::Resend { from: Seq(2), to: Seq(2) });
+    assert_eq!(world.machine.resending(), 2);
+    let mut sent = Vec::new();
+    for tenth in 0..20 {
+        world.pass(50);
+        if tenth == 2 {
+            world.store(false);
+        }
+        while let Some(Some(first)) = world.wire.front() {
+            sent.push(first.0);
+            world.ack(0);
+        }
+        if tenth == 0 {
+            assert!(sent.len() < 20, "100 a second, and a tenth of that at once: {}", sent.len());
+        }
+    }
+    assert_eq!(world.machine.resending(), 0);
+    let new = sent.iter().position(|seq| *seq == 61).expect("the new one");
+    assert!(new < 44, "behind what is sent again: {new}");
+    sent.remove(new);
+    let expected: Vec<u64> = (5..=48).filter(|seq| *seq != 9).chain([2]).collect();
+    assert_eq!(sent, expected);
+    assert_eq!(world.reports, ["system.gap"]);
+    // Nobody has it: it is over at once. And a connection that ends takes the rest with it.
+    world.put(Input::Resend { from: Seq(900), to: Seq(901) });
+    assert_eq!(world.machine.resending(), 0);
+    world.put(Input::Resend { from: Seq(1), to: Seq(60) });
+    world.cut(0, false);
+    assert_eq!(world.machine.resending(), 0);
+}

@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) taken: BTreeSet<Seq>,
     /// Nobody has subscribed.
     pub(super) deaf: bool,
+    /// It wants again what it has.
+    pub(super) wanted: bool,
     pub(super) refuses: BTreeSet<Seq>,
     /// Was ever refused, so that it may have been set aside.
     pub(super) suspects: BTreeSet<Seq>,
@@ -82,6 +84,7 @@ impl World {
             broker: Vec::new(),
             taken: BTreeSet::new(),
             deaf: false,
+            wanted: false,
             refuses: BTreeSet::new(),
             suspects: BTreeSet::new(),
             host: BTreeSet::new(),
@@ -141,6 +144,10 @@ impl World {
     pub(super) fn published(&mut self, record: Rec) {
         assert!(self.connected, "nothing is published without a connection");
         assert!(!self.wire.contains(&Some(record.seq)), "{} is in flight already", record.seq);
+        if self.wanted {
+            self.wire.push_back(Some(record.seq));
+            return;
+        }
         assert!(record.seq > self.marks.0, "what the control room has is not sent again");
         // Order within a lane on one connection, but for what was set aside and is tried again.
         let newest = self.newest.entry(record.lane).or_default();

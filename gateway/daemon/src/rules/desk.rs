@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gatehouse_core::id::Seq;
 use gatehouse_core::site::{Answer, Command, Input, Verb, Via};
+use gatehouse_core::time::Mono;
 use tokio::sync::oneshot;
 
 use super::Inputs;
 use crate::clock::Clock;
 
-type Waiting = BTreeMap<u64, oneshot::Sender<Answer>>;
+type Waiting = BTreeMap<u64, oneshot::Sender<(Answer, Seq)>>;
 
 /// The desk of the rules; a clone is the same desk.
 #[derive(Clone, Debug)]
@@ -59,11 +61,26 @@ impl Desk {
         actor: Option<String>,
         verb: Verb,
     ) -> Result<Answer, AskError> {
+        self.hand_in(via, actor, verb, self.clock.mono()).await.map(|(answer, _)| answer)
+    }
+
+    /// The same of a wish of this instant; with the number of the newest event before the answer, 0
+    /// if there is none.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn hand_in(
+        &self,
+        via: Via,
+        actor: Option<String>,
+        verb: Verb,
+        at: Mono,
+    ) -> Result<(Answer, Seq), AskError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.waiting().insert(id, tell);
         let forget = Forget { desk: self, id };
-        let command = Command { id, via, actor, verb, at: self.clock.mono() };
+        let command = Command { id, via, actor, verb, at };
         let sent = self.inputs.send(Input::Command(command)).await;
         let answer = match sent {
             Ok(()) => told.await.map_err(|_| AskError::Stopped),
@@ -73,10 +90,10 @@ impl Desk {
         answer
     }
 
-    pub(super) fn answer(&self, command: u64, answer: Answer) {
+    pub(super) fn answer(&self, command: u64, answer: Answer, seq: Seq) {
         if let Some(tell) = self.waiting().remove(&command) {
             // Who asked may have gone away; what was done is done.
-            let _ = tell.send(answer);
+            let _ = tell.send((answer, seq));
         }
     }
 }

@@ -4,6 +4,9 @@
 //! ends is dropped whole, and the next one begins where the machine's cursors stand.
 
 mod announce;
+pub mod commands;
+mod describe;
+mod home_assistant;
 mod ledgers;
 pub mod link;
 mod looks;
@@ -27,10 +30,13 @@ use tracing::{debug, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gauges::Gauges;
+use crate::health::CpuShare;
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use announce::Control;
+use home_assistant::HomeAssistant;
 use ledgers::Ledgers;
 
 /// What the uplink is made of.
@@ -45,6 +51,8 @@ pub struct Parts {
     pub heads: watch::Receiver<Cursors>,
     /// What is shown.
     pub board: Board,
+    /// What the box's own sensors measured.
+    pub gauges: Gauges,
     /// Where reports become events.
     pub rules: Inputs,
     /// The clocks.
@@ -99,6 +107,12 @@ struct Uplinker {
     ahead_told: bool,
     /// Nonces of operators' acts that were taken, the oldest first.
     acts: std::collections::VecDeque<String>,
+    /// What a Home Assistant on the same broker was told.
+    home: HomeAssistant,
+    /// What this process took of the processor.
+    cpu: CpuShare,
+    /// Commands of the district, and what came of them.
+    commands: commands::Post,
     stop: watch::Receiver<bool>,
 }
 
@@ -124,11 +138,12 @@ enum Interrupt {
 ///
 /// # Errors
 /// Never: every trouble with brokers is what this task is for.
-pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
+pub async fn run(parts: Parts, ends: commands::Ends, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
     let (standby, ledgers, trouble) = measured(&parts);
     let transit = Transit::new(parts.clock.mono());
+    let home = HomeAssistant::new(&parts.config);
     let mut uplinker = Uplinker {
         parts,
         machine,
@@ -141,6 +156,9 @@ pub async fn run(parts: Parts, stop: watch::Receiver<bool>) -> Outcome {
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
+        home,
+        cpu: CpuShare::default(),
+        commands: commands::Post::new(ends),
         stop,
     };
     uplinker.unreadable(trouble);
@@ -213,6 +231,10 @@ impl Uplinker {
         if old.brokers != new.brokers || old.uplink != new.uplink {
             return false;
         }
+        // Its prefix is subscribed to with the connection.
+        if old.home_assistant != new.home_assistant {
+            return false;
+        }
         self.parts.config = config;
         true
     }
@@ -255,6 +277,7 @@ impl Uplinker {
                     self.note_paths();
                     self.transit = Transit::new(now);
                     let end = self.serve(link, index).await;
+                    self.commands.down();
                     // Whatever ended it, the window is gone with it.
                     self.machine.handle(Input::Down(Down::Network), self.now());
                     self.last = Some(index);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatehouse_core::contract::{AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt};
+use gatehouse_core::contract::{
+    AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt, SAY_AGAIN_S,
+};
 use gatehouse_core::event::{Class, with_replayed};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{self, Act, Command, Verb, Via};
@@ -14,7 +16,9 @@ use gatehouse_journal::{Cursors, Marks, ReadError};
 use tracing::{debug, warn};
 
 use super::announce::{self, Control};
-use super::link::{Link, LinkEvent, Message, Token};
+use super::commands::{Arrival, Say};
+use super::home_assistant::HomeAssistant;
+use super::link::{Link, LinkEvent, Message, Token, Wants};
 use super::looks::Looks;
 use super::{ARRIVAL, End, GRACE, Out, Uplinker, is_same_broker, stopped};
 use crate::board::View;
@@ -46,7 +50,9 @@ struct Connection {
     /// What was published of each thing, by its place on the board of this layout.
     shown: Vec<Shown>,
     layout: u64,
-    /// When the next thing that goes on changing may be shown.
+    /// A state is said again after so long, so that the broker does not forget it.
+    say_again: Duration,
+    /// When the next thing that goes on changing may be shown, or one is to be said again.
     next_show: Option<Mono>,
     /// What the broker was told to forget.
     gone: BTreeSet<(&'static str, Id)>,
@@ -111,6 +117,9 @@ impl Uplinker {
             shown: Vec::new(),
             // No board counts so far: the first look takes all.
             layout: u64::MAX,
+            // A district that has connected at once does not say all again at once.
+            say_again: Duration::from_secs(u64::from(SAY_AGAIN_S))
+                .mul_f64(1.0 - fastrand::f64() / 2.0),
             next_show: None,
             gone: BTreeSet::new(),
             incidents: BTreeMap::new(),
@@ -131,6 +140,7 @@ impl Uplinker {
         self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Description));
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+        self.discover(&mut connection);
         let head = *heads.borrow_and_update();
         self.feed(&mut connection, Input::Head { alarm: head.alarm, normal: head.normal });
         let broker = &self.parts.config.brokers[index];
@@ -139,9 +149,14 @@ impl Uplinker {
         let random = fastrand::f64();
         let up = Input::Connected { session_present, receive_max, other_broker, random };
         self.feed(&mut connection, up);
+        // What no broker has taken yet of what came of commands.
+        for answered in self.commands.unsent() {
+            self.feed(&mut connection, Input::Control(Control::Result(answered)));
+        }
 
         loop {
             self.show_progress();
+            self.commands.handed_over(self.machine.resending());
             if let Some(end) = connection.end.take() {
                 return end;
             }
@@ -162,6 +177,7 @@ impl Uplinker {
                     self.feed(&mut connection, Input::Head { alarm, normal });
                 }
                 Ok(()) = changes.changed() => self.show_states(&mut connection),
+                Some(say) = self.commands.says.recv() => self.say(&mut connection, say),
                 () = stopped(&mut stop) => {
                     self.goodbye(connection).await;
                     return End::Stopped;
@@ -174,6 +190,7 @@ impl Uplinker {
                     self.show_states(&mut connection);
                     self.feed(&mut connection, Input::Control(Control::Description));
                     self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+                    self.discover(&mut connection);
                 }
                 (path, found) = looks.ended() => {
                     let looked = self.standby.looked(path, found, self.now());
@@ -218,10 +235,11 @@ impl Uplinker {
         }
         connection.next_heartbeat = now.plus(connection.heartbeat);
         self.note_paths();
-        let topic = self.parts.config.address.heartbeat();
-        let beat = announce::heartbeat(&self.parts, connection.heartbeat);
+        let nonce = self.commands.next_nonce(now);
+        let period = connection.heartbeat;
+        let beat = announce::heartbeat(&self.parts, &mut self.cpu, nonce, period);
         // QoS 0: a heartbeat that finds no room is late anyway.
-        let _ = connection.link.publish_lossy(topic, beat);
+        let _ = connection.link.publish_lossy(beat);
     }
 
     /// Queues each thing and incident whose state is newer than what was published and that may be shown now.
@@ -237,14 +255,14 @@ impl Uplinker {
         let gone: Vec<_> = board.gone.difference(&connection.gone).cloned().collect();
         for (shown, view) in connection.shown.iter_mut().zip(&board.things) {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if shown.version >= view.version || shown.queued {
+            let again = shown.at.map(|at| at.plus(connection.say_again));
+            let same = shown.version >= view.version && again.is_none_or(|at| at > now);
+            if same || shown.queued {
+                soonest(&mut connection.next_show, again.filter(|_| same));
                 continue;
             }
             match shown.at.map(|at| at.plus(SHOW_EVERY)) {
-                Some(at) if at > now => {
-                    connection.next_show =
-                        Some(connection.next_show.map_or(at, |next| next.min(at)));
-                }
+                Some(at) if at > now => soonest(&mut connection.next_show, Some(at)),
                 _ => {
                     shown.queued = true;
                     newer.push((shown.kind, shown.id.clone()));
@@ -276,9 +294,23 @@ impl Uplinker {
             LinkEvent::Acked(Token::Event(seq), ack) => {
                 self.feed(connection, Input::Acked(seq, ack));
             }
-            LinkEvent::Acked(Token::Control, _) => self.feed(connection, Input::ControlAcked),
-            LinkEvent::Message { topic, payload, retained } => {
-                self.message(connection, &topic, &payload, retained);
+            LinkEvent::Acked(Token::Control, _) => {
+                self.feed(connection, Input::ControlAcked);
+                if self.machine.control_is_done() {
+                    self.home.settle(&self.parts.config, connection.heartbeat);
+                }
+            }
+            LinkEvent::Acked(Token::Result(number), ack) => {
+                self.commands.acked(number, ack);
+                self.feed(connection, Input::ControlAcked);
+            }
+            LinkEvent::Message { topic, payload, retained, wants } => {
+                if let Some(name) = self.parts.config.address.command_of(&topic) {
+                    let name = name.to_owned();
+                    self.command(connection, name, (payload, wants), retained);
+                } else {
+                    self.message(connection, &topic, &payload, retained);
+                }
             }
             LinkEvent::Down(down, why) => {
                 self.feed(connection, Input::Down(down));
@@ -308,7 +340,10 @@ impl Uplinker {
                     if let Some(period) = state.hb_s {
                         let period = Duration::from_secs(period.into()).max(SHORTEST_HEARTBEAT);
                         // Never so long that a failure would be known too late.
-                        connection.heartbeat = period.min(self.parts.config.uplink.heartbeat);
+                        let period = period.min(self.parts.config.uplink.heartbeat);
+                        if std::mem::replace(&mut connection.heartbeat, period) != period {
+                            self.discover(connection);
+                        }
                         let latest = self.now().plus(connection.heartbeat);
                         connection.next_heartbeat = connection.next_heartbeat.min(latest);
                     }
@@ -329,6 +364,10 @@ impl Uplinker {
                 Ok(act) => self.act(incident, act),
                 Err(error) => warn!(%error, "an act on an incident cannot be read"),
             }
+        } else if HomeAssistant::birth(&self.parts.config).as_deref() == Some(topic) {
+            if payload == b"online" {
+                self.discover(connection);
+            }
         } else {
             debug!(topic, "a message of no meaning here");
         }
@@ -340,6 +379,56 @@ impl Uplinker {
         let upto = self.machine.progress().host_upto;
         for took in self.transit.received(upto, self.now()) {
             self.ledgers.transmitted(path, took);
+        }
+    }
+
+    /// Describes the gateway to Home Assistant, or takes back what was described.
+    fn discover(&mut self, connection: &mut Connection) {
+        for said in self.home.publications(&self.parts.config, connection.heartbeat) {
+            self.feed(connection, Input::Control(Control::Discovery(said)));
+        }
+    }
+
+    /// Hands a command to those who judge it.
+    fn command(
+        &mut self,
+        connection: &mut Connection,
+        name: String,
+        (payload, wants): (Vec<u8>, Wants),
+        retained: bool,
+    ) {
+        let now = self.now();
+        let prefix = self.parts.config.address.to_string();
+        let refused =
+            self.commands.arrived(Arrival::new(name, payload, wants, retained, now), &prefix);
+        if let Some(answered) = refused {
+            self.feed(connection, Input::Control(Control::Result(answered)));
+        }
+    }
+
+    /// What commands want of the connection.
+    fn say(&mut self, connection: &mut Connection, say: Say) {
+        match say {
+            Say::Result(answered) => {
+                let answered = self.commands.keep(answered);
+                self.feed(connection, Input::Control(Control::Result(answered)));
+            }
+            Say::Resend { from, to, told } => {
+                if self.commands.resends(told) {
+                    self.feed(connection, Input::Resend { from, to });
+                }
+            }
+            Say::State { told } => {
+                for shown in connection.shown.iter_mut().filter(|shown| !shown.queued) {
+                    (shown.version, shown.at) = (0, None);
+                }
+                connection.incidents.clear();
+                let count = connection.shown.len();
+                self.show_states(connection);
+                self.feed(connection, Input::Control(Control::Description));
+                // Who asked may have gone away.
+                let _ = told.send(count);
+            }
         }
     }
 
@@ -413,9 +502,13 @@ impl Uplinker {
                             shown.version = board.things[place].version;
                         }
                     }
+                    let token = match &control {
+                        Control::Result(answered) => Token::Result(answered.number),
+                        _ => Token::Control,
+                    };
                     let message = announce::message(&self.parts, &control);
                     // A refusal means that the connection is over: its end comes as an event.
-                    let _ = connection.link.publish(Token::Control, message);
+                    let _ = connection.link.publish(token, message);
                 }
                 Action::Mark { host_upto, alarm, normal } => {
                     let acked = Some(Cursors { alarm, normal });
@@ -463,6 +556,11 @@ impl Uplinker {
     }
 }
 
+/// The earlier of both.
+fn soonest(next: &mut Option<Mono>, at: Option<Mono>) {
+    *next = next.iter().copied().chain(at).min();
+}
+
 fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
     let record = &record.0;
     let payload = if replayed {
@@ -474,11 +572,13 @@ fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
         topic: connection.topics[usize::from(record.class as u8)].clone(),
         payload,
         retain: false,
+        expiry_s: None,
         properties: vec![
             ("seq".to_owned(), record.seq.to_string()),
             ("class".to_owned(), record.class.as_str().to_owned()),
             ("schema".to_owned(), "1".to_owned()),
         ],
+        correlation: None,
     };
     // A refusal means that the connection is over: its end comes as an event.
     let _ = connection.link.publish(Token::Event(record.seq), message);

@@ -57,9 +57,10 @@ impl Uplinker {
     pub(super) fn tell_path(&mut self, news: Option<PathNews>) {
         let Some(PathNews { path, part, fault }) = news else { return };
         let id = self.id(path);
-        match &fault {
-            Some(why) => warn!(path = %id, part = part.as_str(), why, "a path has failed"),
-            None => tracing::info!(path = %id, part = part.as_str(), "a path works again"),
+        if let Some(why) = &fault {
+            warn!(path = %id, part = part.as_str(), why, "a path has failed");
+        } else {
+            tracing::info!(path = %id, part = part.as_str(), "a path works again");
         }
         let (kind, qualifier) = match fault {
             Some(_) => ("path.fault", Qualifier::New),

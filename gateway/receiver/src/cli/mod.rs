@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well; 1 `verify` found something, or an operator's act was not done; 64
 //! usage; 70 the receiver ended by itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
+mod command;
 mod operate;
 mod prove;
 mod read;
@@ -125,6 +126,22 @@ Example:
     Close {
         #[command(flatten)]
         of: Of,
+    },
+    /// Want something of a gateway, and wait for what comes of it.
+    #[command(name = "command", after_help = command::EXAMPLES)]
+    Want {
+        #[command(flatten)]
+        wanted: command::Args,
+    },
+    /// Make a key to sign commands with, and print what the gateways are to know of it.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver keygen op-7.key --id op-7 --role operator
+The file is for its owner alone; a file that is there is never replaced. What is printed goes into
+the gateways' configuration.")]
+    Keygen {
+        #[command(flatten)]
+        key: command::NewKey,
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
@@ -263,6 +280,8 @@ pub fn main() -> ExitCode {
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of } => operate::act(of, AlarmOp::Close, None),
+        Command::Want { wanted } => command::command(wanted),
+        Command::Keygen { key } => command::keygen(&key),
         Command::Verify { proven, folder: Some(folder), key, .. } => {
             prove::folder(&folder, proven.as_ref(), key)
         }

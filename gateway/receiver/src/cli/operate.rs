@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use gatehouse_core::contract::AlarmOp;
@@ -15,10 +16,10 @@ use crate::control::{Outcome, Wish, socket_of};
 use crate::operator::{ACT_WITHIN, Place};
 
 /// Beyond the receiver's own time limit: then it is the receiver that hangs.
-const PATIENCE: std::time::Duration = ACT_WITHIN.saturating_add(std::time::Duration::from_secs(5));
+const PATIENCE: Duration = ACT_WITHIN.saturating_add(Duration::from_secs(5));
 
 /// Exit code: it was not done.
-const NOT_DONE: u8 = 1;
+pub(super) const NOT_DONE: u8 = 1;
 
 /// Which incident, and who.
 #[derive(Debug, Args)]
@@ -41,10 +42,10 @@ pub(super) struct Of {
 pub(super) struct At {
     /// The database of the running receiver.
     #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    pub(super) db: PathBuf,
 }
 
-fn place(text: &str) -> Result<String, String> {
+pub(super) fn place(text: &str) -> Result<String, String> {
     text.parse::<Place>().map(|place| place.to_string()).map_err(|error| error.to_string())
 }
 
@@ -78,11 +79,16 @@ pub(super) fn act(of: Of, op: AlarmOp, text: Option<String>) -> Result<ExitCode,
             Ok(ExitCode::SUCCESS)
         }
         Outcome::Error(why) => Err(Failed::new(NOT_DONE, why)),
-        Outcome::Incidents(_) => Err(Failed::new(70, "the receiver answered something else")),
+        _ => Err(Failed::new(70, "the receiver answered something else")),
     }
 }
 
 fn ask(db: &Path, wish: &Wish) -> Result<Outcome, Failed> {
+    ask_for(db, wish, PATIENCE)
+}
+
+/// The same of a wish that may take so long.
+pub(super) fn ask_for(db: &Path, wish: &Wish, patience: Duration) -> Result<Outcome, Failed> {
     let socket = socket_of(db);
     let shown = socket.display();
     let mut stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
@@ -100,7 +106,7 @@ fn ask(db: &Path, wish: &Wish) -> Result<Outcome, Failed> {
         ),
     })?;
     let broken = |error| Failed::new(70, format!("the receiver does not answer: {error}"));
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    stream.set_read_timeout(Some(patience)).map_err(broken)?;
     let mut line = serde_json::to_string(wish).map_err(io::Error::from)?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(broken)?;

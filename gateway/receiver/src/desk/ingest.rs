@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatehouse_core::contract::{AlarmState, Heartbeat, RetainedState, Status};
+use gatehouse_core::contract::{AlarmState, CommandResult, Heartbeat, RetainedState, Status};
 use gatehouse_core::event;
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{Now, UtcMs};
@@ -11,6 +11,7 @@ use rumqttc::v5::mqttbytes::v5::Publish;
 use serde::de::DeserializeOwned;
 
 use super::{Desk, Fate, Inbound, MAX_GATEWAYS};
+use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::gaps::{MAX_SEQ, Seen};
 use crate::snapshot::LATEST_EVENTS;
@@ -118,6 +119,15 @@ impl Desk {
             None if rest == "hb" => {
                 if let Some(beat) = read::<Heartbeat>(topic, payload) {
                     gateway.heartbeat(beat, now);
+                }
+            }
+            Some(("cmd", rest)) => {
+                let id = rest.strip_suffix("/res").and_then(|id| id.parse().ok());
+                let result = read::<CommandResult>(topic, payload);
+                if let (Some(id), Some(result)) = (id, result) {
+                    let address = Arc::clone(&gateway.address);
+                    // An error means that nobody waits.
+                    let _ = self.parts.results.send(Arc::new(Answered { address, id, result }));
                 }
             }
             Some(("alarm", id)) if payload.is_empty() => gateway.incident(id, None, now),

@@ -23,6 +23,7 @@ use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::clock::Clock;
+use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
@@ -94,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
+    /// What gateways say of commands.
+    pub(crate) results: broadcast::Sender<Arc<Answered>>,
     pub(crate) slots: Arc<Semaphore>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,

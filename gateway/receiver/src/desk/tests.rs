@@ -21,6 +21,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         outbox: Arc::default(),
         board: Arc::default(),
         watchers,
+        results: broadcast::channel(1).0,
         slots: Arc::new(Semaphore::new(0)),
         stop: Arc::default(),
     }

@@ -17,7 +17,7 @@ use flight::{Flight, Handed};
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::topic;
 use gatehouse_link::Stamp;
-use pipe::{Heard, Pipe, Speaker};
+use pipe::{Heard, Pipe, Speaker, With};
 use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -26,7 +26,6 @@ use crate::approach::{Approach, Failure, Options, WATCHDOG};
 use crate::clock::Clock;
 use crate::config::{BrokerAddress, ReceiverConfig};
 use crate::desk::{self, Inbound, Work};
-use crate::operator::ACT_WITHIN;
 use crate::outbox::{Outbox, Say, Taken};
 use crate::snapshot::{Link, Snapshot};
 
@@ -336,7 +335,7 @@ impl Session<'_> {
     }
 
     async fn hand_over(&self, what: Handed) -> Result<(), Failure> {
-        let mut expiry = None;
+        let mut with = With::default();
         let (topic, payload, retain) = match &what {
             Handed::State => (
                 topic::district_state(&self.linker.config.district),
@@ -347,9 +346,8 @@ impl Session<'_> {
                 (address.receipt(), serde_json::to_vec(receipt), false)
             }
             Handed::Act(saying) => {
-                // The broker must not keep it for a gateway that comes back after the operator
-                // was told that nothing came of it.
-                expiry = Some(ACT_WITHIN);
+                with.expiry = Some(saying.expiry);
+                with.respond.clone_from(&saying.respond);
                 (saying.topic.clone(), Ok(saying.payload.clone()), false)
             }
         };
@@ -359,7 +357,7 @@ impl Session<'_> {
         };
         // Noted before it is handed over, so that the reading half cannot see its number first.
         self.flight().handed.push_back(what);
-        self.speaker.publish(topic, retain, payload, expiry).await
+        self.speaker.publish(topic, retain, payload, with).await
     }
 
     /// The last word is that nobody receives; then the connection is closed in order, so that the

@@ -50,6 +50,15 @@ pub(super) enum Heard {
     Other,
 }
 
+/// What MQTT 5 adds to a publish.
+#[derive(Debug, Default)]
+pub(super) struct With {
+    /// Then the broker drops it.
+    pub(super) expiry: Option<Duration>,
+    /// Where and with what an answer is wanted.
+    pub(super) respond: Option<(String, Vec<u8>)>,
+}
+
 /// A filter, and the quality of service that is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
@@ -78,6 +87,7 @@ pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
         "output/+",
         "alarm/+",
         "desc",
+        "cmd/+/res",
     ];
     let states = states.iter().map(|what| Wish::of(linker, what, false));
     std::iter::once(Wish::of(linker, "ev/+", true)).chain(states).collect()
@@ -160,23 +170,29 @@ impl Speaker {
         sent.then_some(()).ok_or(Failure::Closed)
     }
 
-    /// Publishes with QoS 1. `expiry` is for MQTT 5 alone: with 3.1.1 the broker keeps it for a
+    /// Publishes with QoS 1. `with` is for MQTT 5 alone: with 3.1.1 the broker keeps it for a
     /// subscriber that is away for as long as it keeps its session.
     pub(super) async fn publish(
         &self,
         topic: String,
         retain: bool,
         payload: Vec<u8>,
-        expiry: Option<Duration>,
+        with: With,
     ) -> Result<(), Failure> {
         let sent = match self {
             Self::V4(client) => {
                 client.publish(topic, QoS::AtLeastOnce, retain, payload).await.is_ok()
             }
             Self::V5(client) => {
+                let With { expiry, respond } = with;
                 let seconds = expiry.and_then(|expiry| u32::try_from(expiry.as_secs()).ok());
-                let properties =
-                    PublishProperties { message_expiry_interval: seconds, ..Default::default() };
+                let (response_topic, correlation) = respond.unzip();
+                let properties = PublishProperties {
+                    message_expiry_interval: seconds,
+                    response_topic,
+                    correlation_data: correlation.map(Into::into),
+                    ..Default::default()
+                };
                 let qos = QoS5::AtLeastOnce;
                 let sent =
                     client.publish_with_properties(topic, qos, retain, payload, properties).await;

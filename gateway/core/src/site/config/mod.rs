@@ -24,6 +24,7 @@ pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleCon
 pub use weekly::{Days, Weekly};
 pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
 
+use crate::commands::Rights;
 use crate::id::Id;
 
 /// Everything that the rules watch.
@@ -63,6 +64,8 @@ pub struct SiteConfig {
     pub checkpoints: Vec<CheckpointConfig>,
     /// Patrol rounds, each with its own id.
     pub rounds: Vec<RoundConfig>,
+    /// What the district may want, and who of it.
+    pub commands: Rights,
     /// EN 50131-1 grade, 1 to 4: what prevents arming (2006 edition, Table 4). 0 is taken as 2.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.

@@ -38,19 +38,25 @@ pub enum Token {
     Event(Seq),
     /// A status, description or state.
     Control,
+    /// What came of a command, by its number among them.
+    Result(u64),
 }
 
-/// A message to publish with QoS 1.
+/// A message to publish.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Where to.
     pub topic: Bytes,
-    /// The bytes.
+    /// JSON; empty: nothing is there any more.
     pub payload: Bytes,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// The broker may hold it for so many seconds; `None`: as long as it takes. MQTT 5 only.
+    pub expiry_s: Option<u32>,
     /// MQTT 5 user properties.
     pub properties: Vec<(String, String)>,
+    /// MQTT 5: what a result is known by to whoever waits for it.
+    pub correlation: Option<Bytes>,
 }
 
 /// What happens on a link.
@@ -64,11 +70,22 @@ pub enum LinkEvent {
         topic: String,
         /// What.
         payload: Vec<u8>,
-        /// It was kept by the broker, not sent now.
+        /// It was kept by the broker, not sent now; of a command with MQTT 5 also: it is to be kept.
         retained: bool,
+        /// Where an answer is wanted.
+        wants: Wants,
     },
     /// The connection is over; nothing follows.
     Down(Down, String),
+}
+
+/// Where and how an answer is wanted (MQTT 5: Response Topic, Correlation Data).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// There, if it is ours to write to.
+    pub topic: Option<String>,
+    /// With this in it.
+    pub correlation: Option<Bytes>,
 }
 
 /// What a connection starts with.
@@ -76,14 +93,17 @@ pub enum LinkEvent {
 pub struct Hello {
     /// The MQTT client id.
     pub client_id: String,
-    /// Topic and payload of the will (QoS 1, retained).
-    pub will: (String, Vec<u8>),
+    /// The will (QoS 1).
+    pub will: Message,
     /// How long the broker waits before it publishes the will; MQTT 3.1.1 has no such wait.
     pub will_delay: Duration,
     /// The connection must be up and subscribed within this time, or the next path is tried.
     pub within: Duration,
     /// What to subscribe with QoS 1.
     pub subscriptions: Vec<String>,
+    /// Of these the one whose messages say whether they are to be retained (MQTT 5), also when they
+    /// are sent just now.
+    pub as_published: Option<String>,
     /// The most publishes without PUBACK that we want.
     pub in_flight: u16,
 }
@@ -113,8 +133,8 @@ impl Link {
     ///
     /// # Errors
     /// When the connection is over or has no room.
-    pub fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        self.sender.publish_lossy(topic, payload)
+    pub fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
+        self.sender.publish_lossy(message)
     }
 
     /// Ends the connection with a DISCONNECT, so that the broker forgets the will.
@@ -146,7 +166,7 @@ impl ConnectError {
 
 trait Sender: Send {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone>;
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone>;
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone>;
     fn disconnect(&mut self);
 }
 

@@ -20,7 +20,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 pub(super) async fn connect(
@@ -75,8 +76,10 @@ fn options(broker: &Broker, hello: &Hello, route: &Route) -> Result<MqttOptions,
     if let Some((user, password)) = dial::credentials(broker)? {
         options.set_credentials(user, password);
     }
-    let (topic, payload) = &hello.will;
-    options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
+    let will = &hello.will;
+    let topic = String::from_utf8_lossy(&will.topic);
+    let will = LastWill::new(topic, will.payload.clone(), QoS::AtLeastOnce, will.retain);
+    options.set_last_will(will);
     Ok(options)
 }
 
@@ -87,14 +90,16 @@ struct V4 {
 
 impl Sender for V4 {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties: _ } = message;
+        let Message { topic, payload, retain, .. } = message;
         let topic = String::from_utf8_lossy(&topic);
         self.fifo.lock().push_back(token);
         self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
     }
 
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        self.client.try_publish(topic, QoS::AtMostOnce, false, payload).map_err(|_| Gone)
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
+        let Message { topic, payload, retain, .. } = message;
+        let topic = String::from_utf8_lossy(&topic);
+        self.client.try_publish(topic, QoS::AtMostOnce, retain, payload).map_err(|_| Gone)
     }
 
     fn disconnect(&mut self) {
@@ -157,6 +162,7 @@ fn incoming(event: Event) -> Option<LinkEvent> {
             topic: publish.topic,
             payload: publish.payload.to_vec(),
             retained: publish.retain,
+            wants: Wants::default(),
         }),
         _ => None,
     }

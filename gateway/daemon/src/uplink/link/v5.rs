@@ -22,7 +22,8 @@ use tokio::task::JoinSet;
 
 use super::wire::{self, Framed, Peer};
 use super::{
-    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token, dial,
+    ConnectError, EVENTS, Gone, Hello, Link, LinkEvent, MAX_INCOMING, Message, Sender, Token,
+    Wants, dial,
 };
 
 /// The broker keeps our session (and what is addressed to us) over a week of absence.
@@ -30,6 +31,10 @@ const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 
 /// QoS 0 goes out only while less than this waits: a heartbeat that is late is worth nothing.
 const LOSSY_BELOW: usize = 256 * 1024;
+
+/// What all our payloads are (MQTT 5, 3.3.2.3.2 and 3.3.2.3.9).
+const JSON: &str = "application/json";
+const UTF_8: u8 = 1;
 
 /// The packet id of the one SUBSCRIBE, which comes before the first publish.
 const SUBSCRIBE_ID: u16 = 1;
@@ -47,7 +52,10 @@ pub(super) async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, Conn
     let subscribe = Subscribe {
         pkid: SUBSCRIBE_ID,
         ..Subscribe::new_many(
-            hello.subscriptions.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce)),
+            hello.subscriptions.iter().map(|topic| Filter {
+                preserve_retain: hello.as_published.as_ref() == Some(topic),
+                ..Filter::new(topic, QoS::AtLeastOnce)
+            }),
             None,
         )
     };
@@ -92,19 +100,22 @@ fn greeting(broker: &Broker, hello: &Hello) -> Result<Packet, ConnectError> {
         clean_start: false,
         properties: Some(properties),
     };
-    let (topic, payload) = &hello.will;
     let delay = u32::try_from(hello.will_delay.as_secs()).ok().filter(|seconds| *seconds > 0);
-    let properties = LastWillProperties {
-        delay_interval: delay,
-        payload_format_indicator: None,
-        message_expiry_interval: None,
-        content_type: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
+    let will = LastWill {
+        topic: hello.will.topic.clone(),
+        message: hello.will.payload.clone(),
+        qos: QoS::AtLeastOnce,
+        retain: hello.will.retain,
+        properties: Some(LastWillProperties {
+            delay_interval: delay,
+            payload_format_indicator: Some(UTF_8),
+            message_expiry_interval: hello.will.expiry_s,
+            content_type: Some(JSON.to_owned()),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: hello.will.properties.clone(),
+        }),
     };
-    let properties = delay.map(|_| properties);
-    let will = LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, properties);
     let login = dial::credentials(broker)?.map(|(user, password)| Login::new(user, password));
     Ok(Packet::Connect(connect, Some(will), login))
 }
@@ -161,7 +172,7 @@ impl Outbox {
     }
 
     fn publish(&self, token: Option<Token>, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties } = message;
+        let Message { topic, payload, retain, expiry_s, properties, correlation } = message;
         let mut waiting = self.lock();
         if waiting.over.is_some() || waiting.closing {
             return Err(Gone);
@@ -173,8 +184,13 @@ impl Outbox {
             None => (QoS::AtMostOnce, 0),
             Some(token) => (QoS::AtLeastOnce, waiting.ids.take(token).ok_or(Gone)?),
         };
-        let properties = (!properties.is_empty()).then(|| PublishProperties {
+        // Nothing has no form, and does not expire.
+        let properties = (!payload.is_empty()).then(|| PublishProperties {
+            payload_format_indicator: Some(UTF_8),
+            message_expiry_interval: expiry_s,
+            content_type: Some(JSON.to_owned()),
             user_properties: properties,
+            correlation_data: correlation,
             ..PublishProperties::default()
         });
         let publish = Publish { dup: false, qos, retain, topic, pkid, payload, properties };
@@ -203,9 +219,7 @@ impl Sender for V5 {
         self.outbox.publish(Some(token), message)
     }
 
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        let (topic, payload) = (topic.into(), payload.into());
-        let message = Message { topic, payload, retain: false, properties: Vec::new() };
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
         self.outbox.publish(None, message)
     }
 
@@ -250,7 +264,11 @@ impl Session {
                     }
                     if let Ok(topic) = String::from_utf8(publish.topic.to_vec()) {
                         let (payload, retained) = (publish.payload.to_vec(), publish.retain);
-                        events.push(LinkEvent::Message { topic, payload, retained });
+                        let wants = publish.properties.map_or_else(Wants::default, |with| Wants {
+                            topic: with.response_topic,
+                            correlation: with.correlation_data,
+                        });
+                        events.push(LinkEvent::Message { topic, payload, retained, wants });
                     }
                 }
                 Ok(Packet::SubAck(_)) => self.subscribed = true,
@@ -381,7 +399,8 @@ mod tests {
 
     fn message(size: usize) -> Message {
         let payload = Bytes::from(vec![b'x'; size]);
-        Message { topic: "a".into(), payload, retain: false, properties: Vec::new() }
+        let (retain, expiry_s, properties, correlation) = (false, None, Vec::new(), None);
+        Message { topic: "a".into(), payload, retain, expiry_s, properties, correlation }
     }
 
     #[test]
@@ -423,7 +442,8 @@ mod tests {
         session.outbox.publish(Some(Token::Event(Seq(2))), message(200)).unwrap_err();
         let mut out = BytesMut::new();
         session.take(&mut out).unwrap();
-        assert_eq!(out.len(), 9, "the first goes out whole, and nothing of the second");
+        // 21 bytes of it say that it is JSON in UTF-8.
+        assert_eq!(out.len(), 30, "the first goes out whole, and nothing of the second");
         let (down, why) = session.take(&mut BytesMut::new()).unwrap_err();
         assert_eq!(down, Down::Peer, "{why}");
     }
