@@ -67,7 +67,7 @@ pub use edit::{EditError, NewCredential};
 pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
-pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use network::{Broker, ClientCertificate, Look, Protocol, Tls};
 pub use output::{Challenge, Output};
 pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};

@@ -1,7 +1,7 @@
 //! One life of the daemon, from a checked configuration to an exit.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::device_key::DeviceKey;
 use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::unit::readers::Enrolling;
-use crate::{commands, control, unit, uplink};
+use crate::{checkpoints, clock_watch, commands, control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -166,6 +167,7 @@ pub async fn live(
         started,
         host_upto: opened.host_upto,
         acked: opened.acked,
+        device_key: public_key(&config.state_dir),
     };
     let (ends, arrivals, say) = uplink::commands::Ends::new();
     supervisor.essential("uplink", uplink::run(parts, ends, uplink_stop));
@@ -190,6 +192,19 @@ pub async fn live(
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let signing = checkpoints::Parts {
+        state_dir: config.state_dir.clone(),
+        gateway: config.address.gateway.clone(),
+        journal: journal.clone(),
+        heads: heads.subscribe(),
+        rules: inputs.clone(),
+    };
+    supervisor.unit("checkpoints", move || checkpoints::run(signing.clone()));
+    let wall = (journal.clone(), config.address.gateway.clone(), clock.clone(), inputs.clone());
+    supervisor.unit("clock_watch", move || {
+        let (journal, gateway, clock, rules) = wall.clone();
+        clock_watch::run(journal, gateway, clock, rules)
+    });
     let health = inputs.clone();
     supervisor.unit("box_health", move || {
         unit::box_health::run("/sys".into(), health.clone(), gauges.clone())
@@ -246,6 +261,18 @@ pub async fn live(
     match ended {
         Ended::Asked => Ok(()),
         Ended::Essential { unit, reason } => Err(RunError::Essential { unit, reason }),
+    }
+}
+
+/// What the district is told of the key that signs checkpoints. That it cannot be read is told by the
+/// unit that signs.
+fn public_key(state_dir: &Path) -> Option<gatehouse_core::contract::DeviceKey> {
+    match DeviceKey::open(state_dir) {
+        Ok(key) => Some(key.public()),
+        Err(error) => {
+            error!(%error, "no checkpoints are signed");
+            None
+        }
     }
 }
 

@@ -53,6 +53,7 @@ mod link;
 mod operator;
 mod outbox;
 mod password;
+pub mod proof;
 mod protection;
 pub mod receipts;
 mod signing;

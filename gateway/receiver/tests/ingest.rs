@@ -297,7 +297,7 @@ async fn an_alarm_overtakes_and_is_confirmed_at_once(home: Home) {
 async fn a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown(home: Home) {
     let broker = Broker::start().await;
     let mut quick = common::config(&broker.url(), home.database());
-    quick.heartbeat_s = 1;
+    quick.heartbeat_s = Some(1);
     let handle = common::started(quick).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let door = gateway.address.state("door", &"lobby".parse().unwrap());

@@ -36,6 +36,18 @@ pub struct Description {
     pub event_types: Vec<Cow<'static, str>>,
     /// What it keeps to.
     pub limits: Limits,
+    /// The key that signs its checkpoints; none when it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_key: Option<DeviceKey>,
+}
+
+/// The public half of the key that a gateway made at its first start (Ed25519).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceKey {
+    /// Its id, as checkpoints name it: 16 hex digits.
+    pub id: String,
+    /// The public key, 64 hex digits.
+    pub public: String,
 }
 
 /// A door.

@@ -18,11 +18,11 @@ pub use command::{
 };
 pub use description::{
     DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
-    DescribedZone, Description, Limits,
+    DescribedZone, Description, DeviceKey, Limits,
 };
 pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay};
 pub use message::{Expiry, MESSAGES, Message, Properties, SAY_AGAIN_S, Way, message};
 pub use up::{
-    AlarmState, Backlog, GatewayState, Heartbeat, Power, PowerKind, RetainedState, Status,
-    Temperature,
+    AlarmState, Backlog, GatewayState, Heartbeat, PathState, Power, PowerKind, RetainedState,
+    Status, Temperature,
 };

@@ -48,6 +48,34 @@ pub struct Status {
     pub config_rev: u32,
     /// BLAKE3 of the running configuration, 16 hex digits.
     pub config_hash: String,
+    /// The period of its heartbeats in seconds: two missed ones make it suspect, three lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its failure reporting profile (EN 50136-1): within so many seconds the failure of its path is
+    /// known, here as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting_s: Option<u32>,
+}
+
+/// One path of a gateway to its district, with the measures of EN 50136-1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathState {
+    /// The id of the broker's entry in the configuration.
+    pub id: Id,
+    /// Whether events go over it now; else it is a standby.
+    pub active: bool,
+    /// Whether it worked when it was used or looked at last; `null`: not looked at yet.
+    pub works: Option<bool>,
+    /// Parts of a million of the observed time of the last 7 days in which it worked.
+    pub available_ppm: Option<u32>,
+    /// Seconds of the last 7 days in which it was observed.
+    pub observed_s: u32,
+    /// Mean time from the event on flash to the control room's receipt, in milliseconds.
+    pub mean_ms: Option<u32>,
+    /// Its 95th percentile.
+    pub p95_ms: Option<u32>,
+    /// Events that both are of, at most the last 1,000.
+    pub events: u32,
 }
 
 /// How much waits in each lane.
@@ -140,6 +168,12 @@ pub struct Heartbeat {
     /// Digest over all door and zone states, 16 hex digits: a receiver that holds other states
     /// has missed something.
     pub digest: String,
+    /// The period of heartbeats in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its paths, in order of preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathState>,
     /// Another one with each heartbeat: a command that carries one of the latest is fresh, whatever
     /// the gateway's clock says.
     #[serde(default, skip_serializing_if = "Option::is_none")]

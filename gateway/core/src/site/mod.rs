@@ -98,10 +98,11 @@ pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
     AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
-    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
-    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
-    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
-    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig,
+    HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig,
+    Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig,
+    Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly,
+    ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -162,6 +163,7 @@ pub struct Site {
     challenge: Challenge,
     commands: Commands,
     access: AccessConfig,
+    escalation: Escalation,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
     credentials: Credentials,
@@ -229,6 +231,7 @@ impl Site {
             readers,
             rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
+            escalation: config.escalation,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
@@ -366,6 +369,7 @@ impl Site {
         self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
+        self.call_responders(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
         // A siren has just begun to sound.

@@ -33,9 +33,6 @@ pub(super) enum Control {
     Result(Answered),
 }
 
-/// A retained state is believed for so many heartbeats without a sign of the gateway.
-const VALID_HEARTBEATS: u32 = 3;
-
 pub(super) fn hello(parts: &Parts) -> Hello {
     let address = &parts.config.address;
     let mut subscriptions =
@@ -48,7 +45,13 @@ pub(super) fn hello(parts: &Parts) -> Hello {
         subscriptions,
         as_published: Some(address.commands()),
         in_flight: parts.config.uplink.in_flight,
+        will_delay: parts.config.uplink.reporting.will_delay(),
+        within: parts.config.uplink.reporting.connect_within(),
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// The row of the contract that a message belongs to.
@@ -78,11 +81,13 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_rev: parts.running.borrow().revision,
         config_hash: parts.config.hash().to_owned(),
+        hb_s: Some(seconds(parts.config.uplink.heartbeat)),
+        reporting_s: Some(seconds(parts.config.uplink.reporting.time())),
     }
 }
 
-/// The message of a control item, with what is true at this moment; `heartbeat`: its present period.
-pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> Message {
+/// The message of a control item, with what is true at this moment.
+pub(super) fn message(parts: &Parts, control: &Control) -> Message {
     let address = &parts.config.address;
     let (name, topic, payload) = match control {
         Control::Discovery(Publication { topic, payload }) => {
@@ -98,7 +103,6 @@ pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> 
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (*kind, address.state(kind, id), Vec::new()),
         Control::Thing(kind, id) => {
-            let heartbeat = u32::try_from(heartbeat.as_secs()).unwrap_or(u32::MAX);
             let view = parts.board.view();
             let thing = view.place(kind, id).map(|place| &view.things[place]);
             // It may have gone while this waited for its turn.
@@ -107,7 +111,8 @@ pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> 
                     state: Cow::Borrowed(thing.state),
                     since: thing.since,
                     seq: thing.seq,
-                    valid_s: heartbeat.saturating_mul(VALID_HEARTBEATS),
+                    // Past it the gateway is lost: nothing that it said is to be believed longer.
+                    valid_s: seconds(parts.config.uplink.reporting.time()),
                     flags: thing.flags.iter().map(|flag| (*flag).to_owned()).collect(),
                     session: parts.session,
                 })
@@ -126,14 +131,21 @@ pub(super) fn message(parts: &Parts, control: &Control, heartbeat: Duration) -> 
         }
         Control::Description => {
             let revision = parts.running.borrow().revision;
-            let description = describe::description(&parts.config, parts.session, revision);
+            let key = parts.device_key.clone();
+            let description = describe::description(&parts.config, parts.session, revision, key);
             ("description", address.description(), json(&description))
         }
     };
     publish(&row(name), topic, payload)
 }
 
-pub(super) fn heartbeat(parts: &Parts, cpu: &mut CpuShare, nonce: Option<String>) -> Message {
+/// `period`: in which they come at present.
+pub(super) fn heartbeat(
+    parts: &Parts,
+    cpu: &mut CpuShare,
+    nonce: Option<String>,
+    period: Duration,
+) -> Message {
     let now = parts.clock.now();
     let stats = parts.journal.stats();
     let waiting = parts.journal.backlog().unwrap_or_default();
@@ -159,6 +171,8 @@ pub(super) fn heartbeat(parts: &Parts, cpu: &mut CpuShare, nonce: Option<String>
         power: parts.gauges.power(),
         degraded: view.degraded.iter().cloned().collect(),
         digest: view.digest(),
+        hb_s: Some(seconds(period)),
+        paths: view.uplink.paths.clone(),
         nonce,
     };
     publish(&row("heartbeat"), parts.config.address.heartbeat(), json(&beat))

@@ -6,13 +6,18 @@ use std::time::Duration;
 use gatehouse_config::Config;
 use gatehouse_core::contract::{
     DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
-    DescribedZone, Description, Limits, SAY_AGAIN_S, catalogue,
+    DescribedZone, Description, DeviceKey, Limits, SAY_AGAIN_S, catalogue,
 };
 use gatehouse_core::event::MAX_PAYLOAD;
 use gatehouse_core::site::Mode;
 
 /// What the configuration says that there is.
-pub(super) fn description(config: &Config, session: u64, revision: u32) -> Description {
+pub(super) fn description(
+    config: &Config,
+    session: u64,
+    revision: u32,
+    device_key: Option<DeviceKey>,
+) -> Description {
     let partition = |place: usize| Some(config.partitions.get(place)?.rules.id.clone());
     let doors = config.doors.iter().map(|door| DescribedDoor {
         id: door.id.clone(),
@@ -66,6 +71,7 @@ pub(super) fn description(config: &Config, session: u64, revision: u32) -> Descr
             heartbeat_s: seconds(config.uplink.heartbeat),
             say_again_s: SAY_AGAIN_S,
         },
+        device_key,
     }
 }
 
@@ -84,7 +90,7 @@ mod tests {
             "/../../config/examples/lobby.toml"
         ));
         let config = Config::parse(&text.unwrap(), "lobby.toml").unwrap();
-        let told = description(&config, 3, 2);
+        let told = description(&config, 3, 2, None);
         let doors: Vec<_> = told.doors.iter().map(|door| &door.id).collect();
         assert_eq!(doors, config.doors.iter().map(|door| &door.id).collect::<Vec<_>>());
         assert_eq!((told.session, told.revision), (3, 2));

@@ -6,6 +6,7 @@
 mod command;
 mod db;
 mod operate;
+mod prove;
 mod read;
 mod receive;
 mod run;
@@ -16,6 +17,7 @@ mod watch;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -45,6 +47,8 @@ Examples:
   Two receivers side by side on one PostgreSQL, on two machines:
     gatehouse-receiver run --broker mqtt://broker.lan --district d-1 --group wall --host one \
         --db postgres://gatehouse@db.lan/district --db-password-file db.pw
+  What of a gateway's log is proven by its own signatures?
+    gatehouse-receiver verify g-7f3a --db d-1.db
   The last alarms of one gateway:
     gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
 
@@ -156,15 +160,30 @@ the gateways' configuration.")]
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
-Example:
-  gatehouse-receiver verify --db d-1.db && echo complete
-The summary is one line on stdout; what was found is named on stderr.")]
+Examples:
+  Is every event there?
+    gatehouse-receiver verify --db d-1.db && echo complete
+  What of this gateway's log is proven by its own signed checkpoints, and what is not?
+    gatehouse-receiver verify g-7f3a --db d-1.db
+  The same on another machine, with the key that the gateway told in its `desc`:
+    gatehouse-receiver verify --folder evidence --key 3d4017c3…
+The summary is a line of JSON on stdout; what was found is named on stderr.")]
     Verify {
+        /// Prove the log of this gateway from its checkpoints.
+        #[arg(value_name = "GATEWAY")]
+        proven: Option<Id>,
         #[command(flatten)]
-        db: Db,
-        /// Only this gateway.
-        #[arg(long, value_name = "ID")]
+        db: Option<Db>,
+        /// Without a proof: only this gateway.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["proven", "folder"])]
         gateway: Option<Id>,
+        /// Instead of a database: a folder of exported logs.
+        #[arg(long, value_name = "DIR", conflicts_with = "db")]
+        folder: Option<PathBuf>,
+        /// The gateway's public key, 64 hex digits or a file with them. Without it, whichever key
+        /// signed first is believed, and named.
+        #[arg(long, value_name = "KEY", value_parser = prove::key)]
+        key: Option<[u8; 32]>,
     },
     /// Print events with site, gateway and time of receipt, as lines of JSON.
     #[command(after_help = "\
@@ -180,11 +199,17 @@ Examples:
     },
     /// Print the canonical bytes of events, one per line: what the chain was made of.
     #[command(after_help = "\
-Example: the hash that event 8 carries as `prev`
-  gatehouse-receiver export --db d-1.db --gateway g-7f3a --from 7 --to 7 | head -c -1 | b3sum")]
+Examples:
+  The hash that event 8 carries as `prev`:
+    gatehouse-receiver export --db d-1.db --gateway g-7f3a --from 7 --to 7 | head -c -1 | b3sum
+  Whole logs, for a proof on another machine:
+    gatehouse-receiver export --db d-1.db --folder evidence")]
     Export {
         #[command(flatten)]
         select: Select,
+        /// Write whole logs into this folder, a file for each gateway, for `verify --folder`.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
     /// Print shell completions.
     Completions {
@@ -271,9 +296,21 @@ pub fn main() -> ExitCode {
         Command::Account { command } => wall::account(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
-        Command::Verify { db, gateway } => read::verify(db, gateway.as_ref()),
+        Command::Verify { proven, folder: Some(folder), key, .. } => {
+            prove::folder(&folder, proven.as_ref(), key)
+        }
+        Command::Verify { proven: Some(proven), db: Some(db), key, .. } => {
+            prove::database(db, &proven, key)
+        }
+        Command::Verify { db: Some(db), gateway, key: None, .. } => {
+            read::verify(db, gateway.as_ref())
+        }
+        Command::Verify { .. } => {
+            Err(Failed::new(64, "--key is for a proof: name the gateway, or a --folder"))
+        }
         Command::Query { select, newest } => read::query(select, newest),
-        Command::Export { select } => read::export(select),
+        Command::Export { select, folder: None } => read::export(select),
+        Command::Export { select, folder: Some(folder) } => prove::export(select, &folder),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "gatehouse-receiver", &mut io::stdout());

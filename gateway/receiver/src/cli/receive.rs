@@ -60,10 +60,10 @@ pub(super) struct Receive {
     /// The name in the broker's certificate, when it is not the host.
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     server_name: Option<String>,
-    /// The gateways' heartbeat period that the district asks for.
-    #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
-          value_parser = clap::value_parser!(u32).range(1..=3600))]
-    heartbeat: u32,
+    /// The gateways' heartbeat period that the district asks for, where it is shorter than a
+    /// gateway's own; without it each follows its failure reporting profile.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    heartbeat: Option<u32>,
     /// Faults of one type are one storm when they follow each other within so many seconds …
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=3600))]

@@ -331,6 +331,8 @@ impl Gateway {
             version: "0".into(),
             config_rev: 1,
             config_hash: "0".into(),
+            hb_s: None,
+            reporting_s: None,
         };
         self.retain(self.address.status(), &status).await;
     }

@@ -6,6 +6,7 @@
 //! 3.1.1 its event loop is used ([`v4`]).
 
 mod dial;
+mod look;
 mod v4;
 mod v5;
 mod wire;
@@ -16,11 +17,12 @@ use bytes::Bytes;
 use gatehouse_config::{Broker, Protocol};
 use gatehouse_core::id::Seq;
 use gatehouse_core::uplink::{Ack, Down, Failure};
+pub(super) use look::look;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// A connection must be up and subscribed within this time, or the next broker is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A flush may take so long, in MQTT 3.1.1: packets are small, but a slow uplink needs its time.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Events of a link on their way to the uplink. When it is full the link stops reading from the
 /// network, and TCP holds the broker back.
@@ -93,6 +95,10 @@ pub struct Hello {
     pub client_id: String,
     /// The will (QoS 1).
     pub will: Message,
+    /// How long the broker waits before it publishes the will; MQTT 3.1.1 has no such wait.
+    pub will_delay: Duration,
+    /// The connection must be up and subscribed within this time, or the next path is tried.
+    pub within: Duration,
     /// What to subscribe with QoS 1.
     pub subscriptions: Vec<String>,
     /// Of these the one whose messages say whether they are to be retained (MQTT 5), also when they
@@ -179,8 +185,8 @@ pub async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectErro
         // TLS knows better than "connection closed" why there is none.
         link.map_err(|error| trouble.take().map_or(error, |why| ConnectError::from(&why)))
     };
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+    match tokio::time::timeout(hello.within, attempt).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectError::unreachable(&"no answer within 20 s")),
+        Err(_) => Err(ConnectError::unreachable(&format!("no answer within {:?}", hello.within))),
     }
 }

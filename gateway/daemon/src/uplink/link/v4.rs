@@ -33,8 +33,8 @@ pub(super) async fn connect(
     let (client, mut eventloop) = AsyncClient::new(options, usize::from(hello.in_flight) * 2 + 16);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    // Also the time that a flush may take: packets are small, but a slow uplink needs its time.
-    network.set_connection_timeout(super::CONNECT_TIMEOUT.as_secs());
+    // For connecting there is a limit around it; this is what a flush may take.
+    network.set_connection_timeout(super::FLUSH_TIMEOUT.as_secs());
     eventloop.set_network_options(network);
     let mut early = Vec::new();
     let session_present = loop {
@@ -195,7 +195,7 @@ fn refused(error: &ConnectionError) -> ConnectError {
 
 /// How long rumqttc may stay silent. Keep-alive wakes it at least once in every period.
 fn watchdog(keep_alive: Duration) -> Duration {
-    (keep_alive * 2).max(Duration::from_secs(30))
+    keep_alive * 2 + Duration::from_secs(5)
 }
 
 /// The tokens that were handed over and have no packet id yet.

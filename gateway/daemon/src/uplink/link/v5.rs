@@ -100,13 +100,14 @@ fn greeting(broker: &Broker, hello: &Hello) -> Result<Packet, ConnectError> {
         clean_start: false,
         properties: Some(properties),
     };
+    let delay = u32::try_from(hello.will_delay.as_secs()).ok().filter(|seconds| *seconds > 0);
     let will = LastWill {
         topic: hello.will.topic.clone(),
         message: hello.will.payload.clone(),
         qos: QoS::AtLeastOnce,
         retain: hello.will.retain,
         properties: Some(LastWillProperties {
-            delay_interval: None,
+            delay_interval: delay,
             payload_format_indicator: Some(UTF_8),
             message_expiry_interval: hello.will.expiry_s,
             content_type: Some(JSON.to_owned()),

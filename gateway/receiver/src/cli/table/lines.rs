@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use gatehouse_core::contract::PathState;
 use gatehouse_core::event::Event;
 use gatehouse_core::site::{Incident, is_silent_event};
 use gatehouse_core::time::Now;
@@ -97,6 +98,7 @@ pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
         let paint = if alarm { Paint::Bad } else { Paint::Plain };
         lines.push((paint, format!("  partitions: {}", all.join(", "))));
     }
+    lines.extend(paths_line(view));
     let blind: Vec<_> = not_protecting(view);
     if !blind.is_empty() {
         lines.push((Paint::Warn, format!("  not protecting: {}", blind.join(", "))));
@@ -104,7 +106,35 @@ pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
     lines
 }
 
-/// Each thing that does not do its work at present, and why. Doors stand in the gateway's own line.
+/// The paths with their measures, as the last heartbeat has them: what is in use first said so.
+fn paths_line(view: &GatewayView) -> Option<(Paint, String)> {
+    let (_, beat) = view.heartbeat.as_ref()?;
+    if beat.paths.is_empty() {
+        return None;
+    }
+    let of = |path: &PathState| {
+        let mut text = path.id.to_string();
+        match (path.active, path.works) {
+            (true, _) => {}
+            (false, Some(true)) => text.push_str(" standby"),
+            (false, Some(false)) => text.push_str(" FAILED"),
+            (false, None) => text.push_str(" not looked at"),
+        }
+        if let Some(ppm) = path.available_ppm {
+            let _ = write!(text, " {}.{:02} %", ppm / 10_000, ppm / 100 % 100);
+        }
+        if let (Some(mean), Some(p95)) = (path.mean_ms, path.p95_ms) {
+            let _ = write!(text, " {mean}/{p95} ms");
+        }
+        text
+    };
+    let failed = beat.paths.iter().any(|path| path.works == Some(false));
+    let paint = if failed { Paint::Warn } else { Paint::Plain };
+    let all: Vec<_> = beat.paths.iter().map(of).collect();
+    Some((paint, format!("  paths: {}", all.join(", "))))
+}
+
+/// Each thing that does not do its work at present, and why.
 fn not_protecting(view: &GatewayView) -> Vec<String> {
     let all = protection::things(view).into_iter().filter(|one| one.kind != "door");
     all.map(|one| match one.kind {
