@@ -268,6 +268,8 @@ impl Zone {
             return self.tell_stuck(index, at, out);
         }
         let Some((trouble, at)) = self.pending.take() else { return };
+        // After a start, or on another wire, what stood before may stand still.
+        self.end_trouble(at, out);
         self.state.trouble = Some(trouble);
         self.event(at, trouble.kinds().0, Qualifier::New, out, |draft| draft.class = Class::Fault);
         self.show(index, at, out);

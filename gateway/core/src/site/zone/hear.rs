@@ -167,6 +167,16 @@ impl Zone {
         }
     }
 
+    /// The trouble that stands told is over, or another takes its place.
+    pub(super) fn end_trouble(&mut self, at: Mono, out: &mut Out<'_>) {
+        let Some(over) = self.state.trouble.take() else { return };
+        let (began, ended) = over.kinds();
+        self.event(at, ended, Qualifier::Restore, out, |draft| {
+            draft.class = Class::Fault;
+            draft.closes = Some(began);
+        });
+    }
+
     /// `excused`: its bus is lost, which is told once for all.
     fn trouble(&mut self, condition: Condition, excused: bool, at: Mono, out: &mut Out<'_>) {
         let now = Trouble::of(condition)
@@ -178,13 +188,7 @@ impl Zone {
             self.pending = None;
             return;
         }
-        if let Some(over) = self.state.trouble.take() {
-            let (began, ended) = over.kinds();
-            self.event(at, ended, Qualifier::Restore, out, |draft| {
-                draft.class = Class::Fault;
-                draft.closes = Some(began);
-            });
-        }
+        self.end_trouble(at, out);
         let began = self.pending.filter(|(pending, _)| Some(*pending) == now);
         self.pending = began.or(now.map(|trouble| (trouble, at.plus(self.config.hold_off))));
     }
