@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::event::Class;
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{
-    BusConfig, CrossConfig, DoorConfig, HolidayConfig, RexConfig, ScheduleConfig, SiteConfig,
-    ZoneConfig,
+    BusConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig, ScheduleConfig,
+    SiteConfig, ZoneConfig,
 };
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;
+use gatehouse_core::uplink::Reporting;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub brokers: Vec<Broker>,
     /// How events are delivered.
     pub uplink: Uplink,
+    /// Whether a Home Assistant is told what there is.
+    pub home_assistant: HomeAssistant,
     /// How events are kept.
     pub journal: JournalConfig,
     /// The simulated wiring, if there is one.
@@ -160,6 +164,7 @@ impl Config {
             commands: self.commands.rights.clone(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
+            escalation: self.alarm.escalation.clone(),
             ..SiteConfig::default()
         }
     }
@@ -217,19 +222,25 @@ impl Config {
 }
 
 /// What holds for the alarm system as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
     /// EN 50131-1 grade, 1 to 4: what prevents arming.
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated.
     pub ack_within: Duration,
+    /// Who is called when an alarm is escalated.
+    pub escalation: Escalation,
 }
 
 /// How events are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uplink {
-    /// The period of heartbeats, until the control room sets another.
+    /// The failure reporting profile.
+    pub reporting: Reporting,
+    /// The period of heartbeats, until the control room sets a shorter one.
     pub heartbeat: Duration,
+    /// How often brokers that are not in use are looked at.
+    pub standby_poll: Duration,
     /// The pace of what is sent late, in events per second.
     pub replay_rate: u32,
     /// What is sent late begins after a random delay of at most this.
@@ -238,6 +249,17 @@ pub struct Uplink {
     pub in_flight: u16,
     /// Without progress of receipts for so long, the events are sent again.
     pub host_timeout: Duration,
+}
+
+/// Whether a Home Assistant is told what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// It is.
+    pub enabled: bool,
+    /// Where it looks: its `discovery_prefix`.
+    pub prefix: Id,
+    /// Names for people go with it.
+    pub names: bool,
 }
 
 /// How events are kept.

@@ -57,7 +57,9 @@ mod wiring;
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use assemble::hash as config_hash;
 pub use commands::{CommandKey, Commands};
-pub use config::{Alarm, Config, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink};
+pub use config::{
+    Alarm, Config, HomeAssistant, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink,
+};
 pub use credentials::{CredentialEntry, Credentials};
 pub use devices::{Bus, BusChip, ChipKind, Device, Loop, LoopSupply, Measures, Power};
 pub use door::{Door, Rex};
@@ -65,7 +67,7 @@ pub use edit::{EditError, NewCredential};
 pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
-pub use network::{Broker, ClientCertificate, Protocol, Tls};
+pub use network::{Broker, ClientCertificate, Look, Protocol, Tls};
 pub use output::{Challenge, Output};
 pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};

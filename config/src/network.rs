@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::id::Id;
+use gatehouse_core::uplink::Reporting;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
@@ -27,12 +28,18 @@ pub struct Broker {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// The network interface to go by, whatever the routing table says.
+    pub interface: Option<String>,
+    /// The address of this machine to go from.
+    pub bind: Option<IpAddr>,
     /// The version of MQTT it is spoken to in.
     pub protocol: Protocol,
     /// The quality of service of what the district says: 0 or 1.
     pub receive_qos: u8,
     /// After so long without traffic a ping is sent.
     pub keep_alive: Duration,
+    /// How it is looked at while another is in use.
+    pub look: Look,
     /// The name to log in with.
     pub username: Option<String>,
     /// Where the password is.
@@ -77,6 +84,116 @@ impl Word for Protocol {
         ("v3.1.1", "3.1.1"),
         ("311", "3.1.1"),
     ];
+}
+
+/// How a path is looked at while another is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// A connection as far as it goes without becoming a client: TCP, TLS with our certificate, and
+    /// a CONNECT of a version of MQTT that does not exist. MQTT 3.1.1 has every broker refuse that
+    /// with a CONNACK.
+    Answer,
+    /// A login under another client id, with a ping.
+    Login,
+}
+
+impl Word for Look {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::Answer,
+            "answer",
+            "TCP, TLS with the gateway's certificate, and an answer in MQTT, without logging in; \
+             right for every broker that answers a CONNECT of an unknown version",
+        ),
+        (
+            Self::Login,
+            "login",
+            "a login as client `ID-look`, and a ping; proves the password too. Not for a broker \
+             that makes the user's name the client id: it would end the connection in use",
+        ),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("connect", "login"), ("mqtt", "login"), ("tls", "answer"), ("tcp", "answer")];
+}
+
+impl Word for Reporting {
+    const WORDS: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::S20, "20s", "class SP6; for lines that are paid by the month"),
+        (Self::S90, "90s", "classes SP5 and DP4"),
+        (Self::S180, "180s", "classes SP4 and DP3"),
+        (Self::Min30, "30min", "classes SP3 and DP2; for lines that are paid by the byte"),
+    ];
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("20", "20s"),
+        ("sp6", "20s"),
+        ("90", "90s"),
+        ("sp5", "90s"),
+        ("dp4", "90s"),
+        ("180", "180s"),
+        ("3min", "180s"),
+        ("sp4", "180s"),
+        ("dp3", "180s"),
+        ("1800", "30min"),
+        ("1800s", "30min"),
+        ("30m", "30min"),
+        ("sp3", "30min"),
+        ("dp2", "30min"),
+    ];
+}
+
+/// The name of a network interface, as the kernel takes one.
+pub(crate) struct Interface;
+
+/// `IFNAMSIZ` less the final zero.
+const LONGEST_INTERFACE: usize = 15;
+
+impl Kind for Interface {
+    type Out = String;
+
+    fn allowed(&self) -> String {
+        format!("the name of a network interface, 1 to {LONGEST_INTERFACE} characters, as \"eth1\"")
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9._@-]{1,15}$" })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<String, Wrong> {
+        let given = text(name, value)?;
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
+        if (1..=LONGEST_INTERFACE).contains(&given.len()) && given.bytes().all(good) {
+            return Ok(given.to_owned());
+        }
+        match given.parse::<IpAddr>() {
+            Ok(address) => Err(Wrong::hint(format!("an address is: bind = \"{address}\""))),
+            Err(_) => Err(Wrong::default()),
+        }
+    }
+}
+
+/// An address of this machine.
+pub(crate) struct Address;
+
+impl Kind for Address {
+    type Out = IpAddr;
+
+    fn allowed(&self) -> String {
+        "an IP address of this machine, as \"10.0.0.2\"".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]{2,45}$" })
+    }
+
+    fn read(&self, name: &str, value: &DeValue<'_>) -> Result<IpAddr, Wrong> {
+        let given = text(name, value)?;
+        given.parse::<IpAddr>().ok().filter(|address| !address.is_unspecified()).ok_or_else(|| {
+            match given.split_once('/').filter(|(address, _)| address.parse::<IpAddr>().is_ok()) {
+                Some((address, _)) => Wrong::hint(format!("write {name} = \"{address}\"")),
+                None => Wrong::hint("the name of an interface is: interface = \"eth1\""),
+            }
+        })
+    }
 }
 
 /// How a connection is secured. The files are read anew for every connection.

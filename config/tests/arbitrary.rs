@@ -9,6 +9,7 @@ use gatehouse_config::{
     MAX_READERS, MAX_RS485, MAX_ZONES, ReaderWires,
 };
 use gatehouse_core::site::{Mode, ModeConfig};
+use gatehouse_core::uplink::{LOST_AFTER, silence};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -91,7 +92,10 @@ fn invariants(config: &Config) {
         assert!(door.held_open.is_none_or(|limit| limit > door.debounce));
         assert!(door.input.chip != Chip::Sim || config.sim.is_some());
     }
-    assert!((5..=3600).contains(&config.uplink.heartbeat.as_secs()));
+    assert!((5..=553).contains(&config.uplink.heartbeat.as_secs()));
+    let within = config.uplink.reporting.time();
+    assert!(silence(config.uplink.heartbeat, LOST_AFTER) <= within);
+    assert!(config.brokers.iter().all(|broker| broker.keep_alive * 2 <= within));
     assert!((1..=128).contains(&config.uplink.in_flight));
     assert!(config.journal.reserve_bytes * 2 <= config.journal.max_bytes);
     assert!(config.brokers.iter().all(|broker| broker.port > 0));
@@ -270,7 +274,7 @@ proptest! {
     #[test]
     fn any_number_is_taken_within_its_bounds_or_refused(n in any::<i64>(), small in 0i64..5000) {
         for n in [n, small] {
-            for key in ["debounce-ms", "held-open-s", "keep-alive-s", "replay-rate", "max-mib"] {
+            for key in ["debounce-ms", "held-open-s", "replay-rate", "max-mib"] {
                 let line = COMMUNITY.lines().find(|line| line.starts_with(key)).unwrap();
                 told(&COMMUNITY.replace(line, &format!("{key} = {n}")));
             }

@@ -8,6 +8,7 @@ use gatehouse_config::{
     credentials_man_page, man_page,
 };
 use gatehouse_core::event::Class;
+use gatehouse_core::uplink::Reporting;
 use serde_json::Value;
 
 fn file(path: &str) -> String {
@@ -166,7 +167,9 @@ fn the_commented_file_is_good_and_its_defaults_are_these() {
     assert_eq!(broker.keep_alive, Duration::from_secs(15));
     assert!(config.zones.is_empty() && config.partitions.is_empty() && config.crosses.is_empty());
     assert_eq!((config.alarm.grade, config.alarm.ack_within.as_secs()), (2, 60));
-    assert_eq!(config.uplink.heartbeat, Duration::from_secs(30));
+    assert_eq!(config.uplink.reporting, Reporting::S90);
+    assert_eq!(config.uplink.heartbeat, Duration::from_secs(25));
+    assert_eq!(config.uplink.standby_poll, Duration::from_secs(900));
     assert_eq!((config.uplink.replay_rate, config.uplink.in_flight), (200, 16));
     assert_eq!(config.uplink.replay_jitter, Duration::from_secs(30));
     assert_eq!(config.uplink.host_timeout, Duration::from_secs(60));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Broker`] | a real mosquitto on its own port and folder; killed, stopped, restarted, wiped |
 //! | [`Cluster`] | three nodes of NATS, from the shipped configuration; any of them killed |
+//! | [`Postgres`] | a real PostgreSQL on its own port and folder; killed, restarted |
 //! | [`Proxy`] | a TCP fault proxy: stalls, black holes, resets, cuts after N bytes or packets |
 //! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
 //! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
@@ -32,6 +33,7 @@
 
 pub mod adversary;
 pub mod broker;
+pub mod browser;
 pub mod client;
 pub mod cluster;
 pub mod endure;
@@ -39,10 +41,12 @@ pub mod fleet;
 pub mod gateway;
 pub mod mqtt;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod record;
+pub mod room;
 pub mod subscriber;
 pub mod tls;
 pub mod uml;
@@ -51,12 +55,15 @@ pub mod world;
 
 pub use adversary::{AdversarialBroker, Behaviour};
 pub use broker::{Broker, BrokerOptions};
+pub use browser::{Browser, Tab};
 pub use client::{Client, ClientOptions};
 pub use cluster::Cluster;
 pub use gateway::{Gateway, GatewayOptions};
+pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
 pub use receiver::District;
 pub use record::Record;
+pub use room::Room;
 pub use subscriber::Subscriber;
 pub use tls::Certificates;
 pub use world::World;

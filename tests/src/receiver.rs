@@ -152,6 +152,17 @@ impl District {
         Ok(events)
     }
 
+    /// The canonical bytes of every committed event of this gateway, by number.
+    pub fn bodies(&self, id: &str) -> anyhow::Result<Vec<(Seq, Vec<u8>)>> {
+        let filter = Filter { gateway: Some(id.parse()?), ..Filter::default() };
+        let mut bodies = Vec::new();
+        self.store()?.query(&filter, |stored| {
+            bodies.push((stored.seq, stored.body));
+            anyhow::Ok(())
+        })?;
+        Ok(bodies)
+    }
+
     /// Checks every chain; with what it finds.
     pub fn audit(&self) -> anyhow::Result<(Audit, Vec<String>)> {
         let mut findings = Vec::new();

@@ -2,17 +2,85 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use gatehouse_core::uplink::Reporting;
 
 use super::Seen;
+use crate::config::Uplink;
 use crate::files::{FileRef, Role};
 use crate::finding::Finding;
 use crate::keys;
+use crate::kind::Word;
 use crate::network::{Broker, ClientCertificate, PLAIN_PORT, TLS_PORT, Tls};
 use crate::reader::{At, Notes, Reader};
 use crate::secret::PasswordSource;
 
+pub(super) fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
+    use keys::uplink as key;
+    let reporting = table.get(&key::REPORTING, notes);
+    let heartbeat = table.get(&key::HEARTBEAT, notes);
+    let standby_poll = table.get(&key::STANDBY_POLL, notes);
+    let replay_rate = table.get(&key::REPLAY_RATE, notes);
+    let replay_jitter = table.get(&key::REPLAY_JITTER, notes);
+    let in_flight = table.get(&key::IN_FLIGHT, notes);
+    let host_timeout = table.get(&key::HOST_TIMEOUT, notes);
+    let reporting = reporting?.value;
+    if let Some(heartbeat) = &heartbeat {
+        in_time(heartbeat, key::HEARTBEAT.name, reporting.longest_heartbeat(), reporting, notes);
+    }
+    Some(Uplink {
+        reporting,
+        heartbeat: heartbeat.map_or(reporting.heartbeat(), |at| at.value),
+        standby_poll: standby_poll.map_or(reporting.standby_poll(), |at| at.value),
+        replay_rate: replay_rate?.value,
+        replay_jitter: replay_jitter?.value,
+        in_flight: in_flight?.value,
+        host_timeout: host_timeout?.value,
+    })
+}
+
+/// Reports a period with which a failure would be known too late.
+fn in_time(
+    at: &At<Duration>,
+    key: &str,
+    longest: Duration,
+    reporting: Reporting,
+    notes: &mut Notes<'_>,
+) {
+    if at.value <= longest {
+        return;
+    }
+    let word = |reporting| {
+        let found = Reporting::WORDS.iter().find(|(profile, ..)| *profile == reporting);
+        found.map_or("90s", |(_, word, _)| *word)
+    };
+    let title = format!(
+        "`{key}` is {}, too long for reporting = \"{}\": a failure would be known too late; \
+         allowed: up to {}",
+        at.value.as_secs(),
+        word(reporting),
+        longest.as_secs()
+    );
+    let slower = Reporting::ALL.into_iter().find(|slower| {
+        let limit = match key {
+            "heartbeat-s" => slower.longest_heartbeat(),
+            _ => slower.longest_keep_alive(),
+        };
+        limit >= at.value
+    });
+    let hint = match slower {
+        Some(slower) => {
+            format!("leave it out, or write reporting = \"{}\" in [uplink]", word(slower))
+        }
+        None => "leave it out: it follows from `reporting`".to_owned(),
+    };
+    notes.error(Finding::new(title, at.span.clone()).label("too long").hint(hint));
+}
+
 pub(super) fn brokers(
     file: &Reader<'_, '_>,
+    reporting: Reporting,
     notes: &mut Notes<'_>,
     files: &mut Vec<FileRef>,
 ) -> Vec<Broker> {
@@ -27,7 +95,14 @@ pub(super) fn brokers(
         let port = table.get(&keys::broker::PORT, notes);
         let protocol = table.get(&keys::broker::PROTOCOL, notes);
         let receive_qos = table.get(&keys::broker::RECEIVE_QOS, notes);
+        let interface = table.get(&keys::broker::INTERFACE, notes);
+        let bind = table.get(&keys::broker::BIND, notes);
+        let look = table.get(&keys::broker::LOOK, notes);
         let keep_alive = table.get(&keys::broker::KEEP_ALIVE, notes);
+        if let Some(keep_alive) = &keep_alive {
+            let longest = reporting.longest_keep_alive();
+            in_time(keep_alive, keys::broker::KEEP_ALIVE.name, longest, reporting, notes);
+        }
         let username = table.get(&keys::broker::USERNAME, notes);
         let password = password(&table, notes, files);
         let has_tls = table.has_table(&keys::broker::tls::TABLE);
@@ -43,7 +118,10 @@ pub(super) fn brokers(
                 port: port.map_or(fallback, |port| port.value),
                 protocol: protocol?.value,
                 receive_qos: receive_qos?.value,
-                keep_alive: keep_alive?.value,
+                interface: interface.map(|name| name.value),
+                bind: bind.map(|address| address.value),
+                keep_alive: keep_alive.map_or(reporting.keep_alive(), |at| at.value),
+                look: look?.value,
                 username: username.map(|name| name.value),
                 password,
                 tls,
@@ -64,16 +142,18 @@ pub(super) fn brokers(
                     .hint("add [broker.tls] with ca = \"/etc/gatehouse/ca.pem\""),
             );
         }
-        if let Some(first) = places.before((broker.host.to_ascii_lowercase(), broker.port), &host) {
+        let way = (broker.interface.clone(), broker.bind);
+        let place = (broker.host.to_ascii_lowercase(), broker.port, way);
+        if let Some(first) = places.before(place, &host) {
             let title = format!(
-                "broker \"{}\" has the same host and port, {} {}, as another",
+                "broker \"{}\" has the same host and port, {} {}, as another, by the same way",
                 broker.id, broker.host, broker.port
             );
             notes.warn(
-                Finding::new(title, host)
-                    .label("again here")
-                    .also(first, "first here")
-                    .hint("a second broker helps when it is another machine"),
+                Finding::new(title, host).label("again here").also(first, "first here").hint(
+                    "a second path helps when it is another machine, or another `interface` \
+                         to the same",
+                ),
             );
         }
         brokers.push(broker);

@@ -19,9 +19,10 @@ use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use gatehouse_core::event::Class;
+use gatehouse_core::site::Escalation;
 use gatehouse_core::topic::Address;
 
-use crate::config::{Alarm, Config, JournalConfig, Log, Sim, Uplink};
+use crate::config::{Alarm, Config, HomeAssistant, JournalConfig, Log, Sim};
 use crate::files::{FileRef, Role};
 use crate::finding::{Finding, Warnings};
 use crate::keys;
@@ -29,6 +30,7 @@ use crate::reader::{At, Notes, Reader};
 use access::{Around, Buses};
 use outputs::Outputs;
 use partitions::Partitions;
+use patrol::Lists;
 use wires::Wires;
 
 /// The whole configuration. `None`: something it needs is missing, and was reported.
@@ -71,15 +73,19 @@ pub(crate) fn config(
         readers: &readers,
         zones: zones.as_ref().map_or(&[], |(zones, _)| zones),
     };
-    let patrol = patrol::patrol(file, around, notes);
+    let lists = Lists::read(file, notes);
+    let alarm =
+        file.optional(&keys::alarm::TABLE, notes, |table, notes| alarm(table, &lists, notes));
+    let patrol = patrol::patrol(file, &lists, around, notes);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
-    let alarm = file.optional(&keys::alarm::TABLE, notes, alarm);
     let commands = commands::commands(file, notes);
-    let brokers = brokers::brokers(file, notes, files);
-    let uplink = file.optional(&keys::uplink::TABLE, notes, uplink);
+    let uplink = file.optional(&keys::uplink::TABLE, notes, brokers::uplink);
+    let reporting = uplink.as_ref().map(|uplink| uplink.reporting).unwrap_or_default();
+    let brokers = brokers::brokers(file, reporting, notes, files);
+    let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
@@ -114,6 +120,7 @@ pub(crate) fn config(
         commands: commands?,
         brokers,
         uplink: uplink?,
+        home_assistant: home_assistant?,
         journal: journal?,
         sim,
         log: log?,
@@ -127,25 +134,19 @@ pub fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
 }
 
-fn alarm(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Alarm> {
+fn alarm(table: &Reader<'_, '_>, lists: &Lists, notes: &mut Notes<'_>) -> Option<Alarm> {
     let grade = table.get(&keys::alarm::GRADE, notes);
     let ack_within = table.get(&keys::alarm::ACK_WITHIN, notes);
-    Some(Alarm { grade: grade?.value, ack_within: ack_within?.value })
+    let (responders, otherwise) = lists.of(&keys::alarm::ESCALATE_TO, table, notes)?;
+    let escalation = Escalation { responders, otherwise };
+    Some(Alarm { grade: grade?.value, ack_within: ack_within?.value, escalation })
 }
 
-fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
-    let heartbeat = table.get(&keys::uplink::HEARTBEAT, notes);
-    let replay_rate = table.get(&keys::uplink::REPLAY_RATE, notes);
-    let replay_jitter = table.get(&keys::uplink::REPLAY_JITTER, notes);
-    let in_flight = table.get(&keys::uplink::IN_FLIGHT, notes);
-    let host_timeout = table.get(&keys::uplink::HOST_TIMEOUT, notes);
-    Some(Uplink {
-        heartbeat: heartbeat?.value,
-        replay_rate: replay_rate?.value,
-        replay_jitter: replay_jitter?.value,
-        in_flight: in_flight?.value,
-        host_timeout: host_timeout?.value,
-    })
+fn home_assistant(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<HomeAssistant> {
+    let enabled = table.get(&keys::home_assistant::ENABLED, notes);
+    let prefix = table.get(&keys::home_assistant::PREFIX, notes);
+    let names = table.get(&keys::home_assistant::NAMES, notes);
+    Some(HomeAssistant { enabled: enabled?.value, prefix: prefix?.value, names: names?.value })
 }
 
 fn journal(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<JournalConfig> {

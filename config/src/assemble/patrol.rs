@@ -15,6 +15,8 @@ use super::partitions::Partitions;
 use super::wires::{self, Reported, Wires};
 use crate::finding::Finding;
 use crate::keys::{checkpoint, help_point, responders, round, zone};
+use crate::kind::Identifier;
+use crate::list::List;
 use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::Zone;
 use crate::reader::{At, Notes, Reader};
@@ -40,15 +42,15 @@ pub(super) struct Patrol {
 /// `None`: something of it is wrong, and was reported.
 pub(super) fn patrol(
     file: &Reader<'_, '_>,
+    lists: &Lists,
     mut around: Around<'_>,
     notes: &mut Notes<'_>,
 ) -> Option<Patrol> {
-    let lists = Lists::read(file, notes);
     let mut ids = Named::new(&help_point::TABLE);
     let mut readers = HashSet::new();
     let points: Vec<_> = { file.tables(&help_point::TABLE, notes) }
         .iter()
-        .map(|table| point(table, &lists, &mut around, (&mut ids, &mut readers), notes))
+        .map(|table| point(table, lists, &mut around, (&mut ids, &mut readers), notes))
         .collect();
     lists.finish(notes);
     let mut named = Named::new(&checkpoint::TABLE);
@@ -70,7 +72,7 @@ pub(super) fn patrol(
 }
 
 /// The lists of those who come.
-struct Lists {
+pub(super) struct Lists {
     named: Named,
     /// `None`: something of it is wrong, and was reported.
     all: Vec<Option<Responders>>,
@@ -79,7 +81,7 @@ struct Lists {
 }
 
 impl Lists {
-    fn read(file: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Self {
+    pub(super) fn read(file: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Self {
         let mut named = Named::new(&responders::TABLE);
         let (mut all, mut spans) = (Vec::new(), Vec::new());
         for table in file.tables(&responders::TABLE, notes) {
@@ -94,18 +96,19 @@ impl Lists {
         Self { named, all, spans, used: std::cell::RefCell::default() }
     }
 
-    /// Those whom a help point names: who comes when, and who at any other time.
-    fn of(
+    /// Those whom this key names: who comes when, and who at any other time.
+    pub(super) fn of(
         &self,
+        key: &Key<List<Identifier>>,
         table: &Reader<'_, '_>,
         notes: &mut Notes<'_>,
     ) -> Option<(Vec<Responders>, Option<Id>)> {
-        let Some(names) = table.list(&help_point::RESPONDERS, notes) else {
+        let Some(names) = table.list(key, notes) else {
             return Some((Vec::new(), None));
         };
         let mut found = Vec::new();
         for name in names.value {
-            found.push(self.named.find(&help_point::RESPONDERS, table, &name, notes));
+            found.push(self.named.find(key, table, &name, notes));
         }
         let places: Vec<_> = found.into_iter().collect::<Option<_>>()?;
         self.used.borrow_mut().extend(&places);
@@ -130,7 +133,10 @@ impl Lists {
         let used = self.used.borrow();
         for (place, span) in self.spans.iter().enumerate() {
             if let Some(list) = self.all[place].as_ref().filter(|_| !used.contains(&place)) {
-                let title = format!("no [[help-point]] names the responders \"{}\"", list.list);
+                let title = format!(
+                    "neither a [[help-point]] nor `escalate-to` names the responders \"{}\"",
+                    list.list
+                );
                 notes.warn(Finding::new(title, span.clone()).label("nobody calls them"));
             }
         }
@@ -210,7 +216,7 @@ fn point(
     }
     let name = table.get(&keys::NAME, notes);
     let place = table.get(&keys::PLACE, notes);
-    let whom = lists.of(table, notes);
+    let whom = lists.of(&help_point::RESPONDERS, table, notes);
     let input = table.get(&keys::INPUT, notes);
     around.wires.connect_as(keys::INPUT.name, input.as_ref(), notes);
     let second = table.get(&keys::SECOND, notes);

@@ -4,22 +4,27 @@ use std::time::Duration;
 
 use crate::MAX_BROKERS;
 use crate::kind::{Choice, Credential, Identifier, Number, Place, Text};
-use crate::network::{Host, Protocol};
+use crate::network::{Address, Host, Interface, Look, Protocol};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 
 pub(crate) static TABLE: Table = Table {
     name: "broker",
     times: Times::Several { min: 1, max: MAX_BROKERS },
-    doc: "One MQTT broker of the district; at least one. Repeat the table for more, the \
-          preferred one first: the next is used while the one before does not answer.",
+    doc: "One path to the district: an MQTT broker, and the network interface to it. At least one. \
+          Repeat the table for more, the preferred one first: the next is used while the one \
+          before does not answer. The same broker may stand twice, with another `interface` or \
+          `bind`.",
     keys: &[
         &ID,
         &HOST,
         &PORT,
+        &INTERFACE,
+        &BIND,
         &PROTOCOL,
         &RECEIVE_QOS,
         &KEEP_ALIVE,
+        &LOOK,
         &USERNAME,
         &PASSWORD_FILE,
         &PASSWORD_CREDENTIAL,
@@ -65,9 +70,29 @@ pub(crate) static RECEIVE_QOS: Key<Number<u8>> = Key {
 pub(crate) static KEEP_ALIVE: Key<Number<Duration>> = Key {
     name: "keep-alive-s",
     kind: super::seconds(5, 1200),
-    presence: Default("15"),
+    presence: Optional,
     doc: "After so long without traffic a ping is sent; a dead connection is noticed within \
-          twice this time.",
+          twice this time. Without this key it follows from `reporting` of `[uplink]`: 5, 15, 30 \
+          or 120.",
+};
+pub(crate) static INTERFACE: Key<Interface> = Key {
+    name: "interface",
+    kind: Interface,
+    presence: Optional,
+    doc: "The network interface that this path goes by, as `wwan0`, whatever the routing table \
+          says. Names are still looked up by whatever way the system takes.",
+};
+pub(crate) static BIND: Key<Address> = Key {
+    name: "bind",
+    kind: Address,
+    presence: Optional,
+    doc: "The machine's own address that this path goes from, as `10.0.0.2`.",
+};
+pub(crate) static LOOK: Key<Choice<Look>> = Key {
+    name: "standby-look",
+    kind: Choice::NEW,
+    presence: Default("\"answer\""),
+    doc: "How it is found out, while another path is in use, whether this one would work.",
 };
 pub(crate) static USERNAME: Key<Text> = Key {
     name: "username",

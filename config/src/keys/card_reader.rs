@@ -52,7 +52,7 @@ pub(crate) static NAME: Key<Text> = Key {
     name: "name",
     kind: Text { max: 64 },
     presence: Optional,
-    doc: "The reader's name for people, in any script. It stays on the box: it is never published.",
+    doc: "The reader's name for people, in any script. It stays on the box, unless `[home-assistant]` says `names = true`.",
 };
 pub(crate) static BUS: Key<Identifier> = Key {
     name: "bus",

@@ -57,8 +57,8 @@ pub(crate) static NAME: Key<Text> = Key {
     name: "name",
     kind: Text { max: 64 },
     presence: Optional,
-    doc: "The door's name for people, in any script. It stays on the box: it is never \
-          published.",
+    doc: "The door's name for people, in any script. It stays on the box, unless \
+          `[home-assistant]` says `names = true`.",
 };
 pub(crate) static INPUT: Key<LineKind> = Key {
     name: "input",

@@ -46,7 +46,7 @@ pub(crate) static NAME: Key<Text> = Key {
     name: "name",
     kind: Text { max: 64 },
     presence: Optional,
-    doc: "Its name for people, in any script. It stays on the box: it is never published.",
+    doc: "Its name for people, in any script. It stays on the box, unless `[home-assistant]` says `names = true`.",
 };
 pub(crate) static PLACE: Key<Identifier> = Key {
     name: "place",

@@ -16,6 +16,7 @@ pub(crate) mod cross_zone;
 pub(crate) mod door;
 pub(crate) mod gateway;
 pub(crate) mod help_point;
+pub(crate) mod home_assistant;
 pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
@@ -68,6 +69,7 @@ pub(crate) static FILE: Table = Table {
         &commands::key::TABLE,
         &broker::TABLE,
         &uplink::TABLE,
+        &home_assistant::TABLE,
         &journal::TABLE,
         &log::TABLE,
         &sim::TABLE,

@@ -29,8 +29,8 @@ pub(crate) static NAME: Key<Text> = Key {
     name: "name",
     kind: Text { max: 64 },
     presence: Optional,
-    doc: "The partition's name for people, in any script. It stays on the box: it is never \
-          published.",
+    doc: "The partition's name for people, in any script. It stays on the box, unless \
+          `[home-assistant]` says `names = true`.",
 };
 pub(crate) static MODES: Key<List<Choice<Mode>>> = Key {
     name: "modes",

@@ -2,23 +2,49 @@
 
 use std::time::Duration;
 
-use crate::kind::Number;
-use crate::spec::Presence::Default;
+use gatehouse_core::uplink::Reporting;
+
+use crate::kind::{Choice, Number};
+use crate::spec::Presence::{Default, Optional};
 use crate::spec::{Key, Table, Times};
 
 pub(crate) static TABLE: Table = Table {
     name: "uplink",
     times: Times::AtMostOnce,
     doc: "How events are delivered. Alarms always go first and at once.",
-    keys: &[&HEARTBEAT, &REPLAY_RATE, &REPLAY_JITTER, &IN_FLIGHT, &HOST_TIMEOUT],
+    keys: &[
+        &REPORTING,
+        &HEARTBEAT,
+        &STANDBY_POLL,
+        &REPLAY_RATE,
+        &REPLAY_JITTER,
+        &IN_FLIGHT,
+        &HOST_TIMEOUT,
+    ],
     tables: &[],
 };
 
+pub(crate) static REPORTING: Key<Choice<Reporting>> = Key {
+    name: "reporting",
+    kind: Choice::NEW,
+    presence: Default("\"90s\""),
+    doc: "The failure reporting profile, after EN 50136-1: within this time the control room knows \
+          that the gateway cannot be heard, and the gateway that its path has failed. Heartbeats, \
+          keep alive, the will's delay and the looks at a standby follow from it.",
+};
 pub(crate) static HEARTBEAT: Key<Number<Duration>> = Key {
     name: "heartbeat-s",
-    kind: super::seconds(5, 3600),
-    presence: Default("30"),
-    doc: "The period of heartbeats, until the control room sets another.",
+    kind: super::seconds(5, 553),
+    presence: Optional,
+    doc: "The period of heartbeats, until the control room sets a shorter one. Without this key it \
+          follows from `reporting`: 5, 25, 50 or 500.",
+};
+pub(crate) static STANDBY_POLL: Key<Number<Duration>> = Key {
+    name: "standby-poll-s",
+    kind: super::seconds(10, 43_200),
+    presence: Optional,
+    doc: "With more than one broker: how often those that are not in use are looked at. Without \
+          this key it follows from `reporting`: 300, 900, 3600 or 21600.",
 };
 pub(crate) static REPLAY_RATE: Key<Number<u32>> = Key {
     name: "replay-rate",

@@ -59,7 +59,7 @@ pub(crate) static NAME: Key<Text> = Key {
     name: "name",
     kind: Text { max: 64 },
     presence: Optional,
-    doc: "The zone's name for people, in any script. It stays on the box: it is never published.",
+    doc: "The zone's name for people, in any script. It stays on the box, unless `[home-assistant]` says `names = true`.",
 };
 pub(crate) static KIND: Key<Choice<ZoneKind>> =
     Key { name: "kind", kind: Choice::NEW, presence: Required, doc: "What an activation means." };

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod backoff;
+pub mod checkpoint;
 pub mod codes;
 pub mod commands;
 pub mod contract;
@@ -23,3 +24,4 @@ pub mod site;
 pub mod time;
 pub mod topic;
 pub mod uplink;
+pub mod wall;

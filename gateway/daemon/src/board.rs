@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gatehouse_core::contract::PathState;
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::site::{self, Coming, Incident, Thing};
 use gatehouse_core::time::UtcMs;
@@ -59,6 +60,8 @@ pub struct UplinkView {
     pub progress: Progress,
     /// The control room says that it is there.
     pub host_online: Option<bool>,
+    /// Every path, in order of preference.
+    pub paths: Vec<PathState>,
 }
 
 /// Everything that is shown.

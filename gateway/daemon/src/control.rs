@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_core::contract::Backlog;
+use gatehouse_core::contract::{Backlog, PathState};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::site::{Danger, Incident, Thing};
 use gatehouse_core::time::{ClockState, UtcMs};
@@ -77,6 +77,12 @@ pub struct Report {
     pub uplink_since: UtcMs,
     /// What the control room says of itself.
     pub host_online: Option<bool>,
+    /// Every path, in order of preference.
+    #[serde(default)]
+    pub paths: Vec<PathState>,
+    /// The failure reporting profile, in seconds.
+    #[serde(default)]
+    pub reporting_s: u64,
     /// Doors, then zones, then partitions, then readers.
     pub things: Vec<ThingReport>,
     /// Incidents that are open, as far as they may be seen here.
@@ -295,6 +301,8 @@ pub(crate) fn report(sources: &Sources) -> Report {
         trouble: view.uplink.trouble.clone(),
         uplink_since: view.uplink.since,
         host_online: view.uplink.host_online,
+        paths: view.uplink.paths.clone(),
+        reporting_s: config.uplink.reporting.time().as_secs(),
         things: things.collect(),
         // A silent panic shows nowhere here.
         incidents: incidents.filter(|incident| incident.danger != Danger::SilentPanic).collect(),

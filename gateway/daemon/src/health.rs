@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gatehouse_core::time::Now;
+use gatehouse_core::time::{Mono, Now};
 use gatehouse_journal::Backlog;
 
 /// Resident memory of this process in KiB; 0 when the kernel does not tell.
@@ -14,6 +14,31 @@ pub fn resident_kib() -> u64 {
     });
     let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
     pages.unwrap_or(0) * page / 1024
+}
+
+/// Memory that could still be given to a program, in KiB; 0 when the kernel does not tell.
+pub fn memory_free_kib() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.unwrap_or(0)
+}
+
+/// What this process takes of one core, from one look to the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuShare {
+    last: Option<(Mono, Duration)>,
+}
+
+impl CpuShare {
+    /// In thousandths since the look before; `None` at the first.
+    pub fn permille(&mut self, now: Mono) -> Option<u32> {
+        let taken = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let taken = Duration::try_from(taken).unwrap_or_default();
+        let (since, before) = self.last.replace((now, taken))?;
+        let (wall, busy) = (now.since(since).as_micros(), taken.saturating_sub(before).as_micros());
+        u32::try_from((busy * 1000).checked_div(wall)?).ok()
+    }
 }
 
 /// Free bytes on the file system of `path`; 0 when it cannot be asked.

@@ -9,10 +9,14 @@
 //! stop, in order: units, rules drained, uplink's grace, journal closed.
 
 pub mod board;
+pub mod checkpoints;
 pub mod cli;
 pub mod clock;
+pub mod clock_watch;
 pub mod commands;
 pub mod control;
+pub mod device_key;
+pub mod gauges;
 pub mod hands;
 pub mod health;
 pub mod io;

@@ -1,7 +1,7 @@
 //! One life of the daemon, from a checked configuration to an exit.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +16,14 @@ use tracing::{error, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::device_key::DeviceKey;
+use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::unit::readers::Enrolling;
-use crate::{commands, control, unit, uplink};
+use crate::{checkpoints, clock_watch, commands, control, unit, uplink};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -151,25 +153,28 @@ pub async fn live(
     let now = Running { config: Arc::clone(&config), revision: 1, desk: desk.clone() };
     let (running, runs) = watch::channel(now);
     let (reloads, mut wanted) = mpsc::channel(reload::WAITING);
+    let gauges = Gauges::default();
     let parts = uplink::Parts {
         config: Arc::clone(&config),
         running: runs.clone(),
         journal: journal.clone(),
         heads: heads.subscribe(),
         board: board.clone(),
+        gauges: gauges.clone(),
         rules: inputs.clone(),
         clock: clock.clone(),
         session: opened.session,
         started,
         host_upto: opened.host_upto,
         acked: opened.acked,
+        device_key: public_key(&config.state_dir),
     };
     let (ends, arrivals, say) = uplink::commands::Ends::new();
     supervisor.essential("uplink", uplink::run(parts, ends, uplink_stop));
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone());
-    let units = unit::Units::start(&mut supervisor, &config, &inputs, own);
+    let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -187,8 +192,23 @@ pub async fn live(
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());
     supervisor.unit("retention", move || keep(keeper.0.clone(), keeper.1.clone()));
+    let signing = checkpoints::Parts {
+        state_dir: config.state_dir.clone(),
+        gateway: config.address.gateway.clone(),
+        journal: journal.clone(),
+        heads: heads.subscribe(),
+        rules: inputs.clone(),
+    };
+    supervisor.unit("checkpoints", move || checkpoints::run(signing.clone()));
+    let wall = (journal.clone(), config.address.gateway.clone(), clock.clone(), inputs.clone());
+    supervisor.unit("clock_watch", move || {
+        let (journal, gateway, clock, rules) = wall.clone();
+        clock_watch::run(journal, gateway, clock, rules)
+    });
     let health = inputs.clone();
-    supervisor.unit("box_health", move || unit::box_health::run("/sys".into(), health.clone()));
+    supervisor.unit("box_health", move || {
+        unit::box_health::run("/sys".into(), health.clone(), gauges.clone())
+    });
     let teller = (config.address.gateway.clone(), board, inputs.clone());
     supervisor.essential("notices", tell(noticed, teller.0, teller.1, teller.2));
     if let Some(period) = supervisor_watchdog() {
@@ -241,6 +261,18 @@ pub async fn live(
     match ended {
         Ended::Asked => Ok(()),
         Ended::Essential { unit, reason } => Err(RunError::Essential { unit, reason }),
+    }
+}
+
+/// What the district is told of the key that signs checkpoints. That it cannot be read is told by the
+/// unit that signs.
+fn public_key(state_dir: &Path) -> Option<gatehouse_core::contract::DeviceKey> {
+    match DeviceKey::open(state_dir) {
+        Ok(key) => Some(key.public()),
+        Err(error) => {
+            error!(%error, "no checkpoints are signed");
+            None
+        }
     }
 }
 

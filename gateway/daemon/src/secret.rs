@@ -1,7 +1,8 @@
-//! The site's secret key: a file that only the daemon reads, made on the box.
+//! Secret keys: files that only the daemon reads, made on the box.
 //!
-//! It never leaves the box by itself. Whoever replaces the box moves it with the lists of
-//! credentials; without it no card of the old lists is known any more.
+//! They never leave the box by themselves. Whoever replaces the box moves the site's key with the
+//! lists of credentials; without it no card of the old lists is known any more. The device's key
+//! ([`device_key`](crate::device_key)) is not moved: another box is another device.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -19,8 +20,10 @@ const MODE: u32 = 0o600;
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The disk, the folder or the rights. Nothing was written in its place.
-    #[error("the site key {}: {source}", path.display())]
+    #[error("{what} {}: {source}", path.display())]
     Io {
+        /// Which key.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the kernel says.
@@ -28,24 +31,41 @@ pub enum SecretError {
     },
     /// Others may read or write it: it may be known, or somebody else's.
     #[error(
-        "the site key {} has mode {mode:03o}; only its owner may read it: chmod 600, and if others \
-         could read it for long, make a new one and enrol all cards anew",
-        path.display()
+        "{what} {} has mode {mode:03o}; only its owner may read it: chmod 600, and if others could \
+         read it for long, {}",
+        path.display(),
+        when_known(what)
     )]
     Open {
+        /// Which key.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
-    /// Damaged, or another file. It is not replaced: all lists of credentials depend on it.
-    #[error("the site key {}: {source}; restore it from where the box's files are kept", path.display())]
+    /// Damaged, or another file. It is not replaced: lists of credentials, or proofs, depend on it.
+    #[error("{what} {}: {source}; restore it from where the box's files are kept", path.display())]
     Damaged {
+        /// Which key.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         source: KeyError,
     },
+}
+
+/// Of the site's key.
+const SITE: &str = "the site key";
+
+/// What is to be done about a key that others may know.
+fn when_known(what: &str) -> &'static str {
+    if what == SITE {
+        "make a new one and enrol all cards anew"
+    } else {
+        "remove it: a new one is made, and the control room sees the change"
+    }
 }
 
 /// The site's key; made if there is no such file.
@@ -54,29 +74,38 @@ pub enum SecretError {
 ///
 /// Anything but a file of ours or none.
 pub fn site_key(path: &Path) -> Result<SiteKey, SecretError> {
-    let io = |source| SecretError::Io { path: path.to_owned(), source };
+    key_of(path, SITE)
+}
+
+/// A key of 32 random bytes, `what` for messages; made if there is no such file.
+///
+/// # Errors
+///
+/// Anything but a file of ours or none.
+pub(crate) fn key_of(path: &Path, what: &'static str) -> Result<SiteKey, SecretError> {
+    let io = |source| SecretError::Io { what, path: path.to_owned(), source };
     match File::open(path) {
-        Ok(file) => read(path, file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(io),
+        Ok(file) => read(path, what, file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, what).map_err(io),
         Err(error) => Err(io(error)),
     }
 }
 
-fn read(path: &Path, file: File) -> Result<SiteKey, SecretError> {
-    let io = |source| SecretError::Io { path: path.to_owned(), source };
+fn read(path: &Path, what: &'static str, file: File) -> Result<SiteKey, SecretError> {
+    let io = |source| SecretError::Io { what, path: path.to_owned(), source };
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(SecretError::Open { path: path.to_owned(), mode });
+        return Err(SecretError::Open { what, path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(String::with_capacity(KEY_DIGITS + 2));
     let limit = u64::try_from(KEY_DIGITS).unwrap_or(u64::MAX) + 2;
     file.take(limit).read_to_string(&mut text).map_err(io)?;
     let key = text.trim_end().parse();
-    key.map_err(|source| SecretError::Damaged { path: path.to_owned(), source })
+    key.map_err(|source| SecretError::Damaged { what, path: path.to_owned(), source })
 }
 
 /// Written beside it, synced, and only then under its name: half a key is never found.
-fn make(path: &Path) -> io::Result<SiteKey> {
+fn make(path: &Path, what: &'static str) -> io::Result<SiteKey> {
     let mut bytes = [0; 32];
     if getrandom(&mut bytes[..], GetRandomFlags::empty())? != bytes.len() {
         return Err(io::Error::other("the kernel gives no randomness"));
@@ -97,7 +126,7 @@ fn make(path: &Path) -> io::Result<SiteKey> {
     std::fs::remove_file(&new)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    tracing::info!(path = %path.display(), "a site key was made");
+    tracing::info!(path = %path.display(), "{what} was made");
     Ok(key)
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn open(dir: &Path, broker_port: u16) -> Result<Handle, DemoErr
         DISTRICT.parse().map_err(|error: IdError| DemoError::Room(error.to_string()))?;
     let mut config = ReceiverConfig::new(broker, district, database(dir));
     "control-room".clone_into(&mut config.host);
-    config.heartbeat_s = HEARTBEAT_S;
+    config.heartbeat_s = Some(HEARTBEAT_S);
     config.replay = Some(REPLAY);
     Receiver::start(config).await.map_err(|error| DemoError::Room(error.to_string()))
 }

@@ -41,7 +41,7 @@ pub(crate) enum TruthError {
     Database(#[from] OpenError),
     /// The control room's database cannot be read.
     #[error("the control room's database cannot be read: {0}")]
-    Read(#[from] rusqlite::Error),
+    Read(#[from] gatehouse_receiver::StoreError),
 }
 
 /// Sentences per kind of complaint.

@@ -172,7 +172,10 @@ impl Tls {
     }
 }
 
-fn certificates(role: FileRole, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(
+    role: FileRole,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let bytes = read(role, path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let read = read.map_err(|error| malformed(role, path, &error))?;
@@ -190,7 +193,7 @@ fn certificates(role: FileRole, path: &Path) -> Result<Vec<CertificateDer<'stati
     Ok(read)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let role = FileRole::Key;
     let bytes = read(role, path)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
@@ -232,7 +235,7 @@ fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|error| unreadable(&error))
 }
 
-fn malformed(role: FileRole, path: &Path, error: &dyn fmt::Display) -> TlsError {
+pub(crate) fn malformed(role: FileRole, path: &Path, error: &dyn fmt::Display) -> TlsError {
     TlsError::Malformed { role, path: path.to_owned(), why: error.to_string() }
 }
 

@@ -30,14 +30,21 @@
 //! ```
 
 mod files;
+mod local;
+mod over;
+mod server;
 mod stream;
 mod tunnel;
 
 use std::path::PathBuf;
 
 pub use files::{FileRole, Stamp, TlsError};
-pub use stream::{Stream, open, tls_word};
-pub use tunnel::{DialError, Route, Trouble, dial};
+pub use local::Local;
+pub use over::OverError;
+pub use server::ServerTls;
+pub use stream::{Stream, open, open_from, tls_word};
+pub use tokio_rustls::client::TlsStream;
+pub use tunnel::{DialError, Route, Trouble, dial, dial_from};
 
 /// How a connection is secured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::Tls;
-use crate::tunnel::{DialError, Far, encrypted, rustls_error, tcp};
+use crate::local::{Local, tcp};
+use crate::tunnel::{DialError, Far, encrypted, rustls_error};
 
 /// TCP, or TLS over it.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,8 +25,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// # Errors
 /// When the files cannot be used, the broker cannot be reached, or one end refuses the other.
 pub async fn open(host: &str, port: u16, tls: Option<&Tls>) -> Result<Box<dyn Stream>, DialError> {
-    let Some(tls) = tls else { return Ok(Box::new(tcp(host, port).await?)) };
-    let (stream, far) = encrypted(host, port, tls).await?;
+    open_from(&Local::default(), host, port, tls).await
+}
+
+/// The same by a network interface or from an address of this machine.
+///
+/// # Errors
+/// As [`open`], and when this machine has no such interface or address.
+pub async fn open_from(
+    local: &Local,
+    host: &str,
+    port: u16,
+    tls: Option<&Tls>,
+) -> Result<Box<dyn Stream>, DialError> {
+    let Some(tls) = tls else { return Ok(Box::new(tcp(local, host, port).await?)) };
+    let (stream, far) = encrypted(local, host, port, tls).await?;
     Ok(Box::new(Explained { stream, far }))
 }
 

@@ -14,6 +14,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
+use crate::local::{Local, tcp};
+use crate::stream::Stream;
 use crate::{Tls, TlsError};
 
 /// How long a broker that has ended the connection is listened to for its reason: the alert is on
@@ -65,6 +67,15 @@ pub enum DialError {
     /// The files are not usable.
     #[error(transparent)]
     Files(#[from] TlsError),
+    /// The network interface or the own address is not there: a modem that is not plugged in or not
+    /// up yet, or a wrong name.
+    #[error("cannot go {from}: {source}")]
+    Local {
+        /// By which interface, from which address.
+        from: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Host or server name cannot stand in a certificate.
     #[error("{0:?} cannot be the name in a certificate; allowed is a host name or an IP address")]
     Name(String),
@@ -100,7 +111,7 @@ impl DialError {
         match self {
             Self::Broker { .. } | Self::Files(_) | Self::Name(_) | Self::Refused { .. } => true,
             Self::Tls { source, .. } => source.kind() == io::ErrorKind::InvalidData,
-            Self::Unreachable { .. } => false,
+            Self::Local { .. } | Self::Unreachable { .. } => false,
         }
     }
 }
@@ -113,29 +124,49 @@ impl DialError {
 /// # Errors
 /// When the files cannot be used, the broker cannot be reached, or one end refuses the other.
 pub async fn dial(host: &str, port: u16, tls: Option<&Tls>) -> Result<Route, DialError> {
+    dial_from(&Local::default(), host, port, tls).await
+}
+
+/// The same by a network interface or from an address of this machine.
+///
+/// # Errors
+/// As [`dial`], and when this machine has no such interface or address.
+pub async fn dial_from(
+    local: &Local,
+    host: &str,
+    port: u16,
+    tls: Option<&Tls>,
+) -> Result<Route, DialError> {
     let trouble = Trouble::default();
     let Some(tls) = tls else {
-        let (host, transport) = (host.to_owned(), Transport::tcp());
-        return Ok(Route { host, port, transport, tunnel: JoinSet::new(), trouble });
+        if *local == Local::default() {
+            let (host, transport) = (host.to_owned(), Transport::tcp());
+            return Ok(Route { host, port, transport, tunnel: JoinSet::new(), trouble });
+        }
+        let stream = tcp(local, host, port).await?;
+        return through(stream, format!("{host}:{port}"), None, trouble);
     };
-    let (stream, far) = encrypted(host, port, tls).await?;
+    let (stream, far) = encrypted(local, host, port, tls).await?;
+    through(stream, far.at.clone(), Some(far), trouble)
+}
+
+/// A tunnel from a socket of this process to an open stream.
+fn through(
+    stream: impl Stream + 'static,
+    at: String,
+    far: Option<Far>,
+    trouble: Trouble,
+) -> Result<Route, DialError> {
     let socket = format!("\0gatehouse-link-{:032x}", fastrand::u128(..));
-    let unreachable = |source| DialError::Unreachable { at: far.at.clone(), source };
+    let unreachable = |source| DialError::Unreachable { at, source };
     let listener = UnixListener::bind(&socket).map_err(unreachable)?;
     let mut tunnel = JoinSet::new();
     tunnel.spawn(run(listener, stream, far, trouble.clone()));
     Ok(Route { host: socket, port: 0, transport: Transport::Unix, tunnel, trouble })
 }
 
-pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let unreachable = |source| DialError::Unreachable { at: format!("{host}:{port}"), source };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let tcp = TcpStream::connect((bare, port)).await.map_err(unreachable)?;
-    tcp.set_nodelay(true).map_err(unreachable)?;
-    Ok(tcp)
-}
-
 pub(crate) async fn encrypted(
+    local: &Local,
     host: &str,
     port: u16,
     tls: &Tls,
@@ -146,12 +177,12 @@ pub(crate) async fn encrypted(
     let name = tls.server_name.as_deref().unwrap_or(bare).to_owned();
     let name = ServerName::try_from(name.clone()).map_err(|_| DialError::Name(name))?;
     let connector = TlsConnector::from(Arc::new(config));
-    let connected = connector.connect(name, tcp(host, port).await?).await;
+    let connected = connector.connect(name, tcp(local, host, port).await?).await;
     let stream = connected.map_err(|error| far.explain(error))?;
     Ok((stream, far))
 }
 
-async fn run(listener: UnixListener, mut stream: TlsStream<TcpStream>, far: Far, trouble: Trouble) {
+async fn run(listener: UnixListener, mut stream: impl Stream, far: Option<Far>, trouble: Trouble) {
     let own = i32::try_from(std::process::id()).ok();
     let mut near = loop {
         let Ok((near, _)) = listener.accept().await else { return };
@@ -174,7 +205,7 @@ async fn run(listener: UnixListener, mut stream: TlsStream<TcpStream>, far: Far,
             _ => error,
         };
         // Whatever has no word of TLS in it, rumqttc can tell as well.
-        if rustls_error(&error).is_some() {
+        if let Some(far) = far.filter(|_| rustls_error(&error).is_some()) {
             trouble.put(far.explain(error));
         }
     }

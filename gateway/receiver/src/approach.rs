@@ -126,7 +126,7 @@ impl Linker {
             ts: now.utc,
             utc_ms: now.utc.0,
             replay: self.config.replay,
-            hb_s: Some(self.config.heartbeat_s),
+            hb_s: self.config.heartbeat_s,
         }
     }
 

@@ -10,8 +10,9 @@ use gatehouse_core::id::Id;
 use gatehouse_link::Tls;
 
 use crate::store::Database;
+use crate::storms::StormRule;
 
-/// The contract's heartbeat period, in seconds.
+/// The period of heartbeats, in seconds, of a gateway that does not tell its own.
 pub const DEFAULT_HEARTBEAT_S: u32 = 30;
 
 /// How long the broker is to keep the receiver's session, in seconds: a day. Longer is of no use,
@@ -181,14 +182,17 @@ pub struct ReceiverConfig {
     /// Where events are kept.
     pub database: Database,
     /// Shares the events with the receivers of this group (`$share/{group}/…`). They must share a
-    /// database too, which this version cannot: a group serves one receiver and its stand-by.
+    /// database too: a PostgreSQL, or a file that one takes over from the other.
     pub group: Option<Id>,
     /// The receiver's name in receipts, in `_dc/state` and in its client id.
     pub host: String,
-    /// The gateways' heartbeat period that the district asks for, in seconds.
-    pub heartbeat_s: u32,
+    /// The gateways' heartbeat period that the district asks for, in seconds; `None`: each by its
+    /// own failure reporting profile.
+    pub heartbeat_s: Option<u32>,
     /// The pace of backlogs that the district asks for; none: the gateways' own.
     pub replay: Option<Replay>,
+    /// When many faults are shown as one.
+    pub storm: StormRule,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
     /// leave no session behind: an absent one would keep its share of the events. Brokers of MQTT
     /// 3.1.1 are told only whether to keep it: 0 or not.
@@ -210,8 +214,9 @@ impl ReceiverConfig {
             database: database.into(),
             group: None,
             host: "receiver".to_owned(),
-            heartbeat_s: DEFAULT_HEARTBEAT_S,
+            heartbeat_s: None,
             replay: None,
+            storm: StormRule::default(),
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,
         }
@@ -249,7 +254,7 @@ impl ReceiverConfig {
     }
 
     pub(crate) fn period(&self) -> Duration {
-        Duration::from_secs(self.heartbeat_s.max(1).into())
+        Duration::from_secs(self.heartbeat_s.unwrap_or(DEFAULT_HEARTBEAT_S).max(1).into())
     }
 }
 

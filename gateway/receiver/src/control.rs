@@ -1,14 +1,14 @@
 //! The control socket of a running receiver: what `gatehouse-receiver incidents`, `ack` and their
 //! like ask.
 //!
-//! A Unix socket beside the database, for the receiver's own user. A line of JSON, a [`Wish`], is
+//! A Unix socket beside the database file, or where `--socket` says, for the receiver's own user. A line of JSON, a [`Wish`], is
 //! answered by one, an [`Outcome`]. So an operator's tool needs no password of the broker, and sees
 //! what the receiver believes: a lost gateway's incidents are unknown here as on the table.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gatehouse_core::contract::{AlarmOp, Command, CommandResult, MAX_COMMAND};
@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::command::Prepared;
 use crate::operator::{Operator, Place};
+use crate::store::Database;
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
@@ -96,11 +97,13 @@ pub(crate) struct Listed {
     pub(crate) incident: Incident,
 }
 
-/// The socket of the receiver with this database.
-pub(crate) fn socket_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+/// The socket of the receiver with this database, unless another was named: it lies beside a file,
+/// and nowhere beside a server.
+pub(crate) fn socket_of(database: &Database) -> Option<PathBuf> {
+    let Database::File(file) = database else { return None };
+    let mut name = file.as_os_str().to_owned();
     name.push(".sock");
-    name.into()
+    Some(name.into())
 }
 
 /// The listening socket; its file goes with it.
@@ -111,14 +114,20 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Opens the socket beside this database, whose lock the caller holds.
+    /// Opens this socket.
     ///
     /// # Errors
-    /// Mostly a path that is longer than a socket's may be (107 bytes).
-    pub(crate) fn open(database: &Path) -> io::Result<Self> {
-        let path = socket_of(database);
+    /// Mostly a path that is longer than a socket's may be (107 bytes), or another receiver that
+    /// answers there.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            return Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another receiver answers there; give this one its own --socket",
+            ));
+        }
         match fs::remove_file(&path) {
-            // Left by a receiver that was killed: the lock says that no other one runs.
+            // Left by a receiver that was killed.
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),

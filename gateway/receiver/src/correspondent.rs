@@ -21,8 +21,11 @@ const SHOWN_HOLES: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Correspondent {
     pub(crate) address: Arc<Address>,
-    /// Its row in the database; none before its first event.
-    pub(crate) row: Option<i64>,
+    /// Its row in the database and the row's revision; none before its first event, and when it
+    /// is to be read anew.
+    pub(crate) known: Option<(i64, i64)>,
+    /// What is noted of its numbers may not be what is in the database.
+    pub(crate) doubtful: bool,
     /// Rows of what it sent before it began anew.
     pub(crate) former: Vec<i64>,
     pub(crate) tracker: GapTracker,
@@ -53,7 +56,8 @@ impl Correspondent {
     pub(crate) fn new(address: Arc<Address>) -> Self {
         Self {
             address,
-            row: None,
+            known: None,
+            doubtful: false,
             former: Vec::new(),
             tracker: GapTracker::default(),
             tip: None,
@@ -67,30 +71,32 @@ impl Correspondent {
         }
     }
 
-    /// Takes over what the database knows: at the start, and after a commit that failed.
-    pub(crate) fn restore(&mut self, loaded: Option<Loaded>) {
+    /// Takes over what the database knows: at the start, after a commit that failed, and when
+    /// another receiver has committed for this gateway.
+    pub(crate) fn restore(&mut self, loaded: Loaded) {
+        let Loaded { row, revision, former, mut tracker, counts } = loaded;
+        if self.former != former {
+            // It began anew: what is known of its chain is of another life.
+            self.tip = None;
+        }
+        tracker.inherit(&self.tracker);
+        self.known = Some((row, revision));
+        self.doubtful = false;
+        self.former = former;
+        self.tracker = tracker;
+        self.counts = counts;
+    }
+
+    /// What is known of it was not committed, or may not have been.
+    pub(crate) fn doubt(&mut self) {
+        self.known = None;
+        self.doubtful = true;
         self.tip = None;
-        let Some(loaded) = loaded else {
-            self.row = None;
-            self.former.clear();
-            self.tracker = GapTracker::default();
-            return;
-        };
-        self.row = Some(loaded.row);
-        self.former = loaded.former;
-        self.tracker = loaded.tracker;
-        self.counts = Counts {
-            received: loaded.events,
-            duplicates: loaded.duplicates,
-            conflicts: loaded.conflicts,
-            quarantined: loaded.quarantined,
-            breaks: loaded.breaks,
-        };
     }
 
     /// Its flash was wiped: it numbers events and sessions from 1 again, and is another from now on.
     pub(crate) fn begin_anew(&mut self, row: i64, session: u64) {
-        self.former.extend(self.row.replace(row));
+        self.former.extend(self.known.replace((row, 0)).map(|(row, _)| row));
         self.tracker = GapTracker::default();
         self.tip = None;
         self.owed = Owed::default();

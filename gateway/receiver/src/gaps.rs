@@ -51,6 +51,35 @@ impl GapTracker {
         Self { head: upto.0, ..Self::default() }
     }
 
+    /// A tracker with this newest number and these holes below it, in order, as a database kept
+    /// them. `None`: they make no sense, and are to be counted anew.
+    pub fn restored(
+        head: Seq,
+        holes: impl IntoIterator<Item = (Seq, Seq)>,
+        now: Mono,
+    ) -> Option<Self> {
+        let mut tracker = Self { head: head.0, ..Self::default() };
+        let mut free = 1;
+        for (Seq(from), Seq(to)) in holes {
+            if from < free || from > to || to >= head.0 {
+                return None;
+            }
+            free = to + 2;
+            tracker.missing += to - from + 1;
+            tracker.holes.insert(from, Hole { to, since: now });
+        }
+        Some(tracker)
+    }
+
+    /// Holes that the older state of this tracker knew keep the time since when they are known.
+    pub fn inherit(&mut self, older: &Self) {
+        for (from, hole) in &mut self.holes {
+            if let Some((_, known)) = older.hole_around(*from) {
+                hole.since = known.since;
+            }
+        }
+    }
+
     /// Every number up to this one is accounted for.
     pub fn upto(&self) -> Seq {
         Seq(self.holes.first_key_value().map_or(self.head, |(from, _)| from - 1))

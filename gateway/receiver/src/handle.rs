@@ -13,12 +13,13 @@ use tokio::time::timeout;
 use crate::clock::{Clock, SystemClock};
 use crate::command::Answered;
 use crate::config::{ReceiverConfig, SecurityError};
-use crate::desk::{self, Desk, Parts, QUEUE, Work};
+use crate::desk::{self, Bell, Desk, Elsewhere, Parts, QUEUE, Work};
 use crate::link::Linker;
 use crate::operator::Operator;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, Snapshot};
-use crate::store::{OpenError, Store};
+use crate::store::postgres::{Reader, listen};
+use crate::store::{Database, OpenError, Store};
 
 /// How long an orderly stop may take: a last commit, the goodbye, the end of the connection.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub struct Receiver;
 #[derive(Debug)]
 pub struct Handle {
     tasks: JoinSet<()>,
+    /// Hears what other receivers commit, for as long as this one lives.
+    _listening: JoinSet<()>,
     desk: Option<thread::JoinHandle<()>>,
     failed: watch::Receiver<Option<String>>,
     work: SyncSender<Work>,
@@ -106,16 +109,19 @@ impl Receiver {
         let (stop, stopping) = watch::channel(false);
         let (failed, failure) = watch::channel(None);
         let stop_desk = Arc::new(AtomicBool::new(false));
+        let elsewhere = Arc::new(Elsewhere::default());
         let desk = Desk::new(Parts {
             clock: Arc::clone(&clock),
             district: config.district.clone(),
             host: config.host.clone(),
             period: config.period(),
+            storm: config.storm,
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),
             results: results.clone(),
             slots: Arc::clone(&slots),
+            elsewhere: Arc::clone(&elsewhere),
             stop: Arc::clone(&stop_desk),
         });
         let (opened, is_open) = oneshot::channel();
@@ -133,16 +139,22 @@ impl Receiver {
                         return;
                     }
                 };
-                let _ = opened.send(Ok(()));
+                let _ = opened.send(Ok(store.token()));
                 if let Err(error) = desk.run(&store, &works) {
                     tracing::error!(%error, "the database cannot be read");
                     failed.send_replace(Some(format!("the database cannot be read: {error}")));
                 }
             })
             .map_err(StartError::Thread)?;
-        match is_open.await {
+        let token = match is_open.await {
             Ok(opened) => opened?,
             Err(_) => unreachable!("the thread answers before it does anything else"),
+        };
+        let mut listening = JoinSet::new();
+        if let (Database::Postgres(server), Some(token)) = (&config.database, token) {
+            let (server, district) = (server.clone(), config.district.to_string());
+            let bell: Arc<dyn Reader> = Arc::new(Bell { elsewhere, work: work.clone() });
+            listening.spawn(async move { listen(&server, token, &district, bell).await });
         }
         let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
         let linker = Linker {
@@ -158,6 +170,7 @@ impl Receiver {
         tasks.spawn(linker.run());
         Ok(Handle {
             tasks,
+            _listening: listening,
             desk: Some(desk),
             failed: failure,
             work,

@@ -5,7 +5,7 @@
 //!               │  ▲
 //!   slots, queue│  │ outbox: acknowledgements, receipts
 //!               ▼  │
-//!             desk (one thread: groups what is queued into one transaction) ──▶ SQLite
+//!             desk (one thread: groups what is queued into one transaction) ──▶ SQLite or PostgreSQL
 //! ```
 //!
 //! * A message is acknowledged to the broker only after its commit, in the order of arrival.
@@ -16,9 +16,8 @@
 //! * Nobody waits without a bound: the queue holds 4,096 messages, the broker may send 2,048
 //!   without an acknowledgement, and while the database takes no commits nothing is acknowledged.
 //!
-//! Limits of this version: one receiver per database (a second is refused by a lock), so a
-//! `--group` is for a receiver and its stand-by, not for two side by side; the time of a gateway
-//! that had none is not corrected afterwards.
+//! A file is for one receiver: a second is refused by a lock. On a PostgreSQL any number work side
+//! by side: see `store::postgres`.
 //!
 //! ```no_run
 //! use std::path::PathBuf;
@@ -54,11 +53,15 @@ mod link;
 mod operator;
 mod outbox;
 mod password;
+pub mod proof;
+mod protection;
 pub mod receipts;
 mod signing;
 mod snapshot;
 mod states;
 mod store;
+mod storms;
+pub mod wall;
 mod wire;
 
 pub use clock::{Clock, SystemClock};
@@ -76,4 +79,9 @@ pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,
 };
-pub use store::{Audit, Database, Filter, OpenError, Store, Stored};
+pub use store::postgres::{Server, ServerError};
+pub use store::{
+    Audit, Basis, Cursor, Database, Filter, OpenError, Page, Search, Store, StoreError, Stored,
+    When,
+};
+pub use storms::{StormRule, StormView};

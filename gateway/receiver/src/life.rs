@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use gatehouse_core::contract::{GatewayState, Heartbeat, RetainedState, Status};
 use gatehouse_core::time::Mono;
+use gatehouse_core::uplink::silence;
+pub use gatehouse_core::uplink::{LOST_AFTER, SUSPECT_AFTER};
 use serde::Serialize;
 
-/// Heartbeats that may be missed before a gateway is suspect: one datagram lost on a bad line is
-/// everyday, two are not.
-pub const SUSPECT_AFTER: u32 = 2;
-
-/// Heartbeats that may be missed before a gateway is lost.
-pub const LOST_AFTER: u32 = 3;
+/// The longest period that is believed: a gateway must not make itself be missed by nobody.
+const LONGEST_PERIOD: u32 = 3600;
 
 /// What the control room makes of a gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -65,6 +63,8 @@ pub(crate) struct Vital {
     said: Option<GatewayState>,
     /// The last `status` or heartbeat, on the receiver's clock.
     sign: Option<Mono>,
+    /// The period of heartbeats that the gateway has told.
+    period: Option<Duration>,
 }
 
 impl Vital {
@@ -85,6 +85,7 @@ impl Vital {
         }
         self.session = status.session;
         self.said = Some(status.state);
+        self.tells_period(status.hb_s);
         if status.state != GatewayState::Lost {
             self.sign = Some(now);
         }
@@ -98,11 +99,24 @@ impl Vital {
         }
         self.session = beat.session;
         self.sign = Some(now);
+        self.tells_period(beat.hb_s);
+        if self.said == Some(GatewayState::Lost) {
+            // It lives on by another path: the will is of a connection that it has left.
+            self.said = None;
+        }
         true
     }
 
-    /// What to make of it, with a heartbeat expected every `period`.
+    fn tells_period(&mut self, seconds: Option<u32>) {
+        if let Some(seconds) = seconds.filter(|seconds| *seconds > 0) {
+            self.period = Some(Duration::from_secs(seconds.min(LONGEST_PERIOD).into()));
+        }
+    }
+
+    /// What to make of it, with a heartbeat expected every `period`, if the gateway has not told
+    /// another.
     pub(crate) fn life(&self, now: Mono, period: Duration) -> Life {
+        let period = self.period.unwrap_or(period);
         let at_best = match self.said {
             Some(GatewayState::Lost) => return Life::Lost,
             Some(GatewayState::Stopping) => return Life::Stopping,
@@ -113,9 +127,9 @@ impl Vital {
             None => return Life::Unknown,
         };
         let Some(sign) = self.sign else { return Life::Unknown };
-        if now >= sign.plus(limit(period, LOST_AFTER)) {
+        if now >= sign.plus(silence(period, LOST_AFTER)) {
             Life::Lost
-        } else if now >= sign.plus(limit(period, SUSPECT_AFTER)) {
+        } else if now >= sign.plus(silence(period, SUSPECT_AFTER)) {
             Life::Suspect
         } else {
             at_best
@@ -125,9 +139,10 @@ impl Vital {
     /// When silence alone will change that next.
     pub(crate) fn next_change(&self, now: Mono, period: Duration) -> Option<Mono> {
         let sign = self.sign?;
+        let period = self.period.unwrap_or(period);
         match self.life(now, period) {
-            Life::Starting | Life::Online => Some(sign.plus(limit(period, SUSPECT_AFTER))),
-            Life::Suspect => Some(sign.plus(limit(period, LOST_AFTER))),
+            Life::Starting | Life::Online => Some(sign.plus(silence(period, SUSPECT_AFTER))),
+            Life::Suspect => Some(sign.plus(silence(period, LOST_AFTER))),
             _ => None,
         }
     }
@@ -157,15 +172,11 @@ impl Vital {
     }
 }
 
-/// `missed` periods and a quarter: a heartbeat that is only late is not missed.
-fn limit(period: Duration, missed: u32) -> Duration {
-    period * missed + period / 4
-}
-
 #[cfg(test)]
 mod tests {
     use gatehouse_core::id::Seq;
     use gatehouse_core::time::UtcMs;
+    use gatehouse_core::uplink::Reporting;
 
     use super::*;
 
@@ -183,9 +194,20 @@ mod tests {
             since: UtcMs(0),
             reason: None,
             version: "0".into(),
+            config_rev: 1,
             config_hash: "0".into(),
+            hb_s: None,
+            reporting_s: None,
         }
     }
+
+    fn beat(session: u64, hb_s: u32) -> Heartbeat {
+        Heartbeat { session, hb_s: Some(hb_s), ..serde_json::from_str(BEAT).unwrap() }
+    }
+
+    const BEAT: &str = r#"{"session":1,"utc":"2026-01-01T00:00:00Z","uptime_s":1,"head":1,
+        "host_upto":1,"backlog":{"alarm":0,"normal":0},"oldest_unreceived_s":0,"clock":"synced",
+        "err_ms":1,"rss_kib":1,"disk_free":1,"journal_written":1,"degraded":[],"digest":""}"#;
 
     fn door(session: u64, valid_s: u32) -> RetainedState {
         RetainedState {
@@ -220,6 +242,36 @@ mod tests {
         assert_eq!(shown(&vital, 168), (Life::Suspect, "closed".into()));
         assert_eq!(shown(&vital, 198), (Life::Lost, "unknown".into()));
         assert_eq!(vital.next_change(s(198), PERIOD), None);
+    }
+
+    #[test]
+    fn the_period_that_the_gateway_tells_decides_and_every_profile_keeps_its_time() {
+        for profile in Reporting::ALL {
+            let (mut vital, heartbeat) = (Vital::default(), profile.heartbeat().as_secs());
+            let told = u32::try_from(heartbeat).unwrap();
+            vital.status(&Status { hb_s: Some(told), ..status(GatewayState::Online, 1) }, s(0));
+            // The path is cut right behind this heartbeat.
+            vital.heartbeat(&beat(1, told), s(1000));
+            let late = s(1000 + 2 * heartbeat);
+            assert_eq!(vital.life(late, PERIOD), Life::Online, "{profile:?}: too early");
+            let suspect = vital.next_change(late, PERIOD).unwrap();
+            assert_eq!(vital.life(suspect, PERIOD), Life::Suspect);
+            let lost = vital.next_change(suspect, PERIOD).unwrap();
+            assert_eq!(vital.life(lost, PERIOD), Life::Lost);
+            assert!(lost.since(s(1000)) < profile.time(), "{profile:?}: {lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_lives_on_by_another_path_is_not_buried_by_its_will() {
+        let mut vital = Vital::default();
+        vital.status(&status(GatewayState::Online, 3), s(0));
+        vital.status(&status(GatewayState::Lost, 3), s(10));
+        assert_eq!(vital.life(s(10), PERIOD), Life::Lost);
+        assert!(!vital.heartbeat(&beat(2, 25), s(11)), "of an older start");
+        assert_eq!(vital.life(s(11), PERIOD), Life::Lost);
+        assert!(vital.heartbeat(&beat(3, 25), s(12)));
+        assert_eq!(vital.life(s(12), PERIOD), Life::Online);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use gatehouse_core::contract::{AlarmAct, AlarmOp};
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, IdError, Seq};
-use gatehouse_core::time::UtcMs;
+use gatehouse_core::time::{Now, UtcMs};
 use gatehouse_core::topic::Address;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
@@ -191,6 +191,16 @@ impl Operator {
     /// The receiver's wall clock.
     pub fn now(&self) -> UtcMs {
         self.clock.now().utc
+    }
+
+    /// Both of the receiver's clocks.
+    pub(crate) fn time(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Every event from now on whose commit has returned; none: the receiver has ended.
+    pub(crate) fn events(&self) -> Option<broadcast::Receiver<Arc<Committed>>> {
+        self.watchers.upgrade().map(|watchers| watchers.subscribe())
     }
 
     /// Does something about an incident, and waits until the gateway's event of it is committed

@@ -12,6 +12,7 @@ use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 use gatehouse_core::topic::Address;
 
 use crate::life::Life;
+use crate::storms::StormView;
 
 /// How many of the latest events a [`Snapshot`] holds: a tall terminal's worth.
 pub const LATEST_EVENTS: usize = 64;
@@ -84,6 +85,8 @@ pub struct Snapshot {
     pub receipts: u64,
     /// Each gateway.
     pub gateways: BTreeMap<Address, GatewayView>,
+    /// Faults of many gateways that are one matter, the latest first.
+    pub storms: Vec<StormView>,
     /// The latest events, newest last.
     pub latest: VecDeque<Committed>,
 }

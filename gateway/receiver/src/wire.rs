@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use gatehouse_core::event::{self, Class};
+use gatehouse_core::event::{self, Class, Qualifier};
 use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::time::{ClockState, Mono, UtcMs};
 use serde::Deserialize;
 
 use crate::gaps::MAX_SEQ;
@@ -38,6 +39,11 @@ pub(crate) struct Bad {
 }
 
 impl Head<'_> {
+    /// Whether the event says when its boot's earlier events happened.
+    pub(crate) fn is_anchor(&self) -> bool {
+        self.class == Class::System && self.kind == "system.time_anchor"
+    }
+
     /// Whether the event accounts for numbers that can never be sent.
     pub(crate) fn is_gap(&self) -> bool {
         self.class == Class::System && self.kind == "system.gap"
@@ -94,6 +100,77 @@ pub(crate) fn prev(canonical: &[u8]) -> Option<String> {
         prev: String,
     }
     serde_json::from_slice(canonical).ok().map(|Only { prev }| prev)
+}
+
+/// The time of an event as its gateway stamped it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stamped<'a> {
+    utc: UtcMs,
+    #[serde(borrow)]
+    pub(crate) boot: Cow<'a, str>,
+    mono_ns: Mono,
+    clock: ClockState,
+}
+
+/// Wall time at one instant of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) utc: UtcMs,
+    pub(crate) mono: Mono,
+}
+
+/// The time of a stored event; none if it says none that can be read, which is no reason to refuse
+/// an event.
+pub(crate) fn stamped(canonical: &[u8]) -> Option<Stamped<'_>> {
+    #[derive(Deserialize)]
+    struct Only<'a> {
+        #[serde(borrow)]
+        time: Stamped<'a>,
+    }
+    serde_json::from_slice(canonical).ok().map(|Only { time }| time)
+}
+
+impl Stamped<'_> {
+    /// What the gateway's clock said, if the gateway believed it.
+    pub(crate) fn utc(&self) -> Option<UtcMs> {
+        (self.clock != ClockState::Never).then_some(self.utc)
+    }
+
+    /// The event's own time as an anchor of its boot.
+    pub(crate) fn as_anchor(&self) -> Option<Anchor> {
+        self.utc().map(|utc| Anchor { utc, mono: self.mono_ns })
+    }
+
+    /// `anchor.utc + (mono − anchor.mono)`, to the millisecond.
+    pub(crate) fn corrected(&self, anchor: Anchor) -> UtcMs {
+        let nanos = i128::from(self.mono_ns.0) - i128::from(anchor.mono.0);
+        let ms = i128::from(anchor.utc.0) + nanos.div_euclid(1_000_000);
+        UtcMs(i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+/// What an event of the class `fault` says of the fault.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FaultWord<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) qualifier: Qualifier,
+    #[serde(default)]
+    pub(crate) opens: Option<Seq>,
+}
+
+/// The fault of a stored event, if it says one that can be read.
+pub(crate) fn fault(canonical: &[u8]) -> Option<FaultWord<'_>> {
+    serde_json::from_slice(canonical).ok()
+}
+
+/// The session of a stored event.
+pub(crate) fn session(canonical: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Only {
+        session: u64,
+    }
+    serde_json::from_slice(canonical).ok().map(|Only { session }| session)
 }
 
 /// What a `system.gap` accounts for.

@@ -6,30 +6,40 @@ mod common;
 
 use std::time::Duration;
 
+use common::postgres::Home;
 use common::{Broker, Gateway, Journal, receiver, until, within};
 use gatehouse_core::contract::{GatewayState, Nak, RetainedState};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
-use gatehouse_core::time::UtcMs;
-use gatehouse_receiver::{Audit, Clock, Database, Filter, Life, Snapshot, Store, SystemClock};
+use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
+use gatehouse_receiver::{Audit, Basis, Clock, Filter, Life, Snapshot, StoreError, SystemClock};
 use serde_json::json;
-use tempfile::TempDir;
 
-fn audit(folder: &TempDir) -> (Audit, Vec<String>) {
-    let store = Store::open_to_read(&folder.path().join("r.db")).unwrap();
+fn audit(home: &Home) -> (Audit, Vec<String>) {
     let mut found = Vec::new();
-    let audit = store.audit(None, &mut |finding| found.push(finding)).unwrap();
+    let audit = home.store().audit(None, &mut |finding| found.push(finding)).unwrap();
     (audit, found)
 }
 
-fn file(folder: &TempDir) -> Database {
-    Database::File(folder.path().join("r.db"))
-}
+on_both!(
+    events_are_committed_told_to_watchers_and_confirmed,
+    the_same_event_again_is_a_duplicate_late_or_not_and_is_confirmed_again,
+    another_event_under_the_same_number_is_refused_and_both_are_kept,
+    a_gateway_whose_flash_was_wiped_has_begun_anew_and_is_served_from_one_on,
+    a_hole_is_waited_for_asked_for_and_filled,
+    what_the_gateway_can_never_send_is_accounted_for_by_its_gap_event,
+    a_payload_that_is_no_event_is_kept_aside_refused_and_stops_nothing,
+    a_break_of_the_chain_is_found_in_whatever_order_the_events_come,
+    a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes,
+    an_alarm_overtakes_and_is_confirmed_at_once,
+    a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown,
+    a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one,
+    events_of_a_box_without_a_time_get_it_from_the_anchor_of_their_boot,
+);
 
-#[tokio::test]
-async fn events_are_committed_told_to_watchers_and_confirmed() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn events_are_committed_told_to_watchers_and_confirmed(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut watcher = handle.subscribe();
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
@@ -48,12 +58,12 @@ async fn events_are_committed_told_to_watchers_and_confirmed() {
         assert_eq!(event.event().unwrap().seq, event.seq);
     }
     handle.stop().await;
-    let (audit, found) = audit(&folder);
+    let (audit, found) = audit(&home);
     assert_eq!((audit.events, audit.is_clean()), (200, true), "{found:?}");
-    let store = Store::open_to_read(&folder.path().join("r.db")).unwrap();
+    let store = home.store();
     let mut bodies = Vec::new();
     store
-        .query::<rusqlite::Error>(&Filter::default(), |event| {
+        .query::<StoreError>(&Filter::default(), |event| {
             bodies.push(event.body);
             Ok(())
         })
@@ -61,10 +71,9 @@ async fn events_are_committed_told_to_watchers_and_confirmed() {
     assert_eq!(bodies, sent);
 }
 
-#[tokio::test]
-async fn the_same_event_again_is_a_duplicate_late_or_not_and_is_confirmed_again() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn the_same_event_again_is_a_duplicate_late_or_not_and_is_confirmed_again(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let bytes = Journal::new(&gateway).door();
     gateway.send(Class::Door, &bytes).await;
@@ -76,14 +85,13 @@ async fn the_same_event_again_is_a_duplicate_late_or_not_and_is_confirmed_again(
     let counts = until(&handle, "two duplicates", |s| s.duplicates == 2).await;
     assert_eq!((counts.received, counts.conflicts), (1, 0));
     handle.stop().await;
-    let (audit, _) = audit(&folder);
+    let (audit, _) = audit(&home);
     assert_eq!((audit.events, audit.duplicates, audit.is_clean()), (1, 2, true));
 }
 
-#[tokio::test]
-async fn another_event_under_the_same_number_is_refused_and_both_are_kept() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn another_event_under_the_same_number_is_refused_and_both_are_kept(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let first = Journal::new(&gateway).door();
     let other = Journal::new(&gateway).event(Class::Alarm, "zone.alarm");
@@ -95,14 +103,13 @@ async fn another_event_under_the_same_number_is_refused_and_both_are_kept() {
     assert_eq!(refused.upto, Seq(1));
     until(&handle, "two conflicts", |s| s.conflicts == 2).await;
     handle.stop().await;
-    let (audit, _) = audit(&folder);
+    let (audit, _) = audit(&home);
     assert_eq!((audit.events, audit.conflicts, audit.is_clean()), (1, 1, false));
 }
 
-#[tokio::test]
-async fn a_gateway_whose_flash_was_wiped_has_begun_anew_and_is_served_from_one_on() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn a_gateway_whose_flash_was_wiped_has_begun_anew_and_is_served_from_one_on(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::anew(&gateway, 1);
     let before: Vec<_> = (0..5).map(|_| journal.door()).collect();
@@ -127,25 +134,24 @@ async fn a_gateway_whose_flash_was_wiped_has_begun_anew_and_is_served_from_one_o
     })
     .await;
     handle.stop().await;
-    let (found, said) = audit(&folder);
+    let (found, said) = audit(&home);
     assert_eq!((found.events, found.gateways, found.began_anew), (8, 1, 1));
     assert!(found.is_clean(), "{said:?}");
     assert!(said[0].starts_with("s-1/g-1#1: sent before this gateway began anew"), "{said:?}");
 
     // The next receiver knows of both lives.
-    let handle = receiver(&broker, file(&folder)).await;
+    let handle = receiver(&broker, home.database()).await;
     gateway.send(Class::Door, &before[3]).await;
     gateway.send(Class::Door, &journal.door()).await;
     gateway.receipt("the fourth", |r| r.upto == Seq(4)).await;
     handle.stop().await;
-    let (found, said) = audit(&folder);
+    let (found, said) = audit(&home);
     assert_eq!((found.events, found.conflicts, found.is_clean()), (9, 0, true), "{said:?}");
 }
 
-#[tokio::test]
-async fn a_hole_is_waited_for_asked_for_and_filled() {
+async fn a_hole_is_waited_for_asked_for_and_filled(home: Home) {
     let broker = Broker::start().await;
-    let handle = receiver(&broker, Database::Memory).await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
     let events: Vec<_> = (0..6).map(|_| journal.door()).collect();
@@ -170,10 +176,9 @@ async fn a_hole_is_waited_for_asked_for_and_filled() {
     handle.stop().await;
 }
 
-#[tokio::test]
-async fn what_the_gateway_can_never_send_is_accounted_for_by_its_gap_event() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn what_the_gateway_can_never_send_is_accounted_for_by_its_gap_event(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
     let events: Vec<_> = (0..9).map(|_| journal.door()).collect();
@@ -187,15 +192,14 @@ async fn what_the_gateway_can_never_send_is_accounted_for_by_its_gap_event() {
     until(&handle, "the late event", |s| s.received == 3).await;
     assert_eq!(handle.snapshot().breaks, 0);
     handle.stop().await;
-    let (audit, found) = audit(&folder);
+    let (audit, found) = audit(&home);
     assert_eq!((audit.events, audit.accounted, audit.holes), (3, 7, 0), "{found:?}");
     assert!(audit.is_clean(), "{found:?}");
 }
 
-#[tokio::test]
-async fn a_payload_that_is_no_event_is_kept_aside_refused_and_stops_nothing() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-    let handle = receiver(&broker, file(&folder)).await;
+async fn a_payload_that_is_no_event_is_kept_aside_refused_and_stops_nothing(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
     let events: Vec<_> = (0..3).map(|_| journal.door()).collect();
@@ -216,16 +220,15 @@ async fn a_payload_that_is_no_event_is_kept_aside_refused_and_stops_nothing() {
     gateway.send(Class::Door, &events[1]).await;
     until(&handle, "the event itself", |s| s.received == 3).await;
     handle.stop().await;
-    let (audit, found) = audit(&folder);
+    let (audit, found) = audit(&home);
     assert_eq!((audit.events, audit.quarantined, audit.breaks), (3, 0, 0), "{found:?}");
     assert!(audit.is_clean());
 }
 
-#[tokio::test]
-async fn a_break_of_the_chain_is_found_in_whatever_order_the_events_come() {
+async fn a_break_of_the_chain_is_found_in_whatever_order_the_events_come(home: Home) {
     for backwards in [false, true] {
-        let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-        let handle = receiver(&broker, file(&folder)).await;
+        let broker = Broker::start().await;
+        let handle = receiver(&broker, home.database()).await;
         let mut gateway = Gateway::connect(broker.address(), "g-1").await;
         let mut journal = Journal::new(&gateway);
         let mut events: Vec<_> = (0..3).map(|_| journal.door()).collect();
@@ -240,18 +243,17 @@ async fn a_break_of_the_chain_is_found_in_whatever_order_the_events_come() {
         gateway.receipt("all is confirmed", |r| r.upto == Seq(3)).await;
         assert_eq!(handle.snapshot().breaks, 1);
         handle.stop().await;
-        let (audit, found) = audit(&folder);
+        let (audit, found) = audit(&home);
         assert_eq!((audit.breaks, audit.holes), (1, 0));
         assert!(found[0].starts_with("s-1/g-1 seq 3: prev is "), "{found:?}");
     }
 }
 
-#[tokio::test]
-async fn a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes() {
-    let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
+async fn a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes(home: Home) {
+    let broker = Broker::start().await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
-    let handle = receiver(&broker, file(&folder)).await;
+    let handle = receiver(&broker, home.database()).await;
     for _ in 0..5 {
         gateway.send(Class::Door, &journal.door()).await;
     }
@@ -259,7 +261,7 @@ async fn a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes() {
     handle.stop().await;
 
     // After a restart every gateway is told, from the database.
-    let handle = receiver(&broker, file(&folder)).await;
+    let handle = receiver(&broker, home.database()).await;
     gateway.receipt("told after a restart", |r| r.upto == Seq(5)).await;
     gateway.status(GatewayState::Online, 1).await;
     gateway.receipt("told when it comes", |r| r.upto == Seq(5)).await;
@@ -272,10 +274,9 @@ async fn a_gateway_with_nothing_new_learns_where_it_stands_when_it_comes() {
     handle.stop().await;
 }
 
-#[tokio::test]
-async fn an_alarm_overtakes_and_is_confirmed_at_once() {
+async fn an_alarm_overtakes_and_is_confirmed_at_once(home: Home) {
     let broker = Broker::start().await;
-    let handle = receiver(&broker, Database::Memory).await;
+    let handle = receiver(&broker, home.database()).await;
     let mut watcher = handle.subscribe();
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
@@ -293,11 +294,10 @@ async fn an_alarm_overtakes_and_is_confirmed_at_once() {
     handle.stop().await;
 }
 
-#[tokio::test]
-async fn a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown() {
+async fn a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown(home: Home) {
     let broker = Broker::start().await;
-    let mut quick = common::config(&broker.url(), Database::Memory);
-    quick.heartbeat_s = 1;
+    let mut quick = common::config(&broker.url(), home.database());
+    quick.heartbeat_s = Some(1);
     let handle = common::started(quick).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let door = gateway.address.state("door", &"lobby".parse().unwrap());
@@ -328,10 +328,9 @@ async fn a_gateway_that_falls_silent_is_suspect_then_lost_and_its_doors_unknown(
     handle.stop().await;
 }
 
-#[tokio::test]
-async fn a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one() {
+async fn a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one(home: Home) {
     let broker = Broker::start().await;
-    let handle = receiver(&broker, Database::Memory).await;
+    let handle = receiver(&broker, home.database()).await;
     let mut gateway = Gateway::connect(broker.address(), "g-1").await;
     let mut journal = Journal::new(&gateway);
     gateway.send(Class::Door, &journal.door()).await;
@@ -349,4 +348,58 @@ async fn a_heartbeat_that_does_not_know_of_a_receipt_is_answered_with_one() {
     gateway.send(Class::Door, &journal.door()).await;
     assert_eq!(gateway.receipt("the next", |_| true).await.upto, Seq(2));
     handle.stop().await;
+}
+
+async fn events_of_a_box_without_a_time_get_it_from_the_anchor_of_their_boot(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let time = |boot: &str, s: u64, clock| Time {
+        utc: UtcMs(if clock == ClockState::Never { 0 } else { 1_790_000_000_000 }),
+        boot: boot.into(),
+        mono_ns: Mono(s * 1_000_000_000 + 250_999_999),
+        err_ms: None,
+        clock,
+    };
+    let never = ClockState::Never;
+    let sent = [
+        journal.timed(Class::Door, "door.opened", time("one", 7, never)),
+        journal.timed(Class::Door, "door.closed", time("two", 10, never)),
+        journal.timed(Class::System, "system.time_anchor", time("two", 70, ClockState::Synced)),
+        // Late, as from a backlog.
+        journal.timed(Class::Door, "door.opened", time("two", 9, never)),
+        journal.timed(Class::Door, "door.closed", time("two", 71, ClockState::Holdover)),
+    ];
+    for (event, last) in sent.iter().zip([false, true, false, false, true]) {
+        let class = if event == &sent[2] { Class::System } else { Class::Door };
+        gateway.send(class, event).await;
+        if last {
+            // The anchor comes in a later batch than what it is for.
+            let upto = Seq(if event == &sent[4] { 5 } else { 2 });
+            gateway.receipt("so far", |receipt| receipt.upto == upto).await;
+        }
+    }
+    handle.stop().await;
+    let mut found = Vec::new();
+    home.store()
+        .query::<StoreError>(&Filter::default(), |event| {
+            assert_eq!(event.body, sent[found.len()], "the bytes stay");
+            let known = event.when.basis != Basis::Receipt;
+            assert!(known || event.when.utc == event.recv);
+            found.push((event.when.basis, if known { event.when.utc.0 } else { 0 }));
+            Ok(())
+        })
+        .unwrap();
+    let anchor = 1_790_000_000_000;
+    assert_eq!(
+        found,
+        [
+            (Basis::Receipt, 0),
+            (Basis::Anchor, anchor - 60_000),
+            (Basis::Gateway, anchor),
+            (Basis::Anchor, anchor - 61_000),
+            (Basis::Gateway, anchor),
+        ]
+    );
 }

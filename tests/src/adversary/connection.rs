@@ -139,6 +139,12 @@ impl Session<'_> {
     }
 
     async fn connect(&mut self, body: &[u8]) -> Result<(), End> {
+        // As every broker does (MQTT 3.1.1, 3.1.2.2): a version that there is not is refused, and
+        // nobody has become a client. The version stands behind the six bytes of "MQTT".
+        if body.get(6).is_some_and(|version| !matches!(version, 4 | 5)) {
+            self.write.write_all(&mqtt::packet(kind::CONNACK, 0, &[0, 1])).await?;
+            return Err(End::Close);
+        }
         let connect = Connect::parse(body)?;
         self.version = connect.version;
         self.shared.steps.push(Step::Connect(self.number, connect));

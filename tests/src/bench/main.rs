@@ -12,6 +12,7 @@ mod chips;
 mod cpu;
 mod disk;
 mod flash;
+mod ingest;
 mod kernel;
 mod latency;
 mod memory;
@@ -87,6 +88,7 @@ enum Part {
     Flash,
     Cpu,
     Chips,
+    Ingest,
 }
 
 fn main() -> ExitCode {
@@ -141,6 +143,9 @@ async fn measure(size: Size, only: &[Part]) -> anyhow::Result<Rows> {
     }
     if wanted(Part::Chips) {
         chips::measure(size, &mut rows).await?;
+    }
+    if wanted(Part::Ingest) {
+        ingest::measure(size, &mut rows).await?;
     }
     Ok(rows)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gatehouse_tests::fleet::{Engine, Plan, Scenario, run};
+use gatehouse_tests::fleet::{DatabaseKind, Engine, Plan, Scenario, run};
 
 /// Runs a fleet of virtual gateways on this machine's loopback; prints a report as JSON. Ends with 1
 /// if an event was lost.
@@ -19,6 +19,12 @@ struct Args {
     /// The brokers: one mosquitto, or three nodes of NATS.
     #[arg(long, value_enum, default_value = "nats")]
     engine: Engine,
+    /// What the receivers write.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    database: DatabaseKind,
+    /// How many receivers side by side; two need PostgreSQL.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    receivers: u8,
     /// Seconds that the scenario lasts, without what it waits for; at most two hours.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=7200))]
     seconds: u64,
@@ -36,6 +42,7 @@ fn main() -> ExitCode {
     let length = Duration::from_secs(args.seconds);
     let mut plan = Plan::new(args.gateways, args.scenario, args.engine, length);
     plan.event_every = Duration::try_from_secs_f64(args.event_every).unwrap_or(plan.event_every);
+    (plan.database, plan.receivers) = (args.database, args.receivers.into());
     plan.ramp = Duration::from_secs(args.ramp);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let report =

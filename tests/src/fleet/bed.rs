@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use gatehouse_core::topic::Address;
+use gatehouse_receiver::Database;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::liar::LIAR;
-use super::{Engine, Plan};
+use super::{DatabaseKind, Engine, Plan};
 use crate::broker::{Broker, BrokerOptions, Persistence};
 use crate::cluster::{Cluster, Users};
+use crate::postgres::Postgres;
 use crate::process::Process;
 use crate::record::Record;
 use crate::wait::SOON;
@@ -28,15 +30,31 @@ enum Brokers {
 pub(super) struct Bed {
     brokers: Brokers,
     folder: TempDir,
-    receiver: Option<Process>,
+    /// None: the receiver keeps a file.
+    postgres: Option<Postgres>,
+    receivers: Vec<Option<Process>>,
     log: Record<String>,
 }
+
+/// A user of `deploy/broker`, for each receiver one.
+const ROOMS: [&str; 2] = ["control-room", "control-room-2"];
 
 impl Bed {
     pub(super) async fn start(plan: &Plan, addresses: &[Address]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("gatehouse-fleet-").tempdir()?;
-        std::fs::write(folder.path().join("password"), "control-room\n")?;
-        rustix::fs::chmod(folder.path().join("password"), rustix::fs::Mode::from_raw_mode(0o600))?;
+        ensure!((1..=ROOMS.len()).contains(&plan.receivers), "1 or {} receivers", ROOMS.len());
+        for room in ROOMS {
+            let file = folder.path().join(room);
+            std::fs::write(&file, format!("{room}\n"))?;
+            rustix::fs::chmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
+        }
+        let postgres = match plan.database {
+            DatabaseKind::Sqlite => {
+                ensure!(plan.receivers == 1, "a file is for one receiver");
+                None
+            }
+            DatabaseKind::Postgres => Some(Postgres::start().await?),
+        };
         let brokers = match plan.engine {
             Engine::Mosquitto => Brokers::Mosquitto(Box::new(mosquitto().await?)),
             Engine::Nats => {
@@ -46,8 +64,11 @@ impl Bed {
                 Brokers::Nats(Cluster::start(3, &Users::Names, &names).await?)
             }
         };
-        let mut bed = Self { brokers, folder, receiver: None, log: Record::default() };
-        bed.start_receiver().await?;
+        let receivers = (0..plan.receivers).map(|_| None).collect();
+        let mut bed = Self { brokers, folder, postgres, receivers, log: Record::default() };
+        for receiver in 0..plan.receivers {
+            bed.start_receiver(receiver).await?;
+        }
         Ok(bed)
     }
 
@@ -67,7 +88,17 @@ impl Bed {
     }
 
     pub(super) fn receiver_processes(&self) -> Vec<u32> {
-        self.receiver.as_ref().and_then(Process::id).into_iter().collect()
+        self.receivers.iter().flatten().filter_map(Process::id).collect()
+    }
+
+    /// How many receivers there are to be killed.
+    pub(super) fn receivers(&self) -> usize {
+        self.receivers.len()
+    }
+
+    /// The database's server, if it is one.
+    pub(super) fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
     }
 
     /// How many brokers there are to be killed.
@@ -89,31 +120,44 @@ impl Bed {
         }
     }
 
-    pub(super) async fn kill_receiver(&mut self) -> anyhow::Result<()> {
-        let mut process = self.receiver.take().context("the receiver does not run")?;
+    pub(super) async fn kill_receiver(&mut self, receiver: usize) -> anyhow::Result<()> {
+        let mut process = self.receivers[receiver].take().context("the receiver does not run")?;
         process.end(Signal::KILL, SOON).await.map(drop)
     }
 
-    /// Freezes the receiver: what comes for it waits at the broker.
-    pub(super) fn freeze_receiver(&self, freeze: bool) -> anyhow::Result<()> {
+    /// Freezes all receivers: what comes for them waits at the broker.
+    pub(super) fn freeze_receivers(&self, freeze: bool) -> anyhow::Result<()> {
         let signal = if freeze { Signal::STOP } else { Signal::CONT };
-        self.receiver.as_ref().context("the receiver does not run")?.signal(signal)
+        self.receivers.iter().flatten().try_for_each(|receiver| receiver.signal(signal))
     }
 
-    /// Starts the receiver, or its stand-by on the same database; returns when it is connected.
-    pub(super) async fn start_receiver(&mut self) -> anyhow::Result<()> {
+    /// Starts a receiver, also as who takes over its database; returns when it is connected.
+    pub(super) async fn start_receiver(&mut self, receiver: usize) -> anyhow::Result<()> {
         let seen = self.log.len();
+        let nats = matches!(self.brokers, Brokers::Nats(_));
+        // NATS knows each by a user of its own; mosquitto's access list knows one.
+        let room = ROOMS[if nats { receiver } else { 0 }];
         let mut command = Command::new(program("gatehouse-receiver")?);
-        command.args(["run", "--district", "d-1", "--host", "room", "--username", "control-room"]);
-        command.arg("--password-file").arg(self.folder.path().join("password"));
-        command.arg("--db").arg(self.database());
-        let protocol = if matches!(self.brokers, Brokers::Nats(_)) { "3.1.1" } else { "5" };
-        command.args(["--protocol", protocol]);
+        command.args(["run", "--district", "d-1", "--username", room]);
+        command.args(["--host", &format!("room-{receiver}")]);
+        command.arg("--password-file").arg(self.folder.path().join(room));
+        match &self.postgres {
+            None => command.arg("--db").arg(self.file()),
+            Some(server) => {
+                command.arg("--db").arg(server.url());
+                command.arg("--db-password-file").arg(server.password())
+            }
+        };
+        command.args(["--protocol", if nats { "3.1.1" } else { "5" }]);
+        if !nats && self.receivers.len() > 1 {
+            command.args(["--group", "wall"]);
+        }
         for address in self.addresses() {
             command.arg("--broker").arg(format!("mqtt://{address}"));
         }
         command.env("NO_COLOR", "1");
-        self.receiver = Some(Process::start("gatehouse-receiver", &mut command, &self.log)?);
+        let process = Process::start("gatehouse-receiver", &mut command, &self.log)?;
+        self.receivers[receiver] = Some(process);
         let connected = |lines: &[String]| {
             lines[seen..].iter().any(|line| line.contains(" connected ")).then_some(())
         };
@@ -121,13 +165,20 @@ impl Bed {
         Ok(())
     }
 
-    /// Stops the receiver in order: everything that it has taken is committed.
+    /// Stops the receivers in order: everything that they have taken is committed.
     pub(super) async fn stop_receivers(&mut self) -> anyhow::Result<()> {
-        let mut process = self.receiver.take().context("the receiver does not run")?;
-        process.end(Signal::TERM, SOON).await.map(drop)
+        for receiver in &mut self.receivers {
+            let mut process = receiver.take().context("the receiver does not run")?;
+            process.end(Signal::TERM, SOON).await?;
+        }
+        Ok(())
     }
 
-    pub(super) fn database(&self) -> PathBuf {
+    pub(super) fn database(&self) -> anyhow::Result<Database> {
+        self.postgres.as_ref().map_or_else(|| Ok(self.file().into()), Postgres::database)
+    }
+
+    fn file(&self) -> PathBuf {
         self.folder.path().join("district.db")
     }
 }

@@ -56,6 +56,15 @@ pub enum Engine {
     Nats,
 }
 
+/// Where the receivers keep what they have received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DatabaseKind {
+    /// A file, for one receiver.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -65,6 +74,10 @@ pub struct Plan {
     pub scenario: Scenario,
     /// The brokers.
     pub engine: Engine,
+    /// What the receivers write.
+    pub database: DatabaseKind,
+    /// How many receivers side by side, 1 or 2; two need PostgreSQL.
+    pub receivers: usize,
     /// How long the scenario's steady part lasts.
     pub length: Duration,
     /// The mean time between two events of one gateway.
@@ -90,6 +103,8 @@ impl Plan {
             gateways,
             scenario,
             engine,
+            database: DatabaseKind::Sqlite,
+            receivers: 1,
             length,
             event_every: Duration::from_secs(120),
             alarm_share: 0.1,

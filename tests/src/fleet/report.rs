@@ -20,6 +20,8 @@ use super::tally::{Sample, Tally, Times};
 pub struct Report {
     scenario: Scenario,
     engine: String,
+    database: String,
+    receivers: usize,
     gateways: usize,
     release_build: bool,
     events: Events,
@@ -112,6 +114,8 @@ pub(super) fn of(
     Ok(Report {
         scenario: shared.plan.scenario,
         engine: format!("{:?}", shared.plan.engine).to_lowercase(),
+        database: format!("{:?}", shared.plan.database).to_lowercase(),
+        receivers: shared.plan.receivers,
         gateways: shared.plan.gateways,
         release_build: !cfg!(debug_assertions),
         events,
@@ -139,7 +143,7 @@ fn compare(
     remains: &[Remains],
     unconfirmed: u64,
 ) -> anyhow::Result<(Events, Times)> {
-    let store = Store::open_to_read(&bed.database())?;
+    let store = Store::open_to_read(bed.database()?)?;
     let mut found: BTreeMap<String, (u64, u64, [u8; 32])> = BTreeMap::new();
     let mut took = Vec::new();
     store.query(&Filter::default(), |stored| {

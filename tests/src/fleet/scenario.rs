@@ -14,6 +14,9 @@ use crate::wait::boottime;
 /// How long a killed part stays away.
 const AWAY: Duration = Duration::from_secs(10);
 
+/// As long as a service manager needs to start a database that has crashed.
+const DATABASE_AWAY: Duration = Duration::from_secs(2);
+
 /// After a part is back, so long its absence still counts as felt.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -98,8 +101,8 @@ pub(super) async fn play(
             note("a broker was killed and came back", from);
         }
         Scenario::ReceiverKilled => {
-            bed.kill_receiver().await?;
-            bed.start_receiver().await?;
+            bed.kill_receiver(0).await?;
+            bed.start_receiver(0).await?;
             note("the receiver was killed and another took over", from);
         }
         Scenario::Reconnect => {
@@ -114,13 +117,14 @@ pub(super) async fn play(
             note("a gateway lied", from);
         }
         Scenario::SlowReceiver => {
-            bed.freeze_receiver(true)?;
+            bed.freeze_receivers(true)?;
             pass(Duration::from_secs(30)).await;
-            bed.freeze_receiver(false)?;
+            bed.freeze_receivers(false)?;
             note("the receiver stood still", from);
         }
         Scenario::Endure => {
-            let parts = bed.nodes() + 1;
+            let receivers = bed.nodes()..bed.nodes() + bed.receivers();
+            let parts = receivers.end + usize::from(bed.postgres().is_some());
             let mut turn = 0;
             while boottime().since(start) < plan.length {
                 pass(AWAY + SETTLE).await;
@@ -131,11 +135,18 @@ pub(super) async fn play(
                 if part < bed.nodes() {
                     kill(bed, fleet, part).await?;
                     note(&format!("broker {} was killed and came back", part + 1), from);
-                } else {
-                    bed.kill_receiver().await?;
-                    pass(Duration::from_secs(1)).await;
-                    bed.start_receiver().await?;
-                    note("the receiver was killed and another took over", from);
+                } else if receivers.contains(&part) {
+                    let receiver = part - receivers.start;
+                    bed.kill_receiver(receiver).await?;
+                    // Alone it is missed at once, as one whose unit starts it again.
+                    pass(if bed.receivers() > 1 { AWAY } else { Duration::from_secs(1) }).await;
+                    bed.start_receiver(receiver).await?;
+                    note(&format!("receiver {} was killed and came back", receiver + 1), from);
+                } else if let Some(server) = bed.postgres() {
+                    server.kill().await?;
+                    pass(DATABASE_AWAY).await;
+                    server.restart().await?;
+                    note("the database was killed and came back", from);
                 }
             }
         }

@@ -6,6 +6,7 @@ mod adversary;
 mod commands;
 mod outage;
 mod outputs;
+mod paths;
 mod patrol;
 mod protection;
 mod scene;

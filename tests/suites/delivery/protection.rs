@@ -233,3 +233,39 @@ async fn a_retained_act_and_one_with_missing_fields_are_refused_and_the_next_goo
     ensure!(journal.iter().all(|event| event.draft.kind != "incident.closed"));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_alarm_that_nobody_acknowledges_calls_the_responders_of_the_hour() -> anyhow::Result<()>
+{
+    let broker = Broker::start(lasting()).await?;
+    let proxy = Proxy::start(broker.address()).await?;
+    let district = District::start(broker.address()).await?;
+    let world = World::start(0..=SILENT)?;
+    let mut options = GatewayOptions::new(&world).doors(DOORS).broker(proxy.address());
+    options.extra = format!(
+        "{ZONES}\n[alarm]\nack-within-s = 10\nescalate-to = [\"duty\"]\n\
+         [[responders]]\nid = \"duty\"\n"
+    );
+    let gateway = Gateway::start(options).await?;
+    world.connected(1).await?;
+    let scene = Scene { world, gateway, proxy, broker, district };
+    known(&scene.gateway).await?;
+    scene.world.set(PANIC, true);
+    let panic = committed(&scene, "panic.alarm").await?;
+    let escalated = committed(&scene, "alarm.escalated").await?;
+    let detail = escalated.draft.detail.clone().context("no detail")?;
+    ensure!(detail["responders"] == "duty", "{detail}");
+    let waited = escalated.draft.time.mono_ns.since(panic.draft.time.mono_ns);
+    ensure!(waited == std::time::Duration::from_secs(10), "{waited:?}");
+    // It goes the way of its alarm, and the incident says so.
+    ensure!(
+        escalated.draft.class.lane() == Lane::Alarm && escalated.draft.source.id.as_str() == "a1"
+    );
+    let state = until("the incident to be escalated", SOON, async || {
+        let view = scene.district.gateway("g-1")?.context("known")?;
+        Ok(view.incidents.get("a1").filter(|view| view.state.incident.escalated).cloned())
+    })
+    .await?;
+    ensure!(state.is_unanswered());
+    Ok(())
+}

@@ -42,8 +42,40 @@ pub struct Status {
     pub reason: Option<String>,
     /// The daemon's version.
     pub version: String,
+    /// Counts the configurations that held since the daemon started, from 1. In the will it is that of
+    /// the connection's beginning.
+    #[serde(default)]
+    pub config_rev: u32,
     /// BLAKE3 of the running configuration, 16 hex digits.
     pub config_hash: String,
+    /// The period of its heartbeats in seconds: two missed ones make it suspect, three lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its failure reporting profile (EN 50136-1): within so many seconds the failure of its path is
+    /// known, here as there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting_s: Option<u32>,
+}
+
+/// One path of a gateway to its district, with the measures of EN 50136-1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathState {
+    /// The id of the broker's entry in the configuration.
+    pub id: Id,
+    /// Whether events go over it now; else it is a standby.
+    pub active: bool,
+    /// Whether it worked when it was used or looked at last; `null`: not looked at yet.
+    pub works: Option<bool>,
+    /// Parts of a million of the observed time of the last 7 days in which it worked.
+    pub available_ppm: Option<u32>,
+    /// Seconds of the last 7 days in which it was observed.
+    pub observed_s: u32,
+    /// Mean time from the event on flash to the control room's receipt, in milliseconds.
+    pub mean_ms: Option<u32>,
+    /// Its 95th percentile.
+    pub p95_ms: Option<u32>,
+    /// Events that both are of, at most the last 1,000.
+    pub events: u32,
 }
 
 /// How much waits in each lane.
@@ -53,6 +85,38 @@ pub struct Backlog {
     pub alarm: u64,
     /// All other events without PUBACK.
     pub normal: u64,
+}
+
+/// What a thermometer of the box says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Temperature {
+    /// The sensor: a chip's id, or `cpu`.
+    pub id: Id,
+    /// Hundredths of a degree Celsius.
+    pub centi_celsius: i32,
+}
+
+/// What a supply or a battery says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Power {
+    /// The chip that measures it.
+    pub id: Id,
+    /// What is measured.
+    pub of: PowerKind,
+    /// Millivolts.
+    pub mv: i32,
+    /// Milliamperes through the shunt, from IN+ to IN-.
+    pub ma: i32,
+}
+
+/// What a power chip measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerKind {
+    /// The supply from the mains.
+    Supply,
+    /// A battery.
+    Battery,
 }
 
 /// `hb`, QoS 0: one for the whole gateway.
@@ -76,17 +140,40 @@ pub struct Heartbeat {
     pub clock: ClockState,
     /// Its error bound in milliseconds.
     pub err_ms: Option<u32>,
+    /// The daemon's share of one core since the heartbeat before, in thousandths; `null` in the
+    /// first.
+    #[serde(default)]
+    pub cpu_permille: Option<u32>,
     /// Resident memory of the daemon in KiB.
     pub rss_kib: u64,
+    /// Memory that the box could still give to a program, in KiB; 0 when the kernel does not tell.
+    #[serde(default)]
+    pub memory_free_kib: u64,
     /// Free bytes on the journal's file system.
     pub disk_free: u64,
     /// Bytes written to flash by the journal since the start.
     pub journal_written: u64,
+    /// How much of its life the flash has used, in percent (JEDEC eMMC 5.0, in steps of ten); `null`
+    /// when it does not tell.
+    #[serde(default)]
+    pub flash_used_percent: Option<u8>,
+    /// What the box's thermometers say, that of the processor as `cpu`; none of a lost chip.
+    #[serde(default)]
+    pub temperatures: Vec<Temperature>,
+    /// What its supplies and batteries say; none of a lost chip.
+    #[serde(default)]
+    pub power: Vec<Power>,
     /// Units that are degraded at this moment.
     pub degraded: Vec<String>,
     /// Digest over all door and zone states, 16 hex digits: a receiver that holds other states
     /// has missed something.
     pub digest: String,
+    /// The period of heartbeats in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hb_s: Option<u32>,
+    /// Its paths, in order of preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathState>,
     /// Another one with each heartbeat: a command that carries one of the latest is fresh, whatever
     /// the gateway's clock says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,22 +198,6 @@ pub struct RetainedState {
     pub session: u64,
 }
 
-/// A door, as `desc` tells of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DescribedDoor {
-    /// Its id.
-    pub id: Id,
-    /// After so many seconds open it is held open; `null`: never.
-    pub held_open_s: Option<u32>,
-}
-
-/// A zone, a partition, a reader or an output, as `desc` tells of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Described {
-    /// Its id.
-    pub id: Id,
-}
-
 /// `alarm/{id}`, retained: an open incident. A closed one has an empty payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlarmState {
@@ -138,34 +209,4 @@ pub struct AlarmState {
     /// Counts the daemon's starts. Past `online` of a newer session, an incident that was not told
     /// again is closed.
     pub session: u64,
-}
-
-/// `desc`, retained: what this gateway has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Description {
-    /// Counts the daemon's starts.
-    pub session: u64,
-    /// Counts the configurations that held since then, from 1.
-    #[serde(default)]
-    pub revision: u32,
-    /// The daemon's version.
-    pub version: String,
-    /// Its doors.
-    pub doors: Vec<DescribedDoor>,
-    /// Its zones.
-    #[serde(default)]
-    pub zones: Vec<Described>,
-    /// Its partitions.
-    #[serde(default)]
-    pub partitions: Vec<Described>,
-    /// Its outputs.
-    #[serde(default)]
-    pub outputs: Vec<Described>,
-    /// Its readers.
-    #[serde(default)]
-    pub readers: Vec<Described>,
-    /// The types of event that it can send.
-    pub event_types: Vec<Cow<'static, str>>,
-    /// The largest event, in bytes.
-    pub max_payload: u32,
 }

@@ -219,7 +219,8 @@ impl Site {
     fn armed(&mut self, place: usize, mode: Mode, by: By<'_>, at: Mono, out: &mut Out<'_>) {
         self.partitions[place].set(place, Arming::Armed { mode }, at, out);
         self.partitions[place].note_by(None);
-        let faults = self.box_blockers(place);
+        let faults = self.box_faults(place);
+        let faults: Vec<_> = faults.into_iter().map(|(fault, _)| fault).collect();
         self.partitions[place].event(at, "partition.armed", out, |draft| {
             draft.actor = by.actor.map(str::to_owned);
             let mut detail = json!({ "via": by.via.as_str() });

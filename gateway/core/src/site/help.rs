@@ -10,7 +10,8 @@ use super::arming::By;
 use super::command::{Answer, Refusal};
 use super::out::Out;
 use super::zone::Found;
-use super::{Card, Condition, Site};
+use super::{Card, Condition, Effect, Responders, Site};
+use crate::id::Id;
 use crate::time::{ClockState, Mono, Now};
 
 impl Site {
@@ -23,19 +24,53 @@ impl Site {
     /// Where a help point calls from and who is to come, for its alarm; `None`: it is none.
     pub(super) fn called(&self, index: usize, now: &Now) -> Option<Value> {
         let help = self.zones[index].config.help.as_ref()?;
-        let known = self.knows_time(now);
-        let mut windows = help.responders.iter().filter(|_| known);
-        let open = windows.find(|responders| {
-            let zone = &self.access.time_zone;
-            responders.weekly.iter().any(|window| window.contains(now.utc, zone))
-        });
-        let list = open.map(|responders| &responders.list).or(help.otherwise.as_ref());
+        let (list, sure) = self.list_of_the_hour(&help.responders, help.otherwise.as_ref(), now);
         let mut facts = json!({ "place": help.place, "responders": list });
-        if !known && !help.responders.is_empty() {
+        if !sure {
             // The list may not be that of the hour, and the operator must know.
             facts["time"] = json!("unknown");
         }
         Some(facts)
+    }
+
+    /// Who is to come now, and whether that is sure: the first whose window is open, or who comes at
+    /// any other time.
+    fn list_of_the_hour(
+        &self,
+        responders: &[Responders],
+        otherwise: Option<&Id>,
+        now: &Now,
+    ) -> (Option<Id>, bool) {
+        let known = self.knows_time(now);
+        let mut windows = responders.iter().filter(|_| known);
+        let open = windows.find(|responders| {
+            let zone = &self.access.time_zone;
+            responders.weekly.iter().any(|window| window.contains(now.utc, zone))
+        });
+        let list = open.map(|responders| &responders.list).or(otherwise);
+        (list.cloned(), known || responders.is_empty())
+    }
+
+    /// An alarm that nobody acknowledged says who is to be called at this hour.
+    pub(super) fn call_responders(&self, out: &mut Out<'_>) {
+        let escalation = &self.escalation;
+        if escalation.responders.is_empty() && escalation.otherwise.is_none() {
+            return;
+        }
+        for effect in &mut out.effects {
+            let Effect::Record(draft) = effect else { continue };
+            if draft.kind != "alarm.escalated" {
+                continue;
+            }
+            let then = out.now.at(draft.time.mono_ns);
+            let otherwise = escalation.otherwise.as_ref();
+            let (list, sure) = self.list_of_the_hour(&escalation.responders, otherwise, &then);
+            let detail = draft.detail.get_or_insert_with(|| json!({}));
+            detail["responders"] = json!(list);
+            if !sure {
+                detail["time"] = json!("unknown");
+            }
+        }
     }
 
     /// A card at a help point's reader. Says whether the reader is one.

@@ -98,10 +98,11 @@ pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
     AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
-    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Fail, HelpConfig, HolidayConfig,
-    KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig, Modes, Order,
-    OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig, Role, RoundConfig,
-    SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig,
+    HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig,
+    Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig,
+    Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly,
+    ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -121,6 +122,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commands::Commands;
+use crate::contract::catalogue;
 use crate::event::Draft;
 use crate::id::Id;
 use crate::time::{Mono, Now};
@@ -161,6 +163,7 @@ pub struct Site {
     challenge: Challenge,
     commands: Commands,
     access: AccessConfig,
+    escalation: Escalation,
     areas: Vec<AreaConfig>,
     readers: Vec<Reader>,
     credentials: Credentials,
@@ -228,6 +231,7 @@ impl Site {
             readers,
             rounds: Rounds::new(config.checkpoints, config.rounds, config.access.time_zone.clone()),
             access: config.access,
+            escalation: config.escalation,
             areas: config.areas,
             credentials: Credentials::new(config.credentials, config.credentials_hash),
             places: Places::new(),
@@ -365,6 +369,7 @@ impl Site {
         self.beep(out);
         self.dark.explain(out);
         self.incidents.watch(out);
+        self.call_responders(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
         // A siren has just begun to sound.
@@ -372,6 +377,12 @@ impl Site {
         let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
         self.next = self.next.into_iter().chain(incident).chain(outputs).min();
         self.keep(out);
+        // What is published of it is true of every event that any test makes.
+        if cfg!(debug_assertions) {
+            for draft in out.effects.iter().filter_map(Effect::record) {
+                catalogue::check(draft).expect("gateway/core/src/contract/events.csv");
+            }
+        }
     }
 
     /// Fires every deadline up to `until`, the earliest first.

@@ -150,6 +150,7 @@ impl Site {
             challenge,
             commands,
             access: _,
+            escalation: _,
             areas,
             readers,
             key_switches,

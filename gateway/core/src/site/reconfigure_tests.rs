@@ -93,6 +93,27 @@ fn a_zone_on_another_wire_that_says_nothing_is_lost() {
 }
 
 #[test]
+fn a_zone_at_fault_on_another_wire_that_says_nothing_is_lost_and_at_fault_no_more() {
+    let mut this = armed();
+    this.is(0, Condition::Fault);
+    assert_eq!(this.tick(50), ["window zone.fault"]);
+    let elsewhere = ZoneConfig { driver: "sim:elsewhere".to_owned(), ..window() };
+    this.becomes(flat(vec![elsewhere, zone("hall", ZoneKind::EntryExit)]));
+    assert_eq!(this.tick(70), ["window zone.fault_restored", "window zone.lost"]);
+}
+
+#[test]
+fn a_zone_at_fault_that_says_nothing_after_a_restart_is_lost_and_at_fault_no_more() {
+    let mut this = armed();
+    this.is(0, Condition::Fault);
+    assert_eq!(this.tick(50), ["window zone.fault"]);
+    let config = flat(vec![window(), zone("hall", ZoneKind::EntryExit)]);
+    let (mut this, _) = this.restarted(config, "other", 60_000);
+    this.is(1, Condition::Normal);
+    assert_eq!(this.tick(90), ["window zone.fault_restored", "window zone.lost"]);
+}
+
+#[test]
 fn a_zone_that_means_something_else_is_looked_at_anew() {
     let mut this = armed();
     this.is(0, Condition::Active);

@@ -3,7 +3,9 @@
 //! A unit that measures says what it finds at its start, good or bad, since it cannot know what was
 //! told before. Here it is known: what stands already is not told again, and what never began does
 //! not end. Some of these faults prevent arming (EN 50131-1:2006, Table 4: mains, storage device,
-//! alarm transmission, warning device; mandatory from grade 2).
+//! warning device; mandatory from grade 2). A fault of the transmission does not, other than there:
+//! an outage at the district would leave sites unarmed whose sirens work, and nothing is lost by it,
+//! since every event waits on the flash. The arming tells that it was armed despite of it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,12 +22,16 @@ struct Pair {
     of: &'static str,
     began: &'static str,
     ended: &'static str,
-    /// What it is called among the reasons that prevent arming, if it is one.
-    prevents: Option<&'static str>,
+    /// What it is called in an arming that it concerns, and whether it prevents that.
+    concerns: Option<(&'static str, bool)>,
 }
 
 const fn sensor(began: &'static str, ended: &'static str, prevents: Option<&'static str>) -> Pair {
-    Pair { of: "sensor", began, ended, prevents }
+    let concerns = match prevents {
+        Some(word) => Some((word, true)),
+        None => None,
+    };
+    Pair { of: "sensor", began, ended, concerns }
 }
 
 const PAIRS: [Pair; 7] = [
@@ -39,7 +45,7 @@ const PAIRS: [Pair; 7] = [
         of: "gateway",
         began: "uplink.lost",
         ended: "uplink.restored",
-        prevents: Some("transmission"),
+        concerns: Some(("transmission", false)),
     },
 ];
 
@@ -113,14 +119,12 @@ impl Standing {
         }
     }
 
-    fn blockers(&self) -> impl Iterator<Item = Blocker> {
+    /// Each with whether it prevents arming.
+    fn concerning(&self) -> impl Iterator<Item = (Blocker, bool)> {
         self.0.iter().filter_map(|((_, id), place)| {
-            Some(Blocker {
-                kind: Cow::Borrowed("box"),
-                id: id.clone(),
-                why: Cow::Borrowed(PAIRS[*place].prevents?),
-                forcible: true,
-            })
+            let (why, prevents) = PAIRS[*place].concerns?;
+            let (kind, why) = (Cow::Borrowed("box"), Cow::Borrowed(why));
+            Some((Blocker { kind, id: id.clone(), why, forcible: true }, prevents))
         })
     }
 }
@@ -133,8 +137,14 @@ impl Site {
         }
     }
 
-    /// Faults of the box and of the sirens of a partition, which prevent arming from grade 2.
+    /// Faults of the box and of the sirens of a partition that prevent arming from grade 2.
     pub(super) fn box_blockers(&self, partition: usize) -> Vec<Blocker> {
+        let all = self.box_faults(partition).into_iter();
+        all.filter(|(_, prevents)| *prevents).map(|(fault, _)| fault).collect()
+    }
+
+    /// The same with those that only concern it, and whether each prevents it.
+    pub(super) fn box_faults(&self, partition: usize) -> Vec<(Blocker, bool)> {
         if self.grade() < 2 {
             return Vec::new();
         }
@@ -142,12 +152,10 @@ impl Site {
             let config = &output.config;
             output.is_faulty() && config.role == Role::Siren && config.is_for(Some(partition))
         });
-        let sirens = sirens.map(|output| Blocker {
-            kind: Cow::Borrowed("output"),
-            id: output.config.id.clone(),
-            why: Cow::Borrowed("fault"),
-            forcible: true,
+        let sirens = sirens.map(|output| {
+            let (kind, why) = (Cow::Borrowed("output"), Cow::Borrowed("fault"));
+            (Blocker { kind, id: output.config.id.clone(), why, forcible: true }, true)
         });
-        self.standing.blockers().chain(sirens).collect()
+        self.standing.concerning().chain(sirens).collect()
     }
 }

@@ -16,10 +16,13 @@
 mod exchange;
 mod lane;
 mod path;
+mod profile;
 mod receipts;
 mod refuse;
 mod resend;
 mod rewind;
+mod standby;
+mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -30,7 +33,10 @@ use std::time::Duration;
 
 pub use exchange::{Ack, Action, Down, Input, Outgoing, Progress, Settings};
 pub use path::{Attempt, Failure, Paths};
+pub use profile::{LOST_AFTER, Reporting, SUSPECT_AFTER, silence};
 pub use resend::MAX_RANGES as MAX_RESENDS;
+pub use standby::{Looked, Part, PathNews, Standby};
+pub use stats::{KeptLedger, PathLedger, PathMeasures, Transit};
 
 use crate::contract::Receipt;
 use crate::event::{Lane, Qualifier};

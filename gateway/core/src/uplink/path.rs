@@ -62,11 +62,11 @@ impl Paths {
         }
     }
 
-    /// A connection that was up has ended: the first is tried first, after a short random wait.
-    /// With `away` the broker after this one is preferred.
-    pub fn lost(&mut self, broker: usize, away: bool, now: Mono, random: f64) -> Attempt {
-        if away && self.brokers.len() > 1 {
-            return Attempt { broker: (broker + 1) % self.brokers.len(), at: now };
+    /// A connection that was up has ended: `instead` is tried at once, if there is one that may
+    /// work; or the first after a short random wait.
+    pub fn lost(&mut self, instead: Option<usize>, now: Mono, random: f64) -> Attempt {
+        if let Some(broker) = instead {
+            return Attempt { broker, at: now };
         }
         self.next = 0;
         let wait = self.backoff.next(random);
@@ -132,12 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_control_room_sends_us_to_the_next_broker_and_a_lost_link_to_the_first() {
+    fn a_lost_connection_leads_to_the_standby_at_once_or_to_the_first_after_a_wait() {
         let mut paths = Paths::new(2);
         let now = Mono(S);
         paths.connected(0);
-        assert_eq!(paths.lost(0, true, now, 0.5).broker, 1);
+        assert_eq!(paths.lost(Some(1), now, 1.0), Attempt { broker: 1, at: now });
         paths.connected(1);
-        assert_eq!(paths.lost(1, false, now, 0.5).broker, 0);
+        let next = paths.lost(None, now, 1.0);
+        assert_eq!((next.broker, next.at.since(now).as_millis()), (0, 500));
+        // The standby that was tried at once and fails is not the end of the round.
+        let mut paths = Paths::new(2);
+        paths.connected(0);
+        paths.lost(Some(1), now, 1.0);
+        let next = paths.failed(1, Failure::Unreachable, now, 1.0);
+        assert_eq!((next.broker, next.at.since(now).as_millis()), (0, 500));
     }
 }

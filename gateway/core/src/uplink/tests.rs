@@ -245,6 +245,38 @@ fn a_silent_control_room_gets_the_window_again_and_then_a_fault_with_its_restore
 }
 
 #[test]
+fn a_silent_control_room_is_looked_for_at_the_next_broker_and_the_fault_ends_there() {
+    let mut world = World::with_brokers(4, true);
+    let drain = |world: &mut World| {
+        while !world.wire.is_empty() {
+            world.ack(0);
+        }
+    };
+    (0..3).for_each(|_| world.store(false));
+    world.connect(false);
+    drain(&mut world);
+    world.broker.clear(); // nobody behind this broker listens
+    world.pass(60_000);
+    assert_eq!(world.disconnects, 0, "sent again first");
+    drain(&mut world);
+    world.broker.clear();
+    world.pass(59_000);
+    assert_eq!((world.reports.len(), world.elsewhere), (0, 0));
+    world.pass(1_000);
+    assert_eq!((world.reports.as_slice(), world.elsewhere), (&["host_unresponsive"][..], 1));
+    // The next broker has nothing of it; the control room is behind it.
+    world.connect(true);
+    drain(&mut world);
+    for _ in 0..100 {
+        world.pass(100);
+        drain(&mut world);
+    }
+    world.receipt(true);
+    assert_eq!(world.reports, ["host_unresponsive", "host_responsive"]);
+    assert_eq!(world.host.len(), 3);
+}
+
+#[test]
 fn what_nobody_listened_to_is_sent_again_when_somebody_does() {
     let mut world = World::new(4);
     world.deaf = true;

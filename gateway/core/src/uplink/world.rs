@@ -56,15 +56,21 @@ pub(super) struct World {
     pub(super) newest: BTreeMap<Lane, Seq>,
     pub(super) reports: Vec<&'static str>,
     pub(super) disconnects: usize,
+    /// Of these, how often another broker was wanted.
+    pub(super) elsewhere: usize,
 }
 
 impl World {
     pub(super) fn new(in_flight: u16) -> Self {
+        Self::with_brokers(in_flight, false)
+    }
+
+    pub(super) fn with_brokers(in_flight: u16, several_brokers: bool) -> Self {
         let settings = Settings {
             in_flight,
             replay: Replay { rate: 100, jitter_s: 2 },
             host_timeout: Duration::from_secs(60),
-            several_brokers: false,
+            several_brokers,
         };
         let zero = Seq::ZERO;
         Self {
@@ -86,6 +92,7 @@ impl World {
             newest: BTreeMap::new(),
             reports: Vec::new(),
             disconnects: 0,
+            elsewhere: 0,
         }
     }
 
@@ -119,8 +126,9 @@ impl World {
                     self.reports.push(report.kind);
                     None
                 }
-                Action::Disconnect { .. } => {
+                Action::Disconnect { next_broker, .. } => {
                     self.disconnects += 1;
+                    self.elsewhere += usize::from(next_broker);
                     self.connected = false;
                     self.wire.clear();
                     Some(Input::Down(Down::Network))

@@ -4,6 +4,7 @@
 //! device or file may not be opened, 78 configuration.
 
 mod check;
+mod contract;
 mod credential;
 mod events;
 mod ledger;
@@ -94,6 +95,8 @@ enum Command {
     SafeOutputs(ConfigArg),
     /// List, enrol, block and remove cards and codes.
     Credential(credential::CredentialArgs),
+    /// Print the contract with the district: AsyncAPI, or the JSON Schema of a message.
+    Contract(contract::ContractArgs),
     /// Print the JSON Schema of gateway.toml, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -188,6 +191,7 @@ fn act(command: Command) -> ExitCode {
         Command::Challenge(args) => wish::challenge(args),
         Command::SafeOutputs(args) => safe_outputs::safe_outputs(&args),
         Command::Credential(args) => credential::credential(args),
+        Command::Contract(args) => contract::contract(&args),
         Command::Schema => {
             output::print(&Config::schema());
             ExitCode::SUCCESS

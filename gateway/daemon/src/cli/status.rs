@@ -114,6 +114,7 @@ fn table(report: &Report, paint: Paint) -> String {
         Some(false) => writeln!(text, "        the control room is {}", paint.bad("away")),
         None => writeln!(text, "        the control room has not said anything yet"),
     };
+    paths(&mut text, report, paint);
     let waiting = report.head.0.saturating_sub(report.host_upto.0);
     let _ = writeln!(
         text,
@@ -190,6 +191,42 @@ fn table(report: &Report, paint: Paint) -> String {
     text
 }
 
+/// Each path with its measures: over a week, and over the last events.
+fn paths(text: &mut String, report: &Report, paint: Paint) {
+    let _ = writeln!(
+        text,
+        "{}   a failure is known within {}",
+        paint.bold("paths"),
+        duration(report.reporting_s)
+    );
+    for path in &report.paths {
+        let works = match (path.active, path.works) {
+            (true, _) => paint.good("in use "),
+            (false, Some(true)) => paint.good("standby"),
+            (false, Some(false)) => paint.bad("failed "),
+            (false, None) => paint.warn("unknown"),
+        };
+        let available = path.available_ppm.map_or_else(String::new, |ppm| {
+            let days = duration(path.observed_s.into());
+            let share = format!("{} %", hundredths(ppm));
+            let share = if ppm < LEAST_PPM { paint.bad(&share) } else { share };
+            format!("  available {share} of {days}")
+        });
+        let took = path.mean_ms.zip(path.p95_ms).map_or_else(String::new, |(mean, p95)| {
+            format!("  to receipt {mean} ms, 95 % within {p95} ms ({} events)", path.events)
+        });
+        let _ = writeln!(text, "  {:<20} {works}{available}{took}", path.id.as_str());
+    }
+}
+
+/// Less than this in a week wants somebody to look: it is where installers' practice has its alert.
+const LEAST_PPM: u32 = 950_000;
+
+/// Parts of a million as per cent with two digits, cut off: 99.999 is not 100.
+fn hundredths(ppm: u32) -> String {
+    format!("{}.{:02}", ppm / 10_000, ppm / 100 % 100)
+}
+
 fn duration(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
@@ -203,7 +240,13 @@ fn duration(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, hundredths};
+
+    #[test]
+    fn availability_is_never_rounded_up() {
+        let told: Vec<_> = [1_000_000, 999_999, 950_000, 7].map(hundredths).into();
+        assert_eq!(told, ["100.00", "99.99", "95.00", "0.00"]);
+    }
 
     #[test]
     fn durations_are_told_in_two_units() {

@@ -14,6 +14,7 @@ use gatehouse_core::site::{Input, Report};
 use serde_json::{Value, json};
 
 use super::chip_bus::{Limit, Place};
+use crate::gauges::{Gauge, Gauges};
 use crate::io::{KernelClock, LineClock};
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
@@ -39,9 +40,9 @@ const LAST_TENTH: u8 = 0x0a;
 /// # Errors
 ///
 /// Nobody takes its reports any more: the daemon stops.
-pub(crate) async fn run(sys: PathBuf, inputs: Inputs) -> Outcome {
+pub(crate) async fn run(sys: PathBuf, inputs: Inputs, gauges: Gauges) -> Outcome {
     let clock = KernelClock::new();
-    let mut watch = Watch::new();
+    let mut watch = Watch::new(gauges);
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
@@ -57,16 +58,20 @@ struct Watch {
     heat: Limit,
     /// The wear that was told.
     worn: Option<u8>,
+    gauges: Gauges,
 }
 
 impl Watch {
-    fn new() -> Self {
-        Self { heat: Limit::new(HOLD), worn: None }
+    fn new(gauges: Gauges) -> Self {
+        Self { heat: Limit::new(HOLD), worn: None, gauges }
     }
 
     fn look(&mut self, sys: &Path, now_ns: u64) -> Vec<Report> {
         let mut reports = Vec::new();
-        match heat(sys) {
+        let (heat, wear) = (heat(sys), wear(sys));
+        self.gauges.set(&id("cpu"), heat.map(|milli| Gauge::Temperature(milli / 10)));
+        self.gauges.set_flash(wear.map(|tenths| tenths.saturating_mul(10)));
+        match heat {
             Some(milli) => {
                 let place = Place::below(milli, TOO_HOT_MILLI, MARGIN_MILLI);
                 if let Some((hot, _)) = self.heat.feed(place, now_ns) {
@@ -76,7 +81,7 @@ impl Watch {
             }
             None => self.heat.gap(),
         }
-        if let Some(tenths) = wear(sys).filter(|tenths| *tenths >= LAST_TENTH)
+        if let Some(tenths) = wear.filter(|tenths| *tenths >= LAST_TENTH)
             && self.worn != Some(tenths)
         {
             self.worn = Some(tenths);
@@ -103,7 +108,7 @@ fn report(
     of: &str,
     detail: Value,
 ) -> Report {
-    let id: Id = of.parse().expect("a short word is an id");
+    let id = id(of);
     let severity = if qualifier == Qualifier::Restore { 4 } else { 3 };
     let source = ("sensor", id);
     let (cause, detail) = (None, Some(detail));
@@ -118,6 +123,10 @@ fn report(
         detail,
         at: None,
     }
+}
+
+fn id(of: &str) -> Id {
+    of.parse().expect("a short word is an id")
 }
 
 /// The processor's temperature in thousandths of a degree.
@@ -157,7 +166,8 @@ mod tests {
     #[test]
     fn a_hot_processor_is_a_fault_with_its_restore_and_a_worn_flash_is_told_once() {
         let sys = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new();
+        let gauges = Gauges::default();
+        let mut watch = Watch::new(gauges.clone());
         let minute = |n: u64| n * 60_000_000_000;
         let mut look = |n| {
             let reports = watch.look(sys.path(), minute(n));
@@ -176,5 +186,7 @@ mod tests {
         put(sys.path(), "block/mmcblk0/device/life_time", "0x02 0x0a\n");
         assert_eq!(look(6), ["temperature.high_restored", "flash.worn"]);
         assert!(look(7).is_empty());
+        assert_eq!(gauges.flash_used_percent(), Some(100));
+        assert_eq!(gauges.temperatures()[0].centi_celsius, 7_400);
     }
 }

@@ -46,6 +46,7 @@ pub(super) use self::limit::{Limit, Place};
 pub(super) use self::plan::{ChipBus, Places, plans};
 use self::seat::{Failed, News, Seat, Served};
 use super::owner::Owner;
+use crate::gauges::Gauges;
 use crate::io::LineClock;
 use crate::io::sim::chips::{self, SimBoard};
 use crate::io::wire::Wire;
@@ -105,7 +106,7 @@ pub(super) async fn run<C: LineClock + 'static>(
     clock: C,
     bell: Bell,
     mut end: watch::Receiver<bool>,
-    out: Inputs,
+    (out, gauges): (Inputs, Gauges),
 ) -> Result<(), ChipBusError> {
     let name = plan.name();
     let board = plan.board();
@@ -125,7 +126,7 @@ pub(super) async fn run<C: LineClock + 'static>(
         }
     };
     let world = plan.world.clone();
-    let parts = (plan, places, clock.clone(), bell.clone(), board.clone(), out);
+    let parts = (plan, places, clock.clone(), bell.clone(), board.clone(), (out, gauges));
     std::thread::Builder::new()
         .name(name.clone())
         .spawn(move || {
@@ -170,6 +171,7 @@ struct Bus<C> {
     life: u64,
     board: Option<SimBoard>,
     out: Inputs,
+    gauges: Gauges,
     wire: Wire,
     seats: Vec<Seat>,
     /// Whose first reading follows a life of the unit in which there were others.
@@ -194,7 +196,7 @@ impl<C: LineClock> Bus<C> {
         bell: Bell,
         life: u64,
         board: Option<SimBoard>,
-        out: Inputs,
+        (out, gauges): (Inputs, Gauges),
     ) -> Self {
         let wire = Wire::default();
         let seats = plan.chips.iter().map(|chip| Seat::new(chip, places, &wire)).collect();
@@ -208,6 +210,7 @@ impl<C: LineClock> Bus<C> {
             life,
             board,
             out,
+            gauges,
             wire,
             seats,
             anew,
@@ -375,6 +378,9 @@ impl<C: LineClock> Bus<C> {
                 && *condition != Condition::Unknown
             {
                 *resynced |= self.anew.remove(owner);
+            }
+            if let News::Gauge { sensor, gauge } = &news {
+                self.gauges.set(sensor, *gauge);
             }
             if let Some(input) = news.input(|at_ns| self.at(at_ns)) {
                 self.send(input)?;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
@@ -50,6 +51,7 @@ pub struct Units {
     /// What wakes each bus, by its id. Outlives the units.
     bells: BTreeMap<Id, Bell>,
     own: Own,
+    gauges: Gauges,
 }
 
 /// What units share with others of the daemon: where readers show things, and at which of them the
@@ -87,9 +89,10 @@ impl Units {
         config: &Config,
         inputs: &Inputs,
         own: (Hands, Enrolling),
+        gauges: Gauges,
     ) -> Self {
-        let mut units =
-            Self { running: BTreeMap::new(), reins: BTreeMap::new(), bells: BTreeMap::new(), own };
+        let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut units = Self { running, reins, bells, own, gauges };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -193,12 +196,14 @@ impl Units {
                 // A plan is of the configuration that it was made from.
                 let Some(places) = bus.places(config) else { return };
                 let bell = self.bells.entry(bus.id().clone()).or_default().clone();
+                let gauges = self.gauges.clone();
                 supervisor.unit(name, move || {
                     let (bus, places, bell) = ((*bus).clone(), places.clone(), bell.clone());
-                    let (end, inputs) = (reins.end.subscribe(), inputs.clone());
+                    let end = reins.end.subscribe();
+                    let out = (inputs.clone(), gauges.clone());
                     async move {
                         let clock = KernelClock::new();
-                        let ended = chip_bus::run(bus, places, clock, bell, end, inputs).await;
+                        let ended = chip_bus::run(bus, places, clock, bell, end, out).await;
                         ended.map_err(|error| error.to_string())
                     }
                 });

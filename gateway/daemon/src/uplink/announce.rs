@@ -1,22 +1,24 @@
 //! What the gateway says of itself on a connection, besides events.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use gatehouse_core::contract::{
-    AlarmState, Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat,
-    RetainedState, Status,
+    self, AlarmState, Backlog, Expiry, GatewayState, Heartbeat, RetainedState, Status,
 };
-use gatehouse_core::event::MAX_PAYLOAD;
+use gatehouse_core::event::PAYLOAD_VERSION;
 use gatehouse_core::id::Id;
-use gatehouse_core::site::EVENT_TYPES;
 use serde::Serialize;
 
 use super::Parts;
 use super::commands::Answered;
+use super::describe;
+use super::home_assistant::{HomeAssistant, Publication};
 use super::link::{Hello, Message};
+use crate::health::CpuShare;
 
 /// A publish with QoS 1 that is no event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Control {
     Status(GatewayState),
     /// A door, a zone or a partition, by its kind and id.
@@ -25,28 +27,48 @@ pub(super) enum Control {
     Gone(&'static str, Id),
     Incident(Id),
     Description,
+    /// For Home Assistant.
+    Discovery(Publication),
     /// What came of a command.
     Result(Answered),
 }
 
-/// A retained state is believed for so many heartbeats without a sign of the gateway.
-const VALID_HEARTBEATS: u32 = 3;
-
 pub(super) fn hello(parts: &Parts) -> Hello {
     let address = &parts.config.address;
+    let mut subscriptions =
+        vec![address.receipt(), address.alarm_acts(), address.commands(), address.district_state()];
+    subscriptions.extend(HomeAssistant::birth(&parts.config));
     let will = status(parts, GatewayState::Lost, Some("the connection broke"));
     Hello {
         client_id: address.gateway.to_string(),
-        will: (address.status(), json(&will)),
-        subscriptions: vec![
-            address.receipt(),
-            address.alarm_acts(),
-            address.commands(),
-            address.district_state(),
-        ],
+        will: publish(&row("status"), address.status(), json(&will)),
+        subscriptions,
         as_published: Some(address.commands()),
         in_flight: parts.config.uplink.in_flight,
+        will_delay: parts.config.uplink.reporting.will_delay(),
+        within: parts.config.uplink.reporting.connect_within(),
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The row of the contract that a message belongs to.
+fn row(name: &str) -> contract::Message {
+    *contract::message(name).expect("the contract has a row for each message that we send")
+}
+
+/// A message as its row says.
+fn publish(row: &contract::Message, topic: String, payload: Vec<u8>) -> Message {
+    let expiry_s = match row.expiry {
+        Expiry::Never => None,
+        Expiry::Seconds(seconds) => Some(seconds),
+    };
+    let properties = vec![("schema".to_owned(), PAYLOAD_VERSION.to_string())];
+    let (topic, payload) = (topic.into(), payload.into());
+    let retain = row.retain;
+    Message { topic, payload, retain, expiry_s, properties, correlation: None }
 }
 
 pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -> Status {
@@ -57,36 +79,45 @@ pub(super) fn status(parts: &Parts, state: GatewayState, reason: Option<&str>) -
         since: parts.clock.now().utc,
         reason: reason.map(str::to_owned),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_rev: parts.running.borrow().revision,
         config_hash: parts.config.hash().to_owned(),
+        hb_s: Some(seconds(parts.config.uplink.heartbeat)),
+        reporting_s: Some(seconds(parts.config.uplink.reporting.time())),
     }
 }
 
 /// The message of a control item, with what is true at this moment.
 pub(super) fn message(parts: &Parts, control: &Control) -> Message {
     let address = &parts.config.address;
-    let (topic, payload) = match control {
+    let (name, topic, payload) = match control {
+        Control::Discovery(Publication { topic, payload }) => {
+            // Not of our contract, but of Home Assistant's.
+            let (topic, payload) =
+                (topic.clone().into(), payload.as_ref().map_or_else(Vec::new, json));
+            let (payload, properties) = (payload.into(), Vec::new());
+            let (retain, expiry_s, correlation) = (true, None, None);
+            return Message { topic, payload, retain, expiry_s, properties, correlation };
+        }
         Control::Result(answered) => return answered.message(),
-
-        Control::Status(state) => (address.status(), json(&status(parts, *state, None))),
+        Control::Status(state) => ("status", address.status(), json(&status(parts, *state, None))),
         // Nothing there is an empty payload: the broker forgets it.
-        Control::Gone(kind, id) => (address.state(kind, id), Vec::new()),
+        Control::Gone(kind, id) => (*kind, address.state(kind, id), Vec::new()),
         Control::Thing(kind, id) => {
-            let heartbeat = u32::try_from(parts.config.uplink.heartbeat.as_secs());
             let view = parts.board.view();
             let thing = view.place(kind, id).map(|place| &view.things[place]);
-            let Some(thing) = thing else {
-                // It has gone while this waited for its turn.
-                return retained(address.state(kind, id), Vec::new());
-            };
-            let state = RetainedState {
-                state: Cow::Borrowed(thing.state),
-                since: thing.since,
-                seq: thing.seq,
-                valid_s: heartbeat.unwrap_or(u32::MAX).saturating_mul(VALID_HEARTBEATS),
-                flags: thing.flags.iter().map(|flag| (*flag).to_owned()).collect(),
-                session: parts.session,
-            };
-            (address.state(thing.thing.kind(), &thing.id), json(&state))
+            // It may have gone while this waited for its turn.
+            let payload = thing.map_or_else(Vec::new, |thing| {
+                json(&RetainedState {
+                    state: Cow::Borrowed(thing.state),
+                    since: thing.since,
+                    seq: thing.seq,
+                    // Past it the gateway is lost: nothing that it said is to be believed longer.
+                    valid_s: seconds(parts.config.uplink.reporting.time()),
+                    flags: thing.flags.iter().map(|flag| (*flag).to_owned()).collect(),
+                    session: parts.session,
+                })
+            });
+            (*kind, address.state(kind, id), payload)
         }
         Control::Incident(id) => {
             let view = parts.board.view();
@@ -96,52 +127,31 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
             let payload = open.map_or_else(Vec::new, |(incident, seq)| {
                 json(&AlarmState { incident, seq, session: parts.session })
             });
-            (address.state("alarm", id), payload)
+            ("incident", address.state("alarm", id), payload)
         }
         Control::Description => {
-            let doors = parts.config.doors.iter().map(|door| DescribedDoor {
-                id: door.id.clone(),
-                held_open_s: door.held_open.and_then(|limit| u32::try_from(limit.as_secs()).ok()),
-            });
-            let view = parts.board.view();
-            let described =
-                |kind| view.of_kind(kind).map(|view| Described { id: view.id.clone() }).collect();
-            let description = Description {
-                session: parts.session,
-                revision: parts.running.borrow().revision,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                doors: doors.collect(),
-                zones: described("zone"),
-                partitions: described("partition"),
-                outputs: described("output"),
-                readers: described("reader"),
-                event_types: EVENT_TYPES.iter().map(|kind| Cow::Borrowed(*kind)).collect(),
-                max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
-            };
-            (address.description(), json(&description))
+            let revision = parts.running.borrow().revision;
+            let key = parts.device_key.clone();
+            let description = describe::description(&parts.config, parts.session, revision, key);
+            ("description", address.description(), json(&description))
         }
     };
-    retained(topic, payload)
+    publish(&row(name), topic, payload)
 }
 
-fn retained(topic: String, payload: Vec<u8>) -> Message {
-    let properties = Vec::new();
-    Message {
-        topic: topic.into(),
-        payload: payload.into(),
-        retain: true,
-        properties,
-        correlation: None,
-    }
-}
-
-pub(super) fn heartbeat(parts: &Parts, nonce: Option<String>) -> Vec<u8> {
+/// `period`: in which they come at present.
+pub(super) fn heartbeat(
+    parts: &Parts,
+    cpu: &mut CpuShare,
+    nonce: Option<String>,
+    period: Duration,
+) -> Message {
     let now = parts.clock.now();
     let stats = parts.journal.stats();
     let waiting = parts.journal.backlog().unwrap_or_default();
     let view = parts.board.view();
     let heads = *parts.heads.borrow();
-    json(&Heartbeat {
+    let beat = Heartbeat {
         session: parts.session,
         utc: now.utc,
         uptime_s: now.mono.since(parts.started).as_secs(),
@@ -151,13 +161,21 @@ pub(super) fn heartbeat(parts: &Parts, nonce: Option<String>) -> Vec<u8> {
         oldest_unreceived_s: crate::health::oldest_age(&waiting, &now).as_secs(),
         clock: now.clock,
         err_ms: now.err_ms,
+        cpu_permille: cpu.permille(now.mono),
         rss_kib: crate::health::resident_kib(),
+        memory_free_kib: crate::health::memory_free_kib(),
         disk_free: crate::health::disk_free(&parts.config.state_dir),
         journal_written: stats.bytes_written.unwrap_or(0),
+        flash_used_percent: parts.gauges.flash_used_percent(),
+        temperatures: parts.gauges.temperatures(),
+        power: parts.gauges.power(),
         degraded: view.degraded.iter().cloned().collect(),
         digest: view.digest(),
+        hb_s: Some(seconds(period)),
+        paths: view.uplink.paths.clone(),
         nonce,
-    })
+    };
+    publish(&row("heartbeat"), parts.config.address.heartbeat(), json(&beat))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

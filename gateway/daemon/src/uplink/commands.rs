@@ -83,6 +83,7 @@ impl Answered {
             topic: self.topic.clone().into(),
             payload: self.payload.clone(),
             retain: false,
+            expiry_s: None,
             properties: vec![("schema".to_owned(), "1".to_owned())],
             correlation: self.correlation.clone(),
         }

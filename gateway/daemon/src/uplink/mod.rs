@@ -5,30 +5,39 @@
 
 mod announce;
 pub mod commands;
+mod describe;
+mod home_assistant;
+mod ledgers;
 pub mod link;
-mod probe;
+mod looks;
 mod serve;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_config::{Broker, Config};
-use gatehouse_core::contract::{GatewayState, Replay};
-use gatehouse_core::event::{Class, Qualifier};
+use gatehouse_core::contract::{DeviceKey, GatewayState, Replay};
+use gatehouse_core::event::Qualifier;
 use gatehouse_core::id::Seq;
-use gatehouse_core::site::{Input as SiteInput, Report};
 use gatehouse_core::time::Mono;
-use gatehouse_core::uplink::{Attempt, Down, Input, Outgoing, Paths, Settings, Uplink};
-use gatehouse_journal::{Cursors, Journal, MarkError, Record};
+use gatehouse_core::uplink::{
+    Attempt, Down, Input, Outgoing, Paths, Settings, Standby, Transit, Uplink,
+};
+use gatehouse_journal::{Cursors, Journal, Record};
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gauges::Gauges;
+use crate::health::CpuShare;
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use announce::Control;
+use home_assistant::HomeAssistant;
+use ledgers::Ledgers;
 
 /// What the uplink is made of.
 pub struct Parts {
@@ -42,6 +51,8 @@ pub struct Parts {
     pub heads: watch::Receiver<Cursors>,
     /// What is shown.
     pub board: Board,
+    /// What the box's own sensors measured.
+    pub gauges: Gauges,
     /// Where reports become events.
     pub rules: Inputs,
     /// The clocks.
@@ -54,6 +65,8 @@ pub struct Parts {
     pub host_upto: Seq,
     /// The same, of each lane's PUBACKs.
     pub acked: Cursors,
+    /// The key that signs checkpoints.
+    pub device_key: Option<DeviceKey>,
 }
 
 /// A record, as the machine sees it.
@@ -79,6 +92,11 @@ struct Uplinker {
     parts: Parts,
     machine: Uplink<Out, Control>,
     paths: Paths,
+    /// What is known of each path.
+    standby: Standby,
+    ledgers: Ledgers,
+    /// Events of this connection whose receipts are waited for.
+    transit: Transit,
     /// The broker of the last connection, by its place.
     last: Option<usize>,
     /// The same, as it was configured then: one that is configured otherwise is another.
@@ -89,6 +107,10 @@ struct Uplinker {
     ahead_told: bool,
     /// Nonces of operators' acts that were taken, the oldest first.
     acts: std::collections::VecDeque<String>,
+    /// What a Home Assistant on the same broker was told.
+    home: HomeAssistant,
+    /// What this process took of the processor.
+    cpu: CpuShare,
     /// Commands of the district, and what came of them.
     commands: commands::Post,
     stop: watch::Receiver<bool>,
@@ -96,8 +118,10 @@ struct Uplinker {
 
 /// How a connection ended.
 enum End {
-    /// It is down, or was ended; prefer the next broker or not.
-    Down { why: String, next_broker: bool, prefer_first: bool },
+    /// It is down, or was ended. `silent`: the path works, but the control room confirms nothing.
+    Down { why: String, silent: bool },
+    /// A preferred path works again.
+    GoBack(usize),
     /// We stop.
     Stopped,
     /// Brokers or delivery are configured otherwise.
@@ -117,22 +141,47 @@ enum Interrupt {
 pub async fn run(parts: Parts, ends: commands::Ends, stop: watch::Receiver<bool>) -> Outcome {
     let machine = machine(&parts.config, parts.host_upto, parts.acked);
     let paths = Paths::new(parts.config.brokers.len());
+    let (standby, ledgers, trouble) = measured(&parts);
+    let transit = Transit::new(parts.clock.mono());
+    let home = HomeAssistant::new(&parts.config);
     let mut uplinker = Uplinker {
         parts,
         machine,
         paths,
+        standby,
+        ledgers,
+        transit,
         last: None,
         last_broker: None,
         lost_told: false,
         ahead_told: false,
         acts: std::collections::VecDeque::new(),
+        home,
+        cpu: CpuShare::default(),
         commands: commands::Post::new(ends),
         stop,
     };
+    uplinker.unreadable(trouble);
     while let Interrupt::Reconfigured = uplinker.deliver().await {
         uplinker.reconfigure();
     }
+    uplinker.save();
     Ok(())
+}
+
+/// The paths, with what was kept of them.
+fn measured(parts: &Parts) -> (Standby, Ledgers, Option<String>) {
+    let (config, now) = (&parts.config, parts.clock.now());
+    let mut standby = Standby::new(config.brokers.len(), config.uplink.standby_poll);
+    let (ledgers, trouble) = Ledgers::open(&config.state_dir, &config.brokers, &mut standby, &now);
+    (standby, ledgers, trouble)
+}
+
+/// Whether two paths lead to one broker: then what it was given by one need not go by the other.
+fn is_same_broker(a: &Broker, b: &Broker) -> bool {
+    a.host.eq_ignore_ascii_case(&b.host)
+        && (a.port, a.protocol) == (b.port, b.protocol)
+        && (&a.username, &a.tls) == (&b.username, &b.tls)
 }
 
 fn machine(config: &Config, host_upto: Seq, acked: Cursors) -> Uplink<Out, Control> {
@@ -156,8 +205,23 @@ impl Uplinker {
         let (host_upto, acked) = (marks.host_upto, marks.acked);
         self.machine = machine(&config, host_upto.unwrap_or_default(), acked.unwrap_or_default());
         self.paths = Paths::new(config.brokers.len());
+        self.save();
+        // Nobody looks any more at a path that is gone: its fault ends with it.
+        for (path, broker) in self.parts.config.brokers.iter().enumerate() {
+            let stays = config.brokers.iter().any(|other| other.id == broker.id);
+            if self.standby.is_told(path) && !stays {
+                let mut report = self.technical("path.restored", Qualifier::Restore);
+                report.source = ("path", broker.id.clone());
+                report.closes = Some("path.fault");
+                report.cause = Some("not in the configuration any more".to_owned());
+                self.report(report);
+            }
+        }
         self.last = None;
         self.parts.config = config;
+        let trouble;
+        (self.standby, self.ledgers, trouble) = measured(&self.parts);
+        self.unreadable(trouble);
     }
 
     /// Whether what holds now can be taken over without another connection; then it is.
@@ -165,6 +229,10 @@ impl Uplinker {
         let config = Arc::clone(&self.parts.running.borrow_and_update().config);
         let (old, new) = (&self.parts.config, &config);
         if old.brokers != new.brokers || old.uplink != new.uplink {
+            return false;
+        }
+        // Its prefix is subscribed to with the connection.
+        if old.home_assistant != new.home_assistant {
             return false;
         }
         self.parts.config = config;
@@ -191,7 +259,10 @@ impl Uplinker {
                     warn!(broker = %broker.id, host = %broker.host, port = broker.port, %error,
                         "no connection");
                     self.show(None, Some(error.text.clone()));
+                    let news = self.standby.failed(index, &error.text);
+                    self.tell_path(news);
                     self.tell_lost(&error.text);
+                    self.note_paths();
                     self.paths.failed(index, error.failure, self.now(), fastrand::f64())
                 }
                 Ok(link) => {
@@ -199,7 +270,12 @@ impl Uplinker {
                         window = link.window, "connected");
                     self.paths.connected(index);
                     self.show(Some(index), None);
+                    let now = self.now();
+                    let news = self.standby.connected(index, now);
+                    self.tell_path(news);
                     self.tell_connected(index);
+                    self.note_paths();
+                    self.transit = Transit::new(now);
                     let end = self.serve(link, index).await;
                     self.commands.down();
                     // Whatever ended it, the window is gone with it.
@@ -210,20 +286,16 @@ impl Uplinker {
                         End::Stopped => return Interrupt::Stop,
                         End::Reconfigured => {
                             info!(broker = %broker.id, "brokers or delivery are configured anew");
+                            self.standby.left(index);
                             self.show(None, Some("the configuration has changed".to_owned()));
                             return Interrupt::Reconfigured;
                         }
-                        End::Down { why, next_broker, prefer_first } => {
-                            info!(broker = %broker.id, %why, "the connection ended");
-                            self.show(None, Some(why.clone()));
-                            if prefer_first {
-                                Attempt { broker: 0, at: self.now() }
-                            } else {
-                                self.tell_lost(&why);
-                                let (now, random) = (self.now(), fastrand::f64());
-                                self.paths.lost(index, next_broker, now, random)
-                            }
+                        End::GoBack(path) => {
+                            self.standby.left(index);
+                            self.show(None, Some("a preferred path is back".to_owned()));
+                            Attempt { broker: path, at: self.now() }
                         }
+                        End::Down { why, silent } => self.lost(index, &why, silent),
                     }
                 }
             };
@@ -255,72 +327,41 @@ impl Uplinker {
         });
     }
 
-    /// Makes an event of a report; the rules' queue is bounded, and a full one loses the report,
-    /// which then stands in the log alone.
-    fn report(&self, report: Report) {
-        if let Err(error) = self.parts.rules.try_send(SiteInput::Report(report)) {
-            warn!(%error, "a report of the uplink found no place");
+    /// A connection that was up has ended: what is to be tried next.
+    fn lost(&mut self, index: usize, why: &str, silent: bool) -> Attempt {
+        info!(broker = %self.parts.config.brokers[index].id, why, "the connection ended");
+        self.show(None, Some(why.to_owned()));
+        let now = self.now();
+        let news = self.standby.lost(index, why, silent, now);
+        self.tell_path(news);
+        self.tell_lost(why);
+        self.note_paths();
+        self.paths.lost(self.standby.instead_of(index), now, fastrand::f64())
+    }
+
+    /// Brings measures and board up to date with what is known of the paths.
+    fn note_paths(&mut self) {
+        let now = self.parts.clock.now();
+        self.ledgers.note(&self.standby, now.mono);
+        let paths = self.ledgers.states(&self.standby, now.mono);
+        self.parts.board.note(|view| view.uplink.paths = paths);
+        if self.ledgers.save_at() <= now.mono {
+            self.save();
         }
     }
 
-    fn technical(&self, kind: &'static str, qualifier: Qualifier) -> Report {
-        Report {
-            class: Class::Fault,
-            kind,
-            qualifier,
-            severity: 3,
-            source: ("gateway", self.parts.config.address.gateway.clone()),
-            closes: None,
-            cause: None,
-            detail: None,
-            at: None,
-        }
+    fn save(&mut self) {
+        let now = self.parts.clock.now();
+        self.ledgers.save(&self.standby, &now);
     }
 
-    /// Delivery stands beyond what the journal holds. The machine refuses receipts that do, so this
-    /// is the journal's loss or our bug; an operator must know either way. Told once a session.
-    fn marked_ahead(&mut self, error: MarkError) {
-        if std::mem::replace(&mut self.ahead_told, true) {
-            return;
-        }
-        error!(%error, "the marks of delivery are not believed");
-        let mut report = self.technical("uplink.receipt_ahead", Qualifier::New);
-        report.severity = 1;
-        report.cause = Some(error.to_string());
-        report.detail = Some(serde_json::json!({ "upto": error.told, "head": error.head }));
+    /// The measures of the paths could not be read: they begin anew, which is told.
+    fn unreadable(&self, trouble: Option<String>) {
+        let Some(trouble) = trouble else { return };
+        let mut report = self.technical("state.unreadable", Qualifier::Status);
+        report.cause = Some(trouble);
+        report.detail = Some(serde_json::json!({ "file": "paths.json" }));
         self.report(report);
-    }
-
-    /// The district cannot be reached: told once, and restored when it can.
-    fn tell_lost(&mut self, why: &str) {
-        if std::mem::replace(&mut self.lost_told, true) {
-            return;
-        }
-        let mut report = self.technical("uplink.lost", Qualifier::New);
-        report.cause = Some(why.chars().take(200).collect());
-        self.report(report);
-    }
-
-    fn tell_connected(&mut self, index: usize) {
-        let id = |index: usize| self.parts.config.brokers[index].id.clone();
-        // A loss of before a restart may stand told: the rules know.
-        if std::mem::take(&mut self.lost_told) || self.last.is_none() {
-            let mut report = self.technical("uplink.restored", Qualifier::Restore);
-            report.closes = Some("uplink.lost");
-            report.detail = Some(serde_json::json!({ "broker": id(index) }));
-            self.report(report);
-        }
-        let last = self.last.unwrap_or(0);
-        if index > 0 && index != last {
-            let mut report = self.technical("uplink.failover", Qualifier::New);
-            report.detail = Some(serde_json::json!({ "from": id(last), "to": id(index) }));
-            self.report(report);
-        } else if index == 0 && last > 0 {
-            let mut report = self.technical("uplink.failback", Qualifier::Restore);
-            report.closes = Some("uplink.failover");
-            report.detail = Some(serde_json::json!({ "from": id(last), "to": id(index) }));
-            self.report(report);
-        }
     }
 }
 

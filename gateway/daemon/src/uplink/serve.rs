@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gatehouse_core::contract::{AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt};
+use gatehouse_core::contract::{
+    AlarmAct, AlarmOp, DistrictState, GatewayState, Receipt, SAY_AGAIN_S,
+};
 use gatehouse_core::event::{Class, with_replayed};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{self, Act, Command, Verb, Via};
 use gatehouse_core::time::Mono;
-use gatehouse_core::uplink::{Action, Input};
+use gatehouse_core::uplink::{Action, Input, Outgoing as _};
 use gatehouse_journal::{Cursors, Marks, ReadError};
 use tracing::{debug, warn};
 
 use super::announce::{self, Control};
 use super::commands::{Arrival, Say};
+use super::home_assistant::HomeAssistant;
 use super::link::{Link, LinkEvent, Message, Token, Wants};
-use super::probe::{self, Probe};
-use super::{ARRIVAL, End, GRACE, Out, Uplinker, stopped};
+use super::looks::Looks;
+use super::{ARRIVAL, End, GRACE, Out, Uplinker, is_same_broker, stopped};
 use crate::board::View;
 
 /// Events of the link that are taken in one go.
@@ -26,8 +29,8 @@ const BATCH: usize = 256;
 /// Bytes that one read of the journal may bring: as much as the window can hold of large events.
 const READ_BYTES: usize = 2 << 20;
 
-/// The heartbeat's limits, whatever the district asks for.
-const HEARTBEAT: std::ops::RangeInclusive<u64> = 5..=3600;
+/// The shortest period of heartbeats, whatever the district asks for. The longest is the profile's.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// A door that goes on changing is shown at most so often: only its latest state counts, and each
 /// costs the broker as much as an event. A lone change is shown at once.
@@ -47,7 +50,9 @@ struct Connection {
     /// What was published of each thing, by its place on the board of this layout.
     shown: Vec<Shown>,
     layout: u64,
-    /// When the next thing that goes on changing may be shown.
+    /// A state is said again after so long, so that the broker does not forget it.
+    say_again: Duration,
+    /// When the next thing that goes on changing may be shown, or one is to be said again.
     next_show: Option<Mono>,
     /// What the broker was told to forget.
     gone: BTreeSet<(&'static str, Id)>,
@@ -55,7 +60,6 @@ struct Connection {
     incidents: BTreeMap<Id, u64>,
     heartbeat: Duration,
     next_heartbeat: Mono,
-    next_probe: Option<Mono>,
     /// What the control room last said of itself on this connection.
     host_online: Option<bool>,
     end: Option<End>,
@@ -95,7 +99,7 @@ impl Connection {
     fn unreadable(&mut self, error: &ReadError) {
         warn!(%error, "the journal cannot be read");
         let why = "the journal cannot be read".to_owned();
-        self.end.get_or_insert(End::Down { why, next_broker: false, prefer_first: false });
+        self.end.get_or_insert(End::Down { why, silent: false });
     }
 }
 
@@ -113,12 +117,14 @@ impl Uplinker {
             shown: Vec::new(),
             // No board counts so far: the first look takes all.
             layout: u64::MAX,
+            // A district that has connected at once does not say all again at once.
+            say_again: Duration::from_secs(u64::from(SAY_AGAIN_S))
+                .mul_f64(1.0 - fastrand::f64() / 2.0),
             next_show: None,
             gone: BTreeSet::new(),
             incidents: BTreeMap::new(),
             heartbeat: parts.config.uplink.heartbeat,
             next_heartbeat: now,
-            next_probe: (index > 0).then(|| now.plus(probe::EVERY)),
             host_online: None,
             end: None,
         };
@@ -126,7 +132,7 @@ impl Uplinker {
         let mut heads = parts.heads.clone();
         let mut stop = self.stop.clone();
         let mut running = parts.running.clone();
-        let mut probe = Probe::default();
+        let mut looks = Looks::default();
         let mut batch = Vec::with_capacity(BATCH);
 
         // The order of a connection: starting, every retained state, desc, online; then events.
@@ -134,10 +140,12 @@ impl Uplinker {
         self.show_states(&mut connection);
         self.feed(&mut connection, Input::Control(Control::Description));
         self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+        self.discover(&mut connection);
         let head = *heads.borrow_and_update();
         self.feed(&mut connection, Input::Head { alarm: head.alarm, normal: head.normal });
         let broker = &self.parts.config.brokers[index];
-        let other_broker = self.last_broker.as_ref().is_some_and(|last| last != broker);
+        let last = self.last_broker.as_ref();
+        let other_broker = last.is_some_and(|last| !is_same_broker(last, broker));
         let random = fastrand::f64();
         let up = Input::Connected { session_present, receive_max, other_broker, random };
         self.feed(&mut connection, up);
@@ -157,7 +165,7 @@ impl Uplinker {
                 taken = connection.link.events.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         let why = "the link ended without a word".to_owned();
-                        return End::Down { why, next_broker: false, prefer_first: false };
+                        return End::Down { why, silent: false };
                     }
                     for event in batch.drain(..) {
                         self.link_event(&mut connection, event);
@@ -182,10 +190,15 @@ impl Uplinker {
                     self.show_states(&mut connection);
                     self.feed(&mut connection, Input::Control(Control::Description));
                     self.feed(&mut connection, Input::Control(Control::Status(ARRIVAL[1])));
+                    self.discover(&mut connection);
                 }
-                () = probe.found() => {
-                    let why = "the preferred broker is back".to_owned();
-                    return End::Down { why, next_broker: false, prefer_first: true };
+                (path, found) = looks.ended() => {
+                    let looked = self.standby.looked(path, found, self.now());
+                    self.tell_path(looked.news);
+                    self.note_paths();
+                    if looked.go_back {
+                        return End::GoBack(path);
+                    }
                 }
                 () = tokio::time::sleep(wait) => {
                     self.feed(&mut connection, Input::Tick);
@@ -194,9 +207,11 @@ impl Uplinker {
                     if connection.next_show.is_some_and(|at| at <= now) {
                         self.show_states(&mut connection);
                     }
-                    if connection.next_probe.is_some_and(|at| at <= now) {
-                        probe.start(&self.parts.config.brokers[0]);
-                        connection.next_probe = Some(now.plus(probe::EVERY));
+                    while let Some(path) = self.standby.look(now) {
+                        let config = &self.parts.config;
+                        let id = config.address.gateway.to_string();
+                        let within = config.uplink.reporting.connect_within();
+                        looks.start(path, config.brokers[path].clone(), id, within);
                     }
                 }
             }
@@ -207,7 +222,7 @@ impl Uplinker {
         let deadlines = [
             self.machine.next_deadline(),
             Some(connection.next_heartbeat),
-            connection.next_probe,
+            self.standby.next_look(),
             connection.next_show,
         ];
         deadlines.into_iter().flatten().min().unwrap_or(connection.next_heartbeat)
@@ -219,11 +234,12 @@ impl Uplinker {
             return;
         }
         connection.next_heartbeat = now.plus(connection.heartbeat);
-        let topic = self.parts.config.address.heartbeat();
-        // QoS 0: a heartbeat that finds no room is late anyway.
+        self.note_paths();
         let nonce = self.commands.next_nonce(now);
-        let heartbeat = announce::heartbeat(&self.parts, nonce);
-        let _ = connection.link.publish_lossy(topic, heartbeat);
+        let period = connection.heartbeat;
+        let beat = announce::heartbeat(&self.parts, &mut self.cpu, nonce, period);
+        // QoS 0: a heartbeat that finds no room is late anyway.
+        let _ = connection.link.publish_lossy(beat);
     }
 
     /// Queues each thing and incident whose state is newer than what was published and that may be shown now.
@@ -239,14 +255,14 @@ impl Uplinker {
         let gone: Vec<_> = board.gone.difference(&connection.gone).cloned().collect();
         for (shown, view) in connection.shown.iter_mut().zip(&board.things) {
             // A state that is queued already is rendered when its turn comes: only the latest.
-            if shown.version >= view.version || shown.queued {
+            let again = shown.at.map(|at| at.plus(connection.say_again));
+            let same = shown.version >= view.version && again.is_none_or(|at| at > now);
+            if same || shown.queued {
+                soonest(&mut connection.next_show, again.filter(|_| same));
                 continue;
             }
             match shown.at.map(|at| at.plus(SHOW_EVERY)) {
-                Some(at) if at > now => {
-                    connection.next_show =
-                        Some(connection.next_show.map_or(at, |next| next.min(at)));
-                }
+                Some(at) if at > now => soonest(&mut connection.next_show, Some(at)),
                 _ => {
                     shown.queued = true;
                     newer.push((shown.kind, shown.id.clone()));
@@ -278,7 +294,12 @@ impl Uplinker {
             LinkEvent::Acked(Token::Event(seq), ack) => {
                 self.feed(connection, Input::Acked(seq, ack));
             }
-            LinkEvent::Acked(Token::Control, _) => self.feed(connection, Input::ControlAcked),
+            LinkEvent::Acked(Token::Control, _) => {
+                self.feed(connection, Input::ControlAcked);
+                if self.machine.control_is_done() {
+                    self.home.settle(&self.parts.config, connection.heartbeat);
+                }
+            }
             LinkEvent::Acked(Token::Result(number), ack) => {
                 self.commands.acked(number, ack);
                 self.feed(connection, Input::ControlAcked);
@@ -293,8 +314,7 @@ impl Uplinker {
             }
             LinkEvent::Down(down, why) => {
                 self.feed(connection, Input::Down(down));
-                let end = End::Down { why, next_broker: false, prefer_first: false };
-                connection.end.get_or_insert(end);
+                connection.end.get_or_insert(End::Down { why, silent: false });
             }
         }
     }
@@ -305,7 +325,10 @@ impl Uplinker {
             match serde_json::from_slice::<Receipt>(payload) {
                 // A kept receipt is an old one: it was never meant to be retained.
                 Ok(_) if kept => warn!("a retained receipt is not believed"),
-                Ok(receipt) => self.feed(connection, Input::Receipt(&receipt)),
+                Ok(receipt) => {
+                    self.feed(connection, Input::Receipt(&receipt));
+                    self.received();
+                }
                 Err(error) => warn!(%error, "a receipt cannot be read"),
             }
         } else if topic == address.district_state() {
@@ -315,8 +338,12 @@ impl Uplinker {
                         self.feed(connection, Input::Replay(replay));
                     }
                     if let Some(period) = state.hb_s {
-                        let period = u64::from(period).clamp(*HEARTBEAT.start(), *HEARTBEAT.end());
-                        connection.heartbeat = Duration::from_secs(period);
+                        let period = Duration::from_secs(period.into()).max(SHORTEST_HEARTBEAT);
+                        // Never so long that a failure would be known too late.
+                        let period = period.min(self.parts.config.uplink.heartbeat);
+                        if std::mem::replace(&mut connection.heartbeat, period) != period {
+                            self.discover(connection);
+                        }
                         let latest = self.now().plus(connection.heartbeat);
                         connection.next_heartbeat = connection.next_heartbeat.min(latest);
                     }
@@ -337,8 +364,28 @@ impl Uplinker {
                 Ok(act) => self.act(incident, act),
                 Err(error) => warn!(%error, "an act on an incident cannot be read"),
             }
+        } else if HomeAssistant::birth(&self.parts.config).as_deref() == Some(topic) {
+            if payload == b"online" {
+                self.discover(connection);
+            }
         } else {
             debug!(topic, "a message of no meaning here");
+        }
+    }
+
+    /// The control room has something more: how long that took is the path's.
+    fn received(&mut self) {
+        let Some(path) = self.standby.active() else { return };
+        let upto = self.machine.progress().host_upto;
+        for took in self.transit.received(upto, self.now()) {
+            self.ledgers.transmitted(path, took);
+        }
+    }
+
+    /// Describes the gateway to Home Assistant, or takes back what was described.
+    fn discover(&mut self, connection: &mut Connection) {
+        for said in self.home.publications(&self.parts.config, connection.heartbeat) {
+            self.feed(connection, Input::Control(Control::Discovery(said)));
         }
     }
 
@@ -438,7 +485,10 @@ impl Uplinker {
                         Err(error) => return connection.unreadable(&error),
                     }
                 }
-                Action::Publish { record, replayed } => publish(connection, &record, replayed),
+                Action::Publish { record, replayed } => {
+                    self.transit.sent(record.seq(), record.stored());
+                    publish(connection, &record, replayed);
+                }
                 Action::Control(control) => {
                     if let Control::Thing(kind, id) = &control {
                         let board = self.parts.board.view();
@@ -470,7 +520,7 @@ impl Uplinker {
                 Action::Report(report) => self.report(report),
                 Action::Disconnect { why, next_broker } => {
                     let why = why.to_owned();
-                    connection.end = Some(End::Down { why, next_broker, prefer_first: false });
+                    connection.end = Some(End::Down { why, silent: next_broker });
                 }
             }
         }
@@ -506,6 +556,11 @@ impl Uplinker {
     }
 }
 
+/// The earlier of both.
+fn soonest(next: &mut Option<Mono>, at: Option<Mono>) {
+    *next = next.iter().copied().chain(at).min();
+}
+
 fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
     let record = &record.0;
     let payload = if replayed {
@@ -517,6 +572,7 @@ fn publish(connection: &mut Connection, record: &Out, replayed: bool) {
         topic: connection.topics[usize::from(record.class as u8)].clone(),
         payload,
         retain: false,
+        expiry_s: None,
         properties: vec![
             ("seq".to_owned(), record.seq.to_string()),
             ("class".to_owned(), record.class.as_str().to_owned()),

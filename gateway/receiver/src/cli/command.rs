@@ -128,8 +128,7 @@ pub(super) fn command(args: Args) -> Result<ExitCode, Failed> {
     };
     let expires = Duration::from_secs(args.expires.into());
     let patience = Duration::from_secs(10);
-    let prepared =
-        ask_for(&args.at.db, &Wish::Prepare { gateway: args.gateway.clone() }, patience)?;
+    let prepared = ask_for(&args.at, &Wish::Prepare { gateway: args.gateway.clone() }, patience)?;
     let (prefix, nonce, now) = match prepared {
         Outcome::Prepared { prefix, nonce, now } => (prefix, nonce, now),
         Outcome::Error(why) => return Err(Failed::new(NOT_DONE, why)),
@@ -150,7 +149,7 @@ pub(super) fn command(args: Args) -> Result<ExitCode, Failed> {
     };
     let (id, command) = Prepared { address, nonce, now }.command(wanted, key.as_ref());
     let wish = Wish::Command { gateway: args.gateway, id, command };
-    let result = match ask_for(&args.at.db, &wish, expires + DONE_WITHIN + patience)? {
+    let result = match ask_for(&args.at, &wish, expires + DONE_WITHIN + patience)? {
         Outcome::Commanded(result) => result,
         Outcome::Error(why) => return Err(Failed::new(NOT_DONE, why)),
         _ => return Err(something_else()),

@@ -4,12 +4,15 @@
 //! usage; 70 the receiver ended by itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
 mod command;
+mod db;
 mod operate;
+mod prove;
 mod read;
 mod receive;
 mod run;
 mod screen;
 mod table;
+mod wall;
 mod watch;
 
 use std::fmt;
@@ -22,8 +25,10 @@ use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 
+use db::Db;
 use operate::{At, Of};
 use receive::Receive;
+use wall::{AccountCommand, WallArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +44,11 @@ Examples:
     gatehouse-receiver ack g-7f3a a12 --db d-1.db --operator op-7
   Is every event there, and is the chain whole? (while it runs, too)
     gatehouse-receiver verify --db d-1.db
+  Two receivers side by side on one PostgreSQL, on two machines:
+    gatehouse-receiver run --broker mqtt://broker.lan --district d-1 --group wall --host one \
+        --db postgres://gatehouse@db.lan/district --db-password-file db.pw
+  What of a gateway's log is proven by its own signatures?
+    gatehouse-receiver verify g-7f3a --db d-1.db
   The last alarms of one gateway:
     gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
 
@@ -57,6 +67,7 @@ enum Command {
 Examples:
   gatehouse-receiver run --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --jsonl | jq .event.type
+  gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --wall 127.0.0.1:8443
 Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
     Run {
         #[command(flatten)]
@@ -64,6 +75,8 @@ Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
         /// Print each committed event as a line of JSON.
         #[arg(long)]
         jsonl: bool,
+        #[command(flatten)]
+        wall: WallArgs,
     },
     /// Receive a district, with a live table on the terminal.
     #[command(after_help = "\
@@ -124,6 +137,11 @@ Example:
         #[command(flatten)]
         of: Of,
     },
+    /// Who may log in at the wall.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
     /// Want something of a gateway, and wait for what comes of it.
     #[command(name = "command", after_help = command::EXAMPLES)]
     Want {
@@ -142,16 +160,30 @@ the gateways' configuration.")]
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
-Example:
-  gatehouse-receiver verify --db d-1.db && echo complete
-The summary is one line on stdout; what was found is named on stderr.")]
+Examples:
+  Is every event there?
+    gatehouse-receiver verify --db d-1.db && echo complete
+  What of this gateway's log is proven by its own signed checkpoints, and what is not?
+    gatehouse-receiver verify g-7f3a --db d-1.db
+  The same on another machine, with the key that the gateway told in its `desc`:
+    gatehouse-receiver verify --folder evidence --key 3d4017c3…
+The summary is a line of JSON on stdout; what was found is named on stderr.")]
     Verify {
-        /// The database.
-        #[arg(long, value_name = "FILE")]
-        db: PathBuf,
-        /// Only this gateway.
-        #[arg(long, value_name = "ID")]
+        /// Prove the log of this gateway from its checkpoints.
+        #[arg(value_name = "GATEWAY")]
+        proven: Option<Id>,
+        #[command(flatten)]
+        db: Option<Db>,
+        /// Without a proof: only this gateway.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["proven", "folder"])]
         gateway: Option<Id>,
+        /// Instead of a database: a folder of exported logs.
+        #[arg(long, value_name = "DIR", conflicts_with = "db")]
+        folder: Option<PathBuf>,
+        /// The gateway's public key, 64 hex digits or a file with them. Without it, whichever key
+        /// signed first is believed, and named.
+        #[arg(long, value_name = "KEY", value_parser = prove::key)]
+        key: Option<[u8; 32]>,
     },
     /// Print events with site, gateway and time of receipt, as lines of JSON.
     #[command(after_help = "\
@@ -167,11 +199,17 @@ Examples:
     },
     /// Print the canonical bytes of events, one per line: what the chain was made of.
     #[command(after_help = "\
-Example: the hash that event 8 carries as `prev`
-  gatehouse-receiver export --db d-1.db --gateway g-7f3a --from 7 --to 7 | head -c -1 | b3sum")]
+Examples:
+  The hash that event 8 carries as `prev`:
+    gatehouse-receiver export --db d-1.db --gateway g-7f3a --from 7 --to 7 | head -c -1 | b3sum
+  Whole logs, for a proof on another machine:
+    gatehouse-receiver export --db d-1.db --folder evidence")]
     Export {
         #[command(flatten)]
         select: Select,
+        /// Write whole logs into this folder, a file for each gateway, for `verify --folder`.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
     /// Print shell completions.
     Completions {
@@ -182,9 +220,8 @@ Example: the hash that event 8 carries as `prev`
 
 #[derive(Debug, Args)]
 struct Select {
-    /// The database.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    db: Db,
     /// Only this gateway.
     #[arg(long, value_name = "ID")]
     gateway: Option<Id>,
@@ -219,8 +256,8 @@ impl Failed {
     }
 }
 
-impl From<rusqlite::Error> for Failed {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::store::StoreError> for Failed {
+    fn from(error: crate::store::StoreError) -> Self {
         Self::new(70, format!("the database cannot be read: {error}"))
     }
 }
@@ -249,18 +286,31 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run { receive, jsonl } => run::run(receive, jsonl),
+        Command::Run { receive, jsonl, wall } => run::run(receive, jsonl, wall),
         Command::Watch { receive } => watch::watch(receive),
         Command::Incidents { at, json } => operate::incidents(&at, json),
         Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of } => operate::act(of, AlarmOp::Close, None),
+        Command::Account { command } => wall::account(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
-        Command::Verify { db, gateway } => read::verify(&db, gateway.as_ref()),
+        Command::Verify { proven, folder: Some(folder), key, .. } => {
+            prove::folder(&folder, proven.as_ref(), key)
+        }
+        Command::Verify { proven: Some(proven), db: Some(db), key, .. } => {
+            prove::database(db, &proven, key)
+        }
+        Command::Verify { db: Some(db), gateway, key: None, .. } => {
+            read::verify(db, gateway.as_ref())
+        }
+        Command::Verify { .. } => {
+            Err(Failed::new(64, "--key is for a proof: name the gateway, or a --folder"))
+        }
         Command::Query { select, newest } => read::query(select, newest),
-        Command::Export { select } => read::export(select),
+        Command::Export { select, folder: None } => read::export(select),
+        Command::Export { select, folder: Some(folder) } => prove::export(select, &folder),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "gatehouse-receiver", &mut io::stdout());
@@ -288,7 +338,8 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(manual.contains(&format!("\n.B gatehouse-receiver {name}\n")), "{name}");
-            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+            let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+            for long in command.get_arguments().chain(nested).filter_map(clap::Arg::get_long) {
                 let shown = format!("\\-\\-{}", long.replace('-', "\\-"));
                 assert!(long == "help" || manual.contains(&shown), "--{long} of {name}");
             }

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use gatehouse_core::id::Id;
 use super::{Failed, table};
 use crate::control::{Outcome, Wish, socket_of};
 use crate::operator::{ACT_WITHIN, Place};
+use crate::store::Database;
 
 /// Beyond the receiver's own time limit: then it is the receiver that hangs.
 const PATIENCE: Duration = ACT_WITHIN.saturating_add(Duration::from_secs(5));
@@ -40,9 +41,19 @@ pub(super) struct Of {
 /// At which receiver.
 #[derive(Debug, Args)]
 pub(super) struct At {
-    /// The database of the running receiver.
-    #[arg(long, value_name = "FILE")]
-    pub(super) db: PathBuf,
+    /// The database file of the running receiver.
+    #[arg(long, value_name = "FILE", required_unless_present = "socket")]
+    db: Option<PathBuf>,
+    /// The --socket of the running receiver, as with a PostgreSQL server.
+    #[arg(long, value_name = "FILE", conflicts_with = "db")]
+    socket: Option<PathBuf>,
+}
+
+impl At {
+    fn socket(&self) -> PathBuf {
+        let beside = self.db.clone().and_then(|db| socket_of(&Database::File(db)));
+        self.socket.clone().or(beside).unwrap_or_default()
+    }
 }
 
 pub(super) fn place(text: &str) -> Result<String, String> {
@@ -50,7 +61,7 @@ pub(super) fn place(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn incidents(at: &At, json: bool) -> Result<ExitCode, Failed> {
-    let Outcome::Incidents(listed) = ask(&at.db, &Wish::Incidents)? else {
+    let Outcome::Incidents(listed) = ask(at, &Wish::Incidents)? else {
         return Err(Failed::new(70, "the receiver answered something else"));
     };
     let mut out = io::stdout().lock();
@@ -73,7 +84,7 @@ pub(super) fn act(of: Of, op: AlarmOp, text: Option<String>) -> Result<ExitCode,
         let user = rustix::process::geteuid().as_raw();
         format!("uid-{user}")
     });
-    match ask(&at.db, &Wish::Act { gateway, incident, op, operator, text })? {
+    match ask(&at, &Wish::Act { gateway, incident, op, operator, text })? {
         Outcome::Done(seq) => {
             writeln!(io::stdout(), "done; the gateway's event {seq} is committed")?;
             Ok(ExitCode::SUCCESS)
@@ -83,13 +94,13 @@ pub(super) fn act(of: Of, op: AlarmOp, text: Option<String>) -> Result<ExitCode,
     }
 }
 
-fn ask(db: &Path, wish: &Wish) -> Result<Outcome, Failed> {
-    ask_for(db, wish, PATIENCE)
+fn ask(at: &At, wish: &Wish) -> Result<Outcome, Failed> {
+    ask_for(at, wish, PATIENCE)
 }
 
 /// The same of a wish that may take so long.
-pub(super) fn ask_for(db: &Path, wish: &Wish, patience: Duration) -> Result<Outcome, Failed> {
-    let socket = socket_of(db);
+pub(super) fn ask_for(at: &At, wish: &Wish, patience: Duration) -> Result<Outcome, Failed> {
+    let socket = at.socket();
     let shown = socket.display();
     let mut stream = UnixStream::connect(&socket).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => Failed::new(
@@ -101,7 +112,7 @@ pub(super) fn ask_for(db: &Path, wish: &Wish, patience: Duration) -> Result<Outc
             format!(
                 "no receiver runs on {} ({shown}: {error}); start it with `gatehouse-receiver run` \
                  or `watch`",
-                db.display()
+                at.db.as_ref().unwrap_or(&socket).display()
             ),
         ),
     })?;

@@ -1,19 +1,19 @@
 //! `verify`, `query` and `export`: they only read, also while a receiver writes.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use gatehouse_core::id::{Id, Seq};
 
+use super::db::Db;
 use super::{Failed, Select};
-use crate::store::{Filter, Store, Stored};
+use crate::store::{Filter, Store, StoreError, Stored};
 
 /// The most findings that are named; all are counted.
 const NAMED: usize = 100;
 
-pub(super) fn verify(db: &Path, gateway: Option<&Id>) -> Result<ExitCode, Failed> {
-    let store = Store::open_to_read(db)?;
+pub(super) fn verify(db: Db, gateway: Option<&Id>) -> Result<ExitCode, Failed> {
+    let store = Store::open_to_read(db.database()?)?;
     let mut found = 0usize;
     let audit = store.audit(gateway, &mut |finding| {
         found += 1;
@@ -36,9 +36,15 @@ pub(super) fn query(select: Select, newest: Option<u32>) -> Result<ExitCode, Fai
     print(select, newest, |out, event| {
         write!(
             out,
-            "{{\"site\":\"{}\",\"gateway\":\"{}\",\"seq\":{},\"recv\":\"{}\",\"replayed\":{},\
-             \"event\":",
-            event.site, event.gateway, event.seq, event.recv, event.replayed
+            "{{\"site\":\"{}\",\"gateway\":\"{}\",\"seq\":{},\"utc\":\"{}\",\"basis\":\"{}\",\
+             \"recv\":\"{}\",\"replayed\":{},\"event\":",
+            event.site,
+            event.gateway,
+            event.seq,
+            event.when.utc,
+            event.when.basis.as_str(),
+            event.recv,
+            event.replayed
         )?;
         out.write_all(&event.body)?;
         out.write_all(b"}\n")
@@ -58,7 +64,7 @@ fn print(
     each: impl Fn(&mut dyn Write, Stored) -> io::Result<()>,
 ) -> Result<ExitCode, Failed> {
     let Select { db, gateway, from, to, class } = select;
-    let store = Store::open_to_read(&db)?;
+    let store = Store::open_to_read(db.database()?)?;
     let filter = Filter { gateway, from: from.map(Seq), to: to.map(Seq), class, newest };
     let mut out = BufWriter::new(io::stdout().lock());
     let printed = store.query(&filter, |event| each(&mut out, event).map_err(Stop::Io));
@@ -66,7 +72,7 @@ fn print(
         // Whoever reads has seen enough, as `head` does.
         Err(Stop::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(Stop::Io(error)) => return Err(error.into()),
-        Err(Stop::Sqlite(error)) => return Err(error.into()),
+        Err(Stop::Store(error)) => return Err(error.into()),
         Ok(()) => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -74,11 +80,11 @@ fn print(
 
 enum Stop {
     Io(io::Error),
-    Sqlite(rusqlite::Error),
+    Store(StoreError),
 }
 
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }

@@ -1,15 +1,19 @@
 //! What is received, from where, into what: the options of `run` and `watch`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use gatehouse_core::id::Id;
 use gatehouse_link::{ClientCertificate, Tls};
 
 use super::Failed;
+use super::db::Db;
 use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
+use crate::control::socket_of;
 use crate::password::{self, PasswordError};
+use crate::storms::StormRule;
 
 /// What is received, from where, into what.
 #[derive(Debug, Args)]
@@ -24,11 +28,14 @@ pub(super) struct Receive {
     /// The district.
     #[arg(long, value_name = "ID")]
     district: Id,
-    /// The database; made when it is not there.
+    #[command(flatten)]
+    db: Db,
+    /// Where `incidents`, `ack` and their like ask this receiver; without it beside the file of
+    /// --db, and with a server nowhere.
     #[arg(long, value_name = "FILE")]
-    db: PathBuf,
-    /// Share the events with other receivers of this group ($share/GROUP/…); this version serves a
-    /// receiver and its stand-by, not two side by side.
+    socket: Option<PathBuf>,
+    /// Share the events with other receivers of this group ($share/GROUP/…): side by side on one
+    /// PostgreSQL, or a receiver and its stand-by on one file.
     #[arg(long, value_name = "ID")]
     group: Option<Id>,
     /// This receiver's name in receipts and at the broker; without it the machine's name.
@@ -53,19 +60,31 @@ pub(super) struct Receive {
     /// The name in the broker's certificate, when it is not the host.
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     server_name: Option<String>,
-    /// The gateways' heartbeat period that the district asks for.
-    #[arg(long, value_name = "SECONDS", default_value_t = crate::config::DEFAULT_HEARTBEAT_S,
+    /// The gateways' heartbeat period that the district asks for, where it is shorter than a
+    /// gateway's own; without it each follows its failure reporting profile.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    heartbeat: Option<u32>,
+    /// Faults of one type are one storm when they follow each other within so many seconds …
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
-    heartbeat: u32,
+    storm_window: u32,
+    /// … at so many gateways.
+    #[arg(long, value_name = "COUNT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    storm_gateways: u32,
 }
 
 impl Receive {
     /// What the words mean, once the files that they name are good. A broker's trouble is waited
     /// out; a wrong file at the start is told to whoever has just typed it.
-    pub(super) fn config(self) -> Result<ReceiverConfig, Failed> {
-        let Self { broker: brokers, protocol, district, db, group, host, heartbeat, .. } = self;
+    pub(super) fn config(self) -> Result<(ReceiverConfig, Option<PathBuf>), Failed> {
+        let Self {
+            broker: brokers, protocol, district, db, socket, group, host, heartbeat, ..
+        } = self;
         let mut brokers = brokers.into_iter();
         let broker = brokers.next().expect("clap requires one");
+        let db = db.database()?;
+        let socket = socket.or_else(|| socket_of(&db));
         let client = self.cert.zip(self.key);
         let client = client.map(|(certificate, key)| ClientCertificate { certificate, key });
         let tls = match (self.ca, client, self.server_name) {
@@ -85,40 +104,43 @@ impl Receive {
         config.tls = tls;
         config.group = group;
         config.heartbeat_s = heartbeat;
+        config.storm = StormRule {
+            window: Duration::from_secs(self.storm_window.into()),
+            gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),
+        };
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,
         };
         config.check().map_err(|error| Failed::new(64, error))?;
         if let Some(tls) = &config.tls {
-            check(tls)?;
+            check("--key", tls)?;
         }
         if let (Some(username), Some(password_file)) = (self.username, self.password_file) {
             let login = Login { username, password_file };
-            try_out(&login)?;
+            try_out("--password-file", &login.password_file)?;
             config.login = Some(login);
         }
-        Ok(config)
+        Ok((config, socket))
     }
 }
 
-fn check(tls: &Tls) -> Result<(), Failed> {
+pub(super) fn check(option: &str, tls: &Tls) -> Result<(), Failed> {
     tls.check().map_err(|error| Failed::new(if error.is_unreadable() { 77 } else { 78 }, error))?;
     if let Some(key) = tls.readable_key() {
         let shown = key.display();
-        tracing::warn!("--key {shown} may be read by everybody; chmod 600 it");
+        tracing::warn!("{option} {shown} may be read by everybody; chmod 600 it");
     }
     Ok(())
 }
 
-fn try_out(login: &Login) -> Result<(), Failed> {
-    let file = &login.password_file;
+pub(super) fn try_out(option: &str, file: &Path) -> Result<(), Failed> {
     password::read(file).map_err(|error| match error {
         PasswordError::Unreadable { .. } => Failed::new(77, error),
         PasswordError::Exposed { .. } | PasswordError::Empty(_) => Failed::new(78, error),
     })?;
     if password::is_readable_by_all(file) {
-        tracing::warn!("--password-file {} may be read by everybody; chmod 600 it", file.display());
+        tracing::warn!("{option} {} may be read by everybody; chmod 600 it", file.display());
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `run`: receives until stopped.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -16,23 +17,27 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::Failed;
 use super::receive::Receive;
+use super::wall::{self, WallArgs};
 use crate::config::ReceiverConfig;
-use crate::control::{self, Control};
+use crate::control::Control;
 use crate::handle::{Handle, Receiver, StartError};
 use crate::snapshot::Committed;
-use crate::store::Database;
 
 /// How long a stop waits for whoever reads the lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-pub(super) fn run(receive: Receive, jsonl: bool) -> Result<ExitCode, Failed> {
+pub(super) fn run(receive: Receive, jsonl: bool, wall: WallArgs) -> Result<ExitCode, Failed> {
     log_to(io::stderr, io::stderr().is_terminal(), true);
-    let config = receive.config()?;
+    let (config, socket) = receive.config()?;
+    let wall = wall.config(&config.database)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let database = config.database.clone();
         let mut handle = start(config).await?;
-        let _desk = desk(&database, &handle);
+        let _desk = desk(socket, &handle);
+        let _wall = match wall {
+            Some(wall) => Some(wall::serve(wall, &handle).await?),
+            None => None,
+        };
         let printer = jsonl.then(|| printer(handle.subscribe())).transpose()?;
         let (unread, printed) = printer.unzip();
         let failed = tokio::select! {
@@ -124,18 +129,19 @@ pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     })
 }
 
-/// Opens the operators' desk beside the database, for as long as the value lives. Without it the
+/// Opens the operators' desk at this socket, for as long as the value lives. Without it the
 /// receiver receives all the same.
-pub(super) fn desk(database: &Database, handle: &Handle) -> JoinSet<()> {
+pub(super) fn desk(socket: Option<PathBuf>, handle: &Handle) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if let Database::File(file) = database {
-        match Control::open(file) {
-            Ok(control) => drop(tasks.spawn(control.serve(handle.operator()))),
-            Err(error) => {
-                let socket = control::socket_of(file);
-                tracing::error!(%error, socket = %socket.display(),
-                    "no control socket: incidents cannot be acknowledged from here");
-            }
+    let Some(socket) = socket else {
+        tracing::warn!("no control socket: give --socket FILE to acknowledge incidents from here");
+        return tasks;
+    };
+    match Control::open(socket.clone()) {
+        Ok(control) => drop(tasks.spawn(control.serve(handle.operator()))),
+        Err(error) => {
+            tracing::error!(%error, socket = %socket.display(),
+                "no control socket: incidents cannot be acknowledged from here");
         }
     }
     tasks

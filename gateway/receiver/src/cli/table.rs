@@ -10,7 +10,7 @@ use gatehouse_core::time::Now;
 use super::screen::Size;
 use crate::life::Life;
 use crate::snapshot::{GatewayView, Link, Snapshot};
-use lines::{cut, event_line, gateway_line, incident_line, protection_lines};
+use lines::{cut, event_line, gateway_line, incident_line, protection_lines, storm_line};
 
 pub(super) use lines::listed;
 
@@ -103,6 +103,10 @@ pub(super) fn table(
         }
         put(Paint::Plain, "");
         used = room + 2 + usize::from(open.len() > room);
+    }
+    for storm in snapshot.storms.iter().take(3) {
+        put(Paint::Warn, &storm_line(storm));
+        used += 1;
     }
     let header = format!(
         "{:<NAME$} {:<8} {:>9} {:>8} {:>6}  {:<}",

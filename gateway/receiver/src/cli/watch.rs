@@ -19,16 +19,15 @@ const REPRINT: Duration = Duration::from_secs(2);
 
 pub(super) fn watch(receive: Receive) -> Result<ExitCode, Failed> {
     let log = Log::default();
-    let config = receive.config()?;
+    let (config, socket) = receive.config()?;
     let title = format!("district {}  {}", config.district, config.broker);
     run::runtime()?.block_on(async {
         let mut signals = run::Signals::new()?;
         let for_log = log.clone();
         // The foot of the table is narrow, and shows the last lines only.
         run::log_to(move || for_log.clone(), false, false);
-        let database = config.database.clone();
         let mut handle = run::start(config).await?;
-        let _desk = run::desk(&database, &handle);
+        let _desk = run::desk(socket, &handle);
         let screen = Screen::take()?;
         let mut ticks = interval(if screen.is_some() { REDRAW } else { REPRINT });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -16,76 +16,161 @@ use crate::correspondent::Correspondent;
 use crate::gaps::{MAX_SEQ, Seen};
 use crate::snapshot::LATEST_EVENTS;
 use crate::states::Kind;
-use crate::store::Writer;
+use crate::store::{Basis, NewEvent, Progress, StoreError, Wanted, When, Writer};
 use crate::wire::{self, Bad, Head};
+
+/// One message, before the database is asked.
+enum Arrived<'a> {
+    Event { at: usize, head: Head<'a>, body: &'a [u8], replayed: bool, inbound: &'a Inbound },
+    Bad { at: usize, topic: &'a str, bad: Bad, inbound: &'a Inbound },
+    Deferred,
+    Other,
+}
+
+/// An event that is just being taken.
+struct Taken<'a> {
+    at: usize,
+    head: &'a Head<'a>,
+    body: &'a [u8],
+    replayed: bool,
+    /// Whether anybody will look at its bytes again.
+    keep: bool,
+    inbound: &'a Inbound,
+}
 
 impl Desk {
     /// Writes every event of a batch and commits. On an error nothing of it is in the database,
-    /// and the touched gateways are to be read back.
+    /// and the touched gateways are to be read anew.
     pub(super) fn transaction(
         &mut self,
-        writer: &mut Writer<'_>,
-        batch: &[Inbound],
-    ) -> rusqlite::Result<Vec<Fate>> {
-        // Left from an attempt after which they could not be read back.
-        for at in std::mem::take(&mut self.touched) {
-            let gateway = &mut self.gateways[at];
-            gateway.restore(writer.load(&gateway.address, self.parts.clock.now().mono)?);
+        writer: &mut dyn Writer,
+        batch: &[&Inbound],
+    ) -> Result<Vec<Fate>, StoreError> {
+        let canonical: Vec<_> =
+            batch.iter().map(|inbound| event::canonical(&inbound.publish.payload)).collect();
+        let mut arrived = Vec::with_capacity(batch.len());
+        for (inbound, (canonical, replayed)) in batch.iter().zip(&canonical) {
+            arrived.push(self.look_at(inbound, canonical, *replayed));
         }
-        writer.begin()?;
+        if !self.touched.is_empty() {
+            self.begin(writer)?;
+            writer.prefetch(&self.bodies_wanted(&arrived))?;
+        }
         let mut brought = vec![(0, 0); self.gateways.len()];
         let mut fates = Vec::with_capacity(batch.len());
-        for (left, inbound) in (0..batch.len()).rev().zip(batch) {
+        for (left, arrived) in (0..batch.len()).rev().zip(&arrived) {
             // Nobody looks at the others' bytes again.
             let keep = left < LATEST_EVENTS || self.parts.watchers.receiver_count() > 0;
-            let fate = self.take(writer, inbound, keep)?;
-            if let Fate::Event { at, duplicate, .. } = fate {
-                if brought.len() <= at {
-                    brought.resize(at + 1, (0, 0));
+            let fate = self.take(writer, arrived, keep)?;
+            if let Fate::Event { at, duplicate, when, .. } = &fate {
+                let (at, duplicate) = (*at, *duplicate);
+                if let (Arrived::Event { head, body, .. }, Some(when)) = (arrived, when) {
+                    let gateway = &self.gateways[at].address;
+                    self.stormy |= self.storms.event(gateway, head.seq, head.class, when.utc, body);
                 }
                 let (events, duplicates) = &mut brought[at];
                 *(if duplicate { duplicates } else { events }) += 1;
             }
             fates.push(fate);
         }
+        if self.touched.is_empty() {
+            return Ok(fates);
+        }
         for at in &self.touched {
             let gateway = &mut self.gateways[*at];
-            let (events, duplicates) = brought.get(*at).copied().unwrap_or_default();
+            let (events, duplicates) = brought[*at];
             gateway.counts.received += events;
             gateway.counts.duplicates += duplicates;
-            if let Some(row) = gateway.row {
-                writer.progress(row, gateway.tracker.upto(), events, duplicates)?;
+            if let Some((row, _)) = gateway.known {
+                let (tracker, counts) = (&gateway.tracker, gateway.counts);
+                let progress = Progress { row, tracker, events, duplicates, counts };
+                gateway.known = Some((row, writer.progress(&progress)?));
             }
         }
         writer.commit()?;
         Ok(fates)
     }
 
+    /// Whose it is, and whether it can be read: all that needs no database.
+    fn look_at<'a>(
+        &mut self,
+        inbound: &'a Inbound,
+        canonical: &'a [u8],
+        replayed: bool,
+    ) -> Arrived<'a> {
+        let Some((topic, prefix, rest)) = split(&inbound.publish) else { return Arrived::Other };
+        let Some(class_word) = rest.strip_prefix("ev/") else { return Arrived::Other };
+        let Some(at) = self.gateway(prefix) else { return Arrived::Deferred };
+        self.touched.insert(at);
+        match wire::head(&self.gateways[at].address.gateway, class_word, canonical) {
+            Ok(head) => Arrived::Event { at, head, body: canonical, replayed, inbound },
+            Err(bad) => Arrived::Bad { at, topic, bad, inbound },
+        }
+    }
+
+    /// Opens the transaction, and takes over what other receivers have done to its gateways.
+    fn begin(&mut self, writer: &mut dyn Writer) -> Result<(), StoreError> {
+        let now = self.parts.clock.now().mono;
+        let touched: Vec<_> = self.touched.iter().copied().collect();
+        let wanted = |at: &usize| {
+            let gateway = &self.gateways[*at];
+            Wanted { address: &gateway.address, known: gateway.known }
+        };
+        let wanted: Vec<_> = touched.iter().map(wanted).collect();
+        for (index, loaded) in writer.begin(&wanted, now)? {
+            self.gateways[touched[index]].restore(loaded);
+        }
+        Ok(())
+    }
+
+    /// The stored bodies that taking these may ask for.
+    fn bodies_wanted(&self, arrived: &[Arrived<'_>]) -> Vec<(i64, Seq)> {
+        let mut wanted = Vec::new();
+        for arrived in arrived {
+            let Arrived::Event { at, head, .. } = arrived else { continue };
+            let gateway = &self.gateways[*at];
+            let Some((row, _)) = gateway.known else { continue };
+            let tip = gateway.tip.map(|(seq, _)| seq);
+            let around = [Seq(head.seq.0 - 1), head.seq, head.seq.next()];
+            let stored = around.into_iter().filter(|seq| gateway.tracker.contains(*seq));
+            wanted.extend(
+                stored.filter(|seq| Some(*seq) != tip || *seq == head.seq).map(|seq| (row, seq)),
+            );
+            wanted.extend(gateway.former.iter().map(|row| (*row, head.seq)));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
     fn take(
         &mut self,
-        writer: &mut Writer<'_>,
-        inbound: &Inbound,
+        writer: &mut dyn Writer,
+        arrived: &Arrived<'_>,
         keep: bool,
-    ) -> rusqlite::Result<Fate> {
-        let Some((topic, prefix, rest)) = split(&inbound.publish) else { return Ok(Fate::Other) };
-        let Some(class_word) = rest.strip_prefix("ev/") else { return Ok(Fate::Other) };
-        let Some(at) = self.gateway(prefix) else { return Ok(Fate::Deferred) };
-        self.touched.insert(at);
+    ) -> Result<Fate, StoreError> {
+        let (at, inbound) = match *arrived {
+            Arrived::Event { at, inbound, .. } | Arrived::Bad { at, inbound, .. } => (at, inbound),
+            Arrived::Deferred => return Ok(Fate::Deferred),
+            Arrived::Other => return Ok(Fate::Other),
+        };
         let gateway = &mut self.gateways[at];
-        let row = match gateway.row {
-            Some(row) => row,
-            None => *gateway.row.insert(writer.gateway(&gateway.address)?),
-        };
-        let (canonical, replayed) = event::canonical(&inbound.publish.payload);
-        let head = match wire::head(&gateway.address.gateway, class_word, &canonical) {
-            Ok(head) => head,
-            Err(bad) => return bad_payload(writer, gateway, at, row, topic, bad, inbound),
-        };
-        store_event(writer, gateway, at, row, &head, canonical.as_ref(), replayed, keep, inbound)
+        // Every touched gateway has a row since the transaction has begun.
+        let Some((row, _)) = gateway.known else { return Ok(Fate::Deferred) };
+        match arrived {
+            Arrived::Event { head, body, replayed, .. } => {
+                let event = Taken { at, head, body, replayed: *replayed, keep, inbound };
+                store_event(writer, gateway, row, &event)
+            }
+            Arrived::Bad { topic, bad, .. } => {
+                bad_payload(writer, gateway, at, row, topic, bad, inbound)
+            }
+            Arrived::Deferred | Arrived::Other => Ok(Fate::Other),
+        }
     }
 
     /// The gateway with this prefix; none only when there are too many.
-    fn gateway(&mut self, prefix: &str) -> Option<usize> {
+    pub(super) fn gateway(&mut self, prefix: &str) -> Option<usize> {
         if let Some(at) = self.by_prefix.get(prefix) {
             return Some(*at);
         }
@@ -176,14 +261,14 @@ fn seq_property(publish: &Publish) -> Option<Seq> {
 }
 
 fn bad_payload(
-    writer: &Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &mut Correspondent,
     at: usize,
     row: i64,
     topic: &str,
-    bad: Bad,
+    bad: &Bad,
     inbound: &Inbound,
-) -> rusqlite::Result<Fate> {
+) -> Result<Fate, StoreError> {
     let Bad { seq, reason } = bad;
     let seq = seq.or_else(|| seq_property(&inbound.publish));
     tracing::error!(topic, ?seq, reason, "not an event; kept in quarantine");
@@ -194,23 +279,18 @@ fn bad_payload(
         return Ok(Fate::Deferred);
     }
     let payload = &inbound.publish.payload;
-    writer.quarantine(Some(row), topic, seq, inbound.at.utc, &reason, payload)?;
+    writer.quarantine(row, topic, seq, inbound.at.utc, reason, payload)?;
     gateway.counts.quarantined += 1;
     Ok(Fate::Bad { at: Some(at), seq })
 }
 
-#[expect(clippy::too_many_arguments, reason = "one step of `take`, split off to be readable")]
 fn store_event(
-    writer: &mut Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &mut Correspondent,
-    at: usize,
     row: i64,
-    head: &Head<'_>,
-    body: &[u8],
-    replayed: bool,
-    keep: bool,
-    inbound: &Inbound,
-) -> rusqlite::Result<Fate> {
+    event: &Taken<'_>,
+) -> Result<Fate, StoreError> {
+    let Taken { at, head, body, replayed, keep, inbound } = *event;
     let recv = inbound.at.utc;
     // Only who has begun anew may bring again what is stored under its former life.
     let before = if gateway.former.is_empty() { None } else { Some(gateway.tracker.clone()) };
@@ -222,7 +302,7 @@ fn store_event(
     }
     // A number that is accounted for may still be free: a gap or the quarantine stood for it.
     let stored = if seen == Seen::Known { writer.body(row, head.seq)? } else { None };
-    let mut duplicate = false;
+    let (mut duplicate, mut time) = (false, None);
     match stored {
         Some(stored) if stored == body => duplicate = true,
         Some(stored) if began_anew(head, &stored) && !former(writer, gateway, head, body)? => {
@@ -230,40 +310,36 @@ fn store_event(
                 "GATEWAY BEGAN ANEW: its journal was wiped or lost, and it numbers from 1 again. \
                  What it sent before is kept; what it had not sent is lost. If its flash was not \
                  wiped, its id is in use twice");
-            writer.begin_anew(row, &gateway.address)?;
-            gateway.begin_anew(writer.gateway(&gateway.address)?, head.session);
-            let row = gateway.row.unwrap_or(row);
-            return store_event(writer, gateway, at, row, head, body, replayed, keep, inbound);
+            let row = writer.begin_anew(row, &gateway.address)?;
+            gateway.begin_anew(row, head.session);
+            return store_event(writer, gateway, row, event);
         }
         // Left at the broker from before it began anew.
         Some(_) if former(writer, gateway, head, body)? => duplicate = true,
-        Some(_) => return conflict(writer, gateway, at, row, head, body, inbound),
+        Some(_) => return conflict(writer, gateway, row, event),
         None if seen == Seen::New && former(writer, gateway, head, body)? => {
             gateway.tracker = before.unwrap_or_default();
             duplicate = true;
         }
-        None if writer.event(row, head.seq, head.class, recv, replayed, body)? => {}
-        // The tracker was wrong about a stored event: never seen, and not worth losing one over.
-        None => match writer.body(row, head.seq)? {
-            Some(stored) if stored == body => duplicate = true,
-            _ => return conflict(writer, gateway, at, row, head, body, inbound),
-        },
+        None => {
+            let when = when(writer, row, head, body, recv)?;
+            time = Some(when);
+            let (seq, class) = (head.seq, head.class);
+            let new = NewEvent { gw: row, seq, class, recv, replayed, when, body };
+            if !writer.event(&new)? {
+                // The tracker was wrong about a stored event: never seen, and not worth losing one
+                // over.
+                match writer.body(row, head.seq)? {
+                    Some(stored) if stored == body => duplicate = true,
+                    _ => return conflict(writer, gateway, row, event),
+                }
+            }
+        }
     }
     if !duplicate {
         check_chain(writer, gateway, row, head, body, recv)?;
         if head.is_gap() {
-            match wire::gap(head, body) {
-                Ok(gap) => {
-                    gateway.tracker.resolve(gap.from, gap.to, inbound.at.mono);
-                    writer.gap(row, gap.from, gap.to, head.seq, &gap.reason)?;
-                    tracing::warn!(gateway = %gateway.address, from = gap.from.0, to = gap.to.0,
-                        reason = gap.reason, "the gateway cannot send these events any more");
-                }
-                Err(reason) => {
-                    tracing::error!(gateway = %gateway.address, seq = head.seq.0, reason,
-                        "a system.gap that accounts for nothing");
-                }
-            }
+            gap(writer, gateway, row, event)?;
         }
     }
     Ok(Fate::Event {
@@ -272,9 +348,62 @@ fn store_event(
         class: head.class,
         session: head.session,
         duplicate,
+        when: time,
         replayed,
         body: keep.then(|| body.into()),
     })
+}
+
+/// When an event happened, as well as is known now. An anchor also tells it of the events before.
+fn when(
+    writer: &mut dyn Writer,
+    row: i64,
+    head: &Head<'_>,
+    body: &[u8],
+    recv: UtcMs,
+) -> Result<When, StoreError> {
+    let unknown = When { utc: recv, basis: Basis::Receipt };
+    let Some(stamped) = wire::stamped(body) else { return Ok(unknown) };
+    if head.is_anchor()
+        && let Some(anchor) = stamped.as_anchor()
+    {
+        let corrected = writer.set_anchor(row, &stamped.boot, anchor)?;
+        tracing::info!(
+            row,
+            seq = head.seq.0,
+            corrected,
+            "a time anchor: earlier events get their time"
+        );
+    }
+    if let Some(utc) = stamped.utc() {
+        return Ok(When { utc, basis: Basis::Gateway });
+    }
+    Ok(match writer.anchor(row, &stamped.boot)? {
+        Some(anchor) => When { utc: stamped.corrected(anchor), basis: Basis::Anchor },
+        None => unknown,
+    })
+}
+
+/// What a `system.gap` accounts for will not be asked for any more.
+fn gap(
+    writer: &mut dyn Writer,
+    gateway: &mut Correspondent,
+    row: i64,
+    event: &Taken<'_>,
+) -> Result<(), StoreError> {
+    match wire::gap(event.head, event.body) {
+        Ok(gap) => {
+            gateway.tracker.resolve(gap.from, gap.to, event.inbound.at.mono);
+            writer.gap(row, gap.from, gap.to, event.head.seq, &gap.reason)?;
+            tracing::warn!(gateway = %gateway.address, from = gap.from.0, to = gap.to.0,
+                reason = gap.reason, "the gateway cannot send these events any more");
+        }
+        Err(reason) => {
+            tracing::error!(gateway = %gateway.address, seq = event.head.seq.0, reason,
+                "a system.gap that accounts for nothing");
+        }
+    }
+    Ok(())
 }
 
 /// Whether an event that conflicts with a stored one is the first of another journal: the chain of
@@ -285,11 +414,11 @@ fn began_anew(head: &Head<'_>, stored: &[u8]) -> bool {
 
 /// Whether a gateway that has begun anew sent this event before.
 fn former(
-    writer: &mut Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &Correspondent,
     head: &Head<'_>,
     body: &[u8],
-) -> rusqlite::Result<bool> {
+) -> Result<bool, StoreError> {
     for row in &gateway.former {
         if writer.body(*row, head.seq)?.is_some_and(|stored| stored == body) {
             return Ok(true);
@@ -299,14 +428,12 @@ fn former(
 }
 
 fn conflict(
-    writer: &Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &mut Correspondent,
-    at: usize,
     row: i64,
-    head: &Head<'_>,
-    body: &[u8],
-    inbound: &Inbound,
-) -> rusqlite::Result<Fate> {
+    event: &Taken<'_>,
+) -> Result<Fate, StoreError> {
+    let Taken { at, head, body, inbound, .. } = *event;
     tracing::error!(gateway = %gateway.address, seq = head.seq.0, id = %head.id,
         "CONFLICT: another event is committed under this number; both are kept. \
          Was the gateway's journal wiped or restored, or is its id in use twice?");
@@ -317,13 +444,13 @@ fn conflict(
 
 /// Checks the link to the event before and from the event after, where they are there.
 fn check_chain(
-    writer: &mut Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &mut Correspondent,
     row: i64,
     head: &Head<'_>,
     body: &[u8],
     recv: UtcMs,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let hash = event::chain_hash(body);
     let before = Seq(head.seq.0 - 1);
     let expected = match gateway.tip {
@@ -351,14 +478,14 @@ fn check_chain(
 
 /// One link of the chain: recorded and told when it does not hold.
 fn link(
-    writer: &Writer<'_>,
+    writer: &mut dyn Writer,
     gateway: &mut Correspondent,
     row: i64,
     seq: Seq,
     expected: &[u8; 32],
     found: &str,
     recv: UtcMs,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let expected = event::hex(expected);
     if expected == found {
         return Ok(());

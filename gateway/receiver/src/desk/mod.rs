@@ -5,6 +5,7 @@
 //! and receipts be sent. While the database takes no commits, nothing is acknowledged: the queue
 //! fills, the broker stops at the receive maximum, and the gateways keep what they have.
 
+mod elsewhere;
 mod ingest;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use gatehouse_core::event::{Class, Lane};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, Now};
-use gatehouse_core::topic::Address;
+use gatehouse_core::topic::{self, Address};
 use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::{Semaphore, broadcast};
 
@@ -27,7 +28,10 @@ use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
-use crate::store::{Store, Writer};
+pub(crate) use elsewhere::{Bell, Elsewhere};
+
+use crate::store::{Search, Store, StoreError, Stored, Wanted, When, Writer};
+use crate::storms::{StormRule, Storms};
 
 /// The most messages in one transaction, and in the queue before it. At 8 KiB each that is 32 MiB
 /// at the very worst; some 3 MiB as events are.
@@ -38,6 +42,17 @@ const MAX_GATEWAYS: usize = 16_384;
 
 /// How long a database that takes no commits is left alone before the next try.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often a transaction in which another receiver was in the way is tried again at once. Each
+/// time one of the receivers gets through, so it takes few.
+const CONTENDED: u32 = 20;
+
+/// With more than so many other events in a batch, its alarms are committed before them: below, two
+/// commits take longer than one.
+const WORTH_A_COMMIT: usize = 32;
+
+/// Faults that are looked at again at the start: those of a district's storm.
+const RECALLED: u32 = 20_000;
 
 /// The longest wait when nothing is due; only bounds the arithmetic.
 const LONG: Duration = Duration::from_secs(3600);
@@ -56,6 +71,8 @@ pub(crate) struct Inbound {
 #[expect(clippy::large_enum_variant, reason = "`Stop` comes once; a box would cost every message")]
 pub(crate) enum Work {
     In(Inbound),
+    /// Others have committed something: see [`Elsewhere`].
+    Look,
     /// Commit what is queued, say what is owed, end.
     Stop,
 }
@@ -69,6 +86,8 @@ enum Fate {
         class: Class,
         session: u64,
         duplicate: bool,
+        /// When it happened; none of a duplicate.
+        when: Option<When>,
         replayed: bool,
         body: Option<Arc<[u8]>>,
     },
@@ -92,12 +111,14 @@ pub(crate) struct Parts {
     pub(crate) district: Id,
     pub(crate) host: String,
     pub(crate) period: Duration,
+    pub(crate) storm: StormRule,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
     /// What gateways say of commands.
     pub(crate) results: broadcast::Sender<Arc<Answered>>,
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -110,11 +131,16 @@ pub(crate) struct Desk {
     due: BTreeSet<(Mono, usize)>,
     /// Gateways that the present batch changed, each once.
     touched: BTreeSet<usize>,
+    storms: Storms,
+    /// Something of them may be other than it is shown.
+    stormy: bool,
 }
 
 impl Desk {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            storms: Storms::new(parts.storm),
+            stormy: false,
             parts,
             gateways: Vec::new(),
             by_prefix: HashMap::new(),
@@ -125,13 +151,13 @@ impl Desk {
 
     /// Takes over every gateway that the database knows; each is owed a receipt, since nobody
     /// knows whether the last one reached it.
-    pub(crate) fn load(&mut self, writer: &Writer<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn load(&mut self, writer: &mut dyn Writer) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
         for (address, loaded) in writer.load_all(self.parts.district.as_str(), now.mono)? {
             let at = self.gateways.len();
             self.by_prefix.insert(address.to_string().into(), at);
             let mut gateway = Correspondent::new(address);
-            gateway.restore(Some(loaded));
+            gateway.restore(loaded);
             gateway.owed.at_once();
             self.gateways.push(gateway);
             self.touched.insert(at);
@@ -141,14 +167,18 @@ impl Desk {
     }
 
     /// Works until told to stop, or until every sender is gone.
-    pub(crate) fn run(mut self, store: &Store, work: &Receiver<Work>) -> rusqlite::Result<()> {
+    pub(crate) fn run(mut self, store: &Store, work: &Receiver<Work>) -> Result<(), StoreError> {
         let mut writer = store.writer()?;
-        self.load(&writer)?;
+        let writer = &mut *writer;
+        self.load(writer)?;
+        self.recall(store)?;
         let mut batch = Vec::with_capacity(QUEUE);
         let mut stop = false;
         while !stop {
+            let mut look = false;
             match work.recv_timeout(self.wait()) {
                 Ok(Work::In(inbound)) => batch.push(inbound),
+                Ok(Work::Look) => look = true,
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => stop = true,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -157,11 +187,13 @@ impl Desk {
             {
                 match next {
                     Work::In(inbound) => batch.push(inbound),
+                    Work::Look => look = true,
                     Work::Stop => stop = true,
                 }
             }
             self.parts.slots.add_permits(batch.len());
-            let kept = self.commit(&mut writer, &batch, stop);
+            // Both go into the database before any of the batch is acknowledged.
+            let kept = alarms_first(&batch).iter().all(|part| self.commit(writer, part, stop));
             if kept {
                 self.parts.outbox.acks(
                     batch
@@ -171,9 +203,34 @@ impl Desk {
                 );
             }
             batch.clear();
-            self.say_what_is_due(stop);
+            if look {
+                self.look(writer);
+            }
+            self.say_what_is_due(writer, stop);
         }
         self.parts.outbox.finish();
+        Ok(())
+    }
+
+    /// Which faults had not ended, from the latest of them in the database.
+    fn recall(&mut self, store: &Store) -> Result<(), StoreError> {
+        let search = Search {
+            district: Some(self.parts.district.clone()),
+            classes: vec![Class::Fault],
+            limit: RECALLED,
+            ..Search::default()
+        };
+        for stored in store.page(&search)?.events.iter().rev() {
+            let prefix = format!("{}/{}/{}", stored.district, stored.site, stored.gateway);
+            let Some(at) = self.by_prefix.get(&*format!("{}/{prefix}", topic::ROOT)) else {
+                continue;
+            };
+            let address = Arc::clone(&self.gateways[*at].address);
+            let Stored { seq, class, when, body, .. } = stored;
+            self.stormy |= self.storms.event(&address, *seq, *class, when.utc, body);
+        }
+        let now = self.parts.clock.now();
+        self.settle(now, |_| {});
         Ok(())
     }
 
@@ -184,10 +241,11 @@ impl Desk {
 
     /// Commits a batch, trying again for as long as it takes. False only if the receiver is to
     /// stop and the database still takes nothing: then nothing of it is acknowledged.
-    fn commit(&mut self, writer: &mut Writer<'_>, batch: &[Inbound], stop: bool) -> bool {
+    fn commit(&mut self, writer: &mut dyn Writer, batch: &[&Inbound], stop: bool) -> bool {
         if batch.is_empty() {
             return true;
         }
+        let mut contended = 0;
         loop {
             let error = match self.transaction(writer, batch) {
                 Ok(fates) => {
@@ -196,12 +254,20 @@ impl Desk {
                 }
                 Err(error) => error,
             };
+            writer.roll_back();
+            // What was noted of the touched gateways is the database's again.
+            for at in std::mem::take(&mut self.touched) {
+                self.gateways[at].doubt();
+            }
+            if error.is_contention() && contended < CONTENDED {
+                contended += 1;
+                tracing::debug!(%error, "another receiver was in the way; at once again");
+                continue;
+            }
             tracing::error!(%error, events = batch.len(),
                 "the database takes no commit; nothing is acknowledged, trying again");
             self.board().failing = Some(error.to_string());
             self.parts.outbox.set_failing(true);
-            writer.roll_back();
-            self.forget(writer);
             if stop || self.parts.stop.load(Ordering::Acquire) {
                 return false;
             }
@@ -209,30 +275,14 @@ impl Desk {
         }
     }
 
-    /// After a roll-back: what was noted of the touched gateways is the database's again.
-    fn forget(&mut self, writer: &Writer<'_>) {
-        let now = self.parts.clock.now().mono;
-        for at in std::mem::take(&mut self.touched) {
-            let gateway = &mut self.gateways[at];
-            match writer.load(&gateway.address, now) {
-                Ok(loaded) => gateway.restore(loaded),
-                Err(error) => {
-                    tracing::error!(%error, gateway = %gateway.address, "cannot read it back");
-                    // Kept for the next attempt, which begins by reading it back.
-                    self.touched.insert(at);
-                }
-            }
-        }
-    }
-
     /// Everything that follows from a commit that has returned.
-    fn tell(&mut self, batch: &[Inbound], fates: Vec<Fate>) {
+    fn tell(&mut self, batch: &[&Inbound], fates: Vec<Fate>) {
         let now = self.parts.clock.now();
         let mut deferred = 0;
         let mut committed = Vec::new();
         for (inbound, fate) in batch.iter().zip(fates) {
             match fate {
-                Fate::Event { at, seq, class, session, duplicate, replayed, body } => {
+                Fate::Event { at, seq, class, session, duplicate, replayed, body, .. } => {
                     let gateway = &mut self.gateways[at];
                     gateway.event(session);
                     gateway.owed.event(now.mono);
@@ -285,8 +335,12 @@ impl Desk {
     /// Brings the touched gateways' due times and the board up to date.
     fn settle(&mut self, now: Now, also: impl FnOnce(&mut Snapshot)) {
         let touched = std::mem::take(&mut self.touched);
+        let storms = std::mem::take(&mut self.stormy).then(|| self.storms.view());
         let board = Arc::clone(&self.parts.board);
         let mut board = lock(&board);
+        if let Some(storms) = storms {
+            board.storms = storms;
+        }
         for at in touched {
             let gateway = &mut self.gateways[at];
             gateway.notice(now.mono, self.parts.period);
@@ -307,7 +361,7 @@ impl Desk {
     }
 
     /// Sends every receipt that is due; at the end, every one that is owed.
-    fn say_what_is_due(&mut self, all: bool) {
+    fn say_what_is_due(&mut self, writer: &mut dyn Writer, all: bool) {
         let now = self.parts.clock.now();
         let mut ripe = Vec::new();
         while let Some((due, at)) = self.due.first().copied()
@@ -317,8 +371,23 @@ impl Desk {
             self.gateways[at].due = None;
             ripe.push(at);
         }
+        if !self.reread(writer, &ripe) {
+            // What cannot be read cannot be confirmed: later.
+            let later = now.mono.plus(RETRY);
+            for at in ripe {
+                self.gateways[at].due = Some(later);
+                self.due.insert((later, at));
+            }
+            return;
+        }
         for at in ripe {
             let gateway = &mut self.gateways[at];
+            if gateway.doubtful {
+                // Its next transaction reads it anew.
+                gateway.due = Some(now.mono.plus(RETRY));
+                self.due.extend(gateway.due.map(|due| (due, at)));
+                continue;
+            }
             let reachable = gateway.life(now.mono, self.parts.period).reachable();
             let owed = gateway.owed.due(&gateway.tracker, reachable);
             if owed.is_some_and(|due| due <= now.mono || (all && gateway.owed.is_owed())) {
@@ -333,9 +402,63 @@ impl Desk {
         }
     }
 
+    /// Takes over what other receivers have committed for these gateways: a receipt says what is
+    /// in the database. False if that cannot be read.
+    fn reread(&mut self, writer: &mut dyn Writer, gateways: &[usize]) -> bool {
+        let now = self.parts.clock.now().mono;
+        let wanted = |at: &usize| {
+            let gateway = &self.gateways[*at];
+            Wanted { address: &gateway.address, known: gateway.known }
+        };
+        let wanted: Vec<_> = gateways.iter().map(wanted).collect();
+        if wanted.is_empty() {
+            return true;
+        }
+        match writer.refresh(&wanted, now) {
+            Ok(news) => {
+                for (index, loaded) in news {
+                    self.gateways[gateways[index]].restore(loaded);
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the database cannot be read; no receipts until it can");
+                false
+            }
+        }
+    }
+
     fn board(&self) -> MutexGuard<'_, Snapshot> {
         lock(&self.parts.board)
     }
+}
+
+/// A batch in the order in which it is committed: alarms do not wait for a backlog. Not those of a
+/// gateway that begins to number from 1: its first event says that it does.
+fn alarms_first(batch: &[Inbound]) -> Vec<Vec<&Inbound>> {
+    let lane = |inbound: &&Inbound| {
+        let topic = &inbound.publish.topic[..];
+        let word = topic.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let class = std::str::from_utf8(word).ok().and_then(Class::from_word);
+        class.is_some_and(|class| class.lane() == Lane::Alarm)
+    };
+    let (alarms, others): (Vec<_>, Vec<_>) = batch.iter().partition(lane);
+    let first = |inbound: &&Inbound| {
+        let payload = &inbound.publish.payload[..payload_head(inbound)];
+        payload.windows(FIRST.len()).any(|window| window == FIRST)
+    };
+    if alarms.is_empty() || others.len() < WORTH_A_COMMIT || others.iter().any(first) {
+        return vec![batch.iter().collect()];
+    }
+    vec![alarms, others]
+}
+
+/// How the first event of a journal says its number.
+const FIRST: &[u8] = b"\"seq\":1,";
+
+/// The number stands in the first bytes of an event.
+fn payload_head(inbound: &Inbound) -> usize {
+    inbound.publish.payload.len().min(128)
 }
 
 /// The board, whoever panicked holding it: every change to it is complete under its lock.

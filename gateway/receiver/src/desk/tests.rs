@@ -18,11 +18,13 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         district: "d-1".parse().unwrap(),
         host: "room".into(),
         period: Duration::from_secs(30),
+        storm: StormRule::default(),
         outbox: Arc::default(),
         board: Arc::default(),
         watchers,
         results: broadcast::channel(1).0,
         slots: Arc::new(Semaphore::new(0)),
+        elsewhere: Arc::default(),
         stop: Arc::default(),
     }
 }

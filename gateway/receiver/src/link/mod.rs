@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use flight::{Flight, Handed};
 use gatehouse_core::backoff::Backoff;
+use gatehouse_core::contract::DistrictState;
 use gatehouse_core::topic;
 use gatehouse_link::Stamp;
 use pipe::{Heard, Pipe, Speaker, With};
 use rumqttc::v5::mqttbytes::v5::Publish;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::approach::{Approach, Failure, Options, WATCHDOG};
@@ -75,6 +76,8 @@ struct Session<'a> {
     speaker: Speaker,
     window: usize,
     flight: Mutex<Flight>,
+    /// The district was told that nobody receives, which is not so.
+    still_here: Notify,
     /// The broker has granted every subscription.
     subscribed: watch::Sender<bool>,
 }
@@ -176,6 +179,7 @@ impl Linker {
             speaker,
             window: usize::from((receive_max / 2).clamp(1, WINDOW)),
             flight: Mutex::default(),
+            still_here: Notify::new(),
             subscribed: watch::Sender::new(false),
         };
         let speaking = async {
@@ -222,6 +226,9 @@ impl Session<'_> {
             };
             self.note(&heard);
             match heard {
+                Heard::Message(publish) if self.is_state(&publish) => {
+                    self.beside(&publish.payload);
+                }
                 Heard::Message(publish) => {
                     let Ok(()) = self.inbound(publish).await else { return End::DeskGone };
                 }
@@ -237,6 +244,22 @@ impl Session<'_> {
                 Heard::Closed => return End::Stopped,
                 _ => {}
             }
+        }
+    }
+
+    fn is_state(&self, publish: &Publish) -> bool {
+        publish.topic == topic::district_state(&self.linker.config.district)
+    }
+
+    /// One topic says whether anybody receives. When a receiver beside this one ends, or its will
+    /// comes, that is not so as long as this one does.
+    fn beside(&self, payload: &[u8]) {
+        let ended =
+            serde_json::from_slice(payload).is_ok_and(|DistrictState { online, host, .. }| {
+                !online && host != self.linker.config.host
+            });
+        if ended && self.linker.state(!*self.linker.stop.borrow()).online {
+            self.still_here.notify_one();
         }
     }
 
@@ -329,6 +352,7 @@ impl Session<'_> {
             }
             tokio::select! {
                 () = linker.outbox.changed() => {}
+                () = self.still_here.notified() => self.hand_over(Handed::State).await?,
                 _ = every.tick() => self.hand_over(Handed::State).await?,
             }
         }

@@ -90,7 +90,10 @@ pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
         "cmd/+/res",
     ];
     let states = states.iter().map(|what| Wish::of(linker, what, false));
-    std::iter::once(Wish::of(linker, "ev/+", true)).chain(states).collect()
+    // What the receivers beside this one say of themselves.
+    let filter = topic::district_state(&linker.config.district);
+    let beside = Wish { filter, at_least_once: false };
+    std::iter::once(Wish::of(linker, "ev/+", true)).chain(states).chain([beside]).collect()
 }
 
 /// Both sides of a connection that is yet to be made.

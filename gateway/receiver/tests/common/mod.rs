@@ -2,6 +2,9 @@
 #![expect(dead_code, unreachable_pub, reason = "each suite uses its part of the harness")]
 #![expect(clippy::unwrap_used, reason = "a harness that fails ends its test")]
 
+pub mod http;
+pub mod postgres;
+
 use std::fs;
 use std::io::BufRead;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -184,9 +187,13 @@ pub struct Gateway {
 
 impl Gateway {
     pub async fn connect(broker: SocketAddr, id: &str) -> Self {
+        Self::connect_at(broker, "s-1", id).await
+    }
+
+    pub async fn connect_at(broker: SocketAddr, site: &str, id: &str) -> Self {
         let address = Address {
             district: district(),
-            site: "s-1".parse().unwrap(),
+            site: site.parse().unwrap(),
             gateway: id.parse().unwrap(),
         };
         let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
@@ -322,7 +329,10 @@ impl Gateway {
             since: UtcMs(0),
             reason: None,
             version: "0".into(),
+            config_rev: 1,
             config_hash: "0".into(),
+            hb_s: None,
+            reporting_s: None,
         };
         self.retain(self.address.status(), &status).await;
     }
@@ -396,6 +406,19 @@ impl Journal {
         self.filled(class, kind, |draft| draft.detail = detail)
     }
 
+    /// An event of this time.
+    pub fn timed(&mut self, class: Class, kind: &'static str, time: Time) -> Vec<u8> {
+        self.filled(class, kind, |draft| draft.time = time)
+    }
+
+    /// The end of what this event began.
+    pub fn ended(&mut self, class: Class, kind: &'static str, opens: Seq) -> Vec<u8> {
+        self.filled(class, kind, |draft| {
+            draft.qualifier = Qualifier::Restore;
+            draft.opens = Some(opens);
+        })
+    }
+
     /// What a gateway records of an operator's act.
     pub fn handled(&mut self, incident: &str, kind: &'static str, by: &str) -> Vec<u8> {
         self.filled(Class::Arm, kind, |draft| {
@@ -459,10 +482,15 @@ pub struct Program {
 impl Program {
     /// `run --jsonl` on this database.
     pub fn run(broker: &str, database: &Path) -> Self {
+        let database = database.to_str().unwrap().to_owned();
+        Self::run_with(broker, "room", &["--db".to_owned(), database])
+    }
+
+    /// The same with another name and further words.
+    pub fn run_with(broker: &str, host: &str, words: &[String]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gatehouse-receiver"))
-            .args(["run", "--jsonl", "--district", "d-1", "--host", "room", "--broker", broker])
-            .arg("--db")
-            .arg(database)
+            .args(["run", "--jsonl", "--district", "d-1", "--host", host, "--broker", broker])
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -70,6 +70,17 @@ pub struct SiteConfig {
     pub grade: u8,
     /// How long an operator may take to acknowledge before the alarm is escalated; `None`: 60 s.
     pub ack_within: Option<Duration>,
+    /// Who is called when an alarm is escalated.
+    pub escalation: Escalation,
+}
+
+/// Who is called when nobody acknowledged an alarm in time, or an operator wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Escalation {
+    /// Who comes when: the first whose window is open.
+    pub responders: Vec<Responders>,
+    /// Who comes at any other time, and when the time is not known.
+    pub otherwise: Option<Id>,
 }
 
 /// A bus or a chip that several things hang on.

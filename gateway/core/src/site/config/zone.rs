@@ -20,6 +20,7 @@ pub enum ZoneKind {
     /// On the way in: quiet while an entry delay runs, at once otherwise.
     Follower,
     /// Burglary at any time, armed or not.
+    #[serde(rename = "24h", alias = "hours24")]
     Hours24,
     /// Hold-up with noise, at any time.
     Panic,

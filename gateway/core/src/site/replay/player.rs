@@ -258,7 +258,10 @@ impl Stage<'_> {
                         Beside::Activated if is == Condition::Normal => {}
                         // Normal, it would have been taken in again, which is always told.
                         Beside::Nothing if is == Condition::Normal && until_normal => {
-                            self.zone(*zone, Condition::Unknown, at, now);
+                            // A lost line would not end a tamper.
+                            let tamper = *condition == Condition::Tamper;
+                            let is = if tamper { Condition::Fault } else { Condition::Unknown };
+                            self.zone(*zone, is, at, now);
                         }
                         _ => self.zone(*zone, is, at, now),
                     }

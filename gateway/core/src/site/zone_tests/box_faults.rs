@@ -65,11 +65,10 @@ fn a_sensor_that_is_taken_out_leaves_no_fault_behind() {
 }
 
 #[test]
-fn mains_battery_transmission_and_siren_faults_prevent_arming_by_who_can_insist() {
+fn mains_and_battery_faults_prevent_arming_by_who_can_insist() {
     let lost = [
         ("supply.lost", ("sensor", "ups"), "mains"),
         ("battery.low", ("sensor", "ups"), "battery"),
-        ("uplink.lost", ("gateway", "g"), "transmission"),
     ];
     for (kind, source, why) in lost {
         for grade in 1..=4 {
@@ -103,6 +102,19 @@ fn who_cannot_be_asked_arms_all_the_same_and_it_is_told() {
         let despite = &armed.detail.as_ref().unwrap()["despite"][0];
         assert_eq!((&despite["kind"], &despite["why"]), (&"box".into(), &"mains".into()));
     }
+}
+
+#[test]
+fn an_outage_at_the_district_leaves_no_site_unarmed_and_the_arming_tells_it() {
+    let mut flat = Box_::of(config());
+    flat.put(report("uplink.lost", None, ("gateway", "g")));
+    let verb = Verb::Arm { partition: 0, mode: Mode::Away, force: false, at_once: true };
+    let at = Mono(flat.ms * 1_000_000);
+    let command = Command { id: 1, via: Via::Cli, actor: None, verb, at };
+    let effects = flat.site.apply(Input::Command(command), &now(flat.ms));
+    let mut drafts = effects.iter().filter_map(Effect::record);
+    let armed = drafts.find(|draft| draft.kind == "partition.armed").expect("armed");
+    assert_eq!(armed.detail.as_ref().unwrap()["despite"][0]["why"], "transmission");
 }
 
 #[test]

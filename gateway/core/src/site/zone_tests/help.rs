@@ -67,6 +67,48 @@ fn without_a_clock_a_call_goes_to_the_list_that_always_holds_and_says_so() {
 }
 
 #[test]
+fn an_escalated_alarm_says_who_is_called_at_this_hour() {
+    let lists = config(ZoneKind::Panic).zones.remove(0).help.unwrap();
+    let escalation =
+        Escalation { responders: lists.responders, otherwise: Some(id("duty-manager")) };
+    let zones = vec![zone("smoke", ZoneKind::Fire)];
+    let config = SiteConfig { zones, escalation, ..SiteConfig::default() };
+    let escalated = |begins: Now, looked: Now| {
+        let mut site = Site::new(config.clone(), "boot");
+        let is = |condition| Input::Zone { zone: 0, condition, at: begins.mono, resynced: false };
+        site.apply(is(Condition::Normal), &begins);
+        site.apply(is(Condition::Active), &begins);
+        let effects = site.apply(Input::Tick, &looked);
+        let draft = effects.iter().find_map(Effect::record).expect("escalated").clone();
+        assert_eq!((&*draft.kind, draft.class), ("alarm.escalated", Class::Alarm));
+        draft.detail.unwrap()
+    };
+    let hour = 3_600_000;
+    // Monday, 14:14 and 18:14.
+    assert_eq!(escalated(now(1_000), now(62_000))["responders"], "concierge");
+    let evening = escalated(now(4 * hour), now(4 * hour + 62_000));
+    assert_eq!(evening["responders"], "patrol");
+    assert_eq!((&evening["via"], evening.get("time")), (&"rules".into(), None));
+    // The hour is that of the escalation, not that of a late look at it.
+    assert_eq!(escalated(now(1_000), now(5 * hour))["responders"], "concierge");
+    let blind = Now { clock: ClockState::Never, err_ms: None, ..now(62_000) };
+    let blind = escalated(now(1_000), blind);
+    assert_eq!((&blind["responders"], &blind["time"]), (&"duty-manager".into(), &"unknown".into()));
+    // An operator who calls the others calls the same.
+    let mut site = Site::new(config.clone(), "boot");
+    for condition in [Condition::Normal, Condition::Active] {
+        let input = Input::Zone { zone: 0, condition, at: now(1_000).mono, resynced: false };
+        site.apply(input, &now(1_000));
+    }
+    let verb = Verb::Incident { id: id("a1"), act: Act::Escalate };
+    let actor = Some("op-7".to_owned());
+    let command = Command { id: 1, via: Via::District, actor, verb, at: now(2_000).mono };
+    let effects = site.apply(Input::Command(command), &now(2_000));
+    let draft = effects.iter().find_map(Effect::record).unwrap();
+    assert_eq!(draft.detail.as_ref().unwrap()["responders"], "concierge");
+}
+
+#[test]
 fn a_silent_call_shows_nowhere_on_the_box_whatever_becomes_of_its_button() {
     let lines = LinesConfig { second: Some(Duration::from_secs(2)), ..LinesConfig::default() };
     let mut config = config(ZoneKind::SilentPanic);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Input, Report};
 use gatehouse_core::time::Mono;
 use gatehouse_drivers::ChipErrorKind;
@@ -11,6 +12,7 @@ use super::expander::Contacts;
 use super::plan::{ChipPlan, Places};
 use super::sensor::Sensor;
 use super::{RETRY, RETRY_CAP, SHARE};
+use crate::gauges::Gauge;
 use crate::io::LineClock;
 use crate::io::wire::Wire;
 use crate::unit::owner::Owner;
@@ -22,6 +24,8 @@ pub(super) enum News {
     Line { owner: Owner, condition: Condition, at_ns: u64, resynced: bool },
     /// Of the box itself.
     Report { report: Report, at_ns: u64 },
+    /// What a sensor of the box measured; `None`: it is lost.
+    Gauge { sensor: Id, gauge: Option<Gauge> },
 }
 
 impl News {
@@ -34,6 +38,7 @@ impl News {
             Self::Report { report, at_ns } => {
                 Some(Input::Report(Report { at: Some(boot(at_ns)), ..report }))
             }
+            Self::Gauge { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use gatehouse_config::{ChipKind, Measures, Power};
+use gatehouse_core::contract::PowerKind;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{Condition, Report};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use super::limit::{Limit, Place};
 use super::plan::{ChipPlan, Places, Wiring};
 use super::seat::{Device, News, Trouble, next};
+use crate::gauges::Gauge;
 use crate::io::wire::{Wire, WireError};
 use crate::unit::owner::Owner;
 
@@ -157,7 +159,10 @@ impl Device for Sensor {
         }
         let soon = match &mut self.chip {
             Chip::Power { monitor, watch } => {
-                watch.feed(monitor.measure().map_err(trouble)?.bus, now_ns, &mut out);
+                let power = monitor.measure().map_err(trouble)?;
+                let of = watch.of();
+                out.gauge(Gauge::Power { of, mv: power.bus.0, ma: power.current.0 });
+                watch.feed(power.bus, now_ns, &mut out);
                 None
             }
             Chip::Tmp102 { chip, limits } => {
@@ -216,6 +221,7 @@ impl Device for Sensor {
     }
 
     fn forget(&mut self, now_ns: u64, news: &mut Vec<News>) {
+        news.push(News::Gauge { sensor: self.id.clone(), gauge: None });
         match &mut self.chip {
             Chip::Power { watch: Watch::Supply { limit, .. }, .. } => limit.gap(),
             // What is told of a battery stays told until it is measured again.
@@ -250,6 +256,10 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
+    fn gauge(&mut self, gauge: Gauge) {
+        self.news.push(News::Gauge { sensor: self.id.clone(), gauge: Some(gauge) });
+    }
+
     fn fault(
         &mut self,
         (began, ended): (&'static str, &'static str),
@@ -273,6 +283,13 @@ impl Out<'_> {
 }
 
 impl Watch {
+    const fn of(&self) -> PowerKind {
+        match self {
+            Self::Supply { .. } => PowerKind::Supply,
+            Self::Battery { .. } => PowerKind::Battery,
+        }
+    }
+
     fn feed(&mut self, voltage: Millivolts, now_ns: u64, out: &mut Out<'_>) {
         let detail = json!({ "mv": voltage.0 });
         match self {
@@ -312,6 +329,7 @@ impl Limits {
 
     fn feed(&mut self, measured: CentiCelsius, now_ns: u64, out: &mut Out<'_>) {
         let mut told = Vec::new();
+        out.gauge(Gauge::Temperature(measured.0));
         if let Some((bound, limit)) = &mut self.high {
             let change = limit.feed(Place::below(measured.0, *bound, MARGIN_CENTI), now_ns);
             told.push((change, ("temperature.high", "temperature.high_restored")));

@@ -4,20 +4,26 @@ use std::io;
 
 use gatehouse_config::Broker;
 use gatehouse_core::uplink::Failure;
-use gatehouse_link::{ClientCertificate, DialError, Route, Stream, Tls, dial, tls_word};
+use gatehouse_link::{
+    ClientCertificate, DialError, Local, Route, Stream, Tls, dial_from, open_from, tls_word,
+};
 
 use super::ConnectError;
 
 /// What rumqttc's event loop is told.
 pub(super) async fn route(broker: &Broker) -> Result<Route, ConnectError> {
-    let way = dial(&broker.host, broker.port, tls(broker).as_ref()).await;
+    let way = dial_from(&local(broker), &broker.host, broker.port, tls(broker).as_ref()).await;
     way.map_err(|error| ConnectError::from(&error))
 }
 
 /// An open stream to the broker.
 pub(super) async fn open(broker: &Broker) -> Result<Box<dyn Stream>, ConnectError> {
-    let way = gatehouse_link::open(&broker.host, broker.port, tls(broker).as_ref()).await;
+    let way = open_from(&local(broker), &broker.host, broker.port, tls(broker).as_ref()).await;
     way.map_err(|error| ConnectError::from(&error))
+}
+
+fn local(broker: &Broker) -> Local {
+    Local { interface: broker.interface.clone(), address: broker.bind }
 }
 
 fn tls(broker: &Broker) -> Option<Tls> {

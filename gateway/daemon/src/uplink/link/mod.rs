@@ -6,6 +6,7 @@
 //! 3.1.1 its event loop is used ([`v4`]).
 
 mod dial;
+mod look;
 mod v4;
 mod v5;
 mod wire;
@@ -16,11 +17,12 @@ use bytes::Bytes;
 use gatehouse_config::{Broker, Protocol};
 use gatehouse_core::id::Seq;
 use gatehouse_core::uplink::{Ack, Down, Failure};
+pub(super) use look::look;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// A connection must be up and subscribed within this time, or the next broker is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A flush may take so long, in MQTT 3.1.1: packets are small, but a slow uplink needs its time.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Events of a link on their way to the uplink. When it is full the link stops reading from the
 /// network, and TCP holds the broker back.
@@ -40,15 +42,17 @@ pub enum Token {
     Result(u64),
 }
 
-/// A message to publish with QoS 1.
+/// A message to publish.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Where to.
     pub topic: Bytes,
-    /// The bytes.
+    /// JSON; empty: nothing is there any more.
     pub payload: Bytes,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// The broker may hold it for so many seconds; `None`: as long as it takes. MQTT 5 only.
+    pub expiry_s: Option<u32>,
     /// MQTT 5 user properties.
     pub properties: Vec<(String, String)>,
     /// MQTT 5: what a result is known by to whoever waits for it.
@@ -89,8 +93,12 @@ pub struct Wants {
 pub struct Hello {
     /// The MQTT client id.
     pub client_id: String,
-    /// Topic and payload of the will (QoS 1, retained).
-    pub will: (String, Vec<u8>),
+    /// The will (QoS 1).
+    pub will: Message,
+    /// How long the broker waits before it publishes the will; MQTT 3.1.1 has no such wait.
+    pub will_delay: Duration,
+    /// The connection must be up and subscribed within this time, or the next path is tried.
+    pub within: Duration,
     /// What to subscribe with QoS 1.
     pub subscriptions: Vec<String>,
     /// Of these the one whose messages say whether they are to be retained (MQTT 5), also when they
@@ -125,8 +133,8 @@ impl Link {
     ///
     /// # Errors
     /// When the connection is over or has no room.
-    pub fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        self.sender.publish_lossy(topic, payload)
+    pub fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
+        self.sender.publish_lossy(message)
     }
 
     /// Ends the connection with a DISCONNECT, so that the broker forgets the will.
@@ -158,7 +166,7 @@ impl ConnectError {
 
 trait Sender: Send {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone>;
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone>;
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone>;
     fn disconnect(&mut self);
 }
 
@@ -177,8 +185,8 @@ pub async fn connect(broker: &Broker, hello: &Hello) -> Result<Link, ConnectErro
         // TLS knows better than "connection closed" why there is none.
         link.map_err(|error| trouble.take().map_or(error, |why| ConnectError::from(&why)))
     };
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+    match tokio::time::timeout(hello.within, attempt).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectError::unreachable(&"no answer within 20 s")),
+        Err(_) => Err(ConnectError::unreachable(&format!("no answer within {:?}", hello.within))),
     }
 }

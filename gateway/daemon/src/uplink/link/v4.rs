@@ -33,8 +33,8 @@ pub(super) async fn connect(
     let (client, mut eventloop) = AsyncClient::new(options, usize::from(hello.in_flight) * 2 + 16);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    // Also the time that a flush may take: packets are small, but a slow uplink needs its time.
-    network.set_connection_timeout(super::CONNECT_TIMEOUT.as_secs());
+    // For connecting there is a limit around it; this is what a flush may take.
+    network.set_connection_timeout(super::FLUSH_TIMEOUT.as_secs());
     eventloop.set_network_options(network);
     let mut early = Vec::new();
     let session_present = loop {
@@ -77,8 +77,10 @@ fn options(broker: &Broker, hello: &Hello, route: &Route) -> Result<MqttOptions,
     if let Some((user, password)) = dial::credentials(broker)? {
         options.set_credentials(user, password);
     }
-    let (topic, payload) = &hello.will;
-    options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
+    let will = &hello.will;
+    let topic = String::from_utf8_lossy(&will.topic);
+    let will = LastWill::new(topic, will.payload.clone(), QoS::AtLeastOnce, will.retain);
+    options.set_last_will(will);
     Ok(options)
 }
 
@@ -89,14 +91,16 @@ struct V4 {
 
 impl Sender for V4 {
     fn publish(&mut self, token: Token, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties: _, correlation: _ } = message;
+        let Message { topic, payload, retain, .. } = message;
         let topic = String::from_utf8_lossy(&topic);
         self.fifo.lock().push_back(token);
         self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
     }
 
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        self.client.try_publish(topic, QoS::AtMostOnce, false, payload).map_err(|_| Gone)
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
+        let Message { topic, payload, retain, .. } = message;
+        let topic = String::from_utf8_lossy(&topic);
+        self.client.try_publish(topic, QoS::AtMostOnce, retain, payload).map_err(|_| Gone)
     }
 
     fn disconnect(&mut self) {
@@ -192,7 +196,7 @@ fn refused(error: &ConnectionError) -> ConnectError {
 
 /// How long rumqttc may stay silent. Keep-alive wakes it at least once in every period.
 fn watchdog(keep_alive: Duration) -> Duration {
-    (keep_alive * 2).max(Duration::from_secs(30))
+    keep_alive * 2 + Duration::from_secs(5)
 }
 
 /// The tokens that were handed over and have no packet id yet.

@@ -13,7 +13,8 @@ use gatehouse_config::Broker;
 use gatehouse_core::uplink::{Ack, Down, Failure};
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Connect, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
-    Filter, LastWill, Login, Packet, PingReq, PubAck, Publish, PublishProperties, Subscribe,
+    Filter, LastWill, LastWillProperties, Login, Packet, PingReq, PubAck, Publish,
+    PublishProperties, Subscribe,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use tokio::sync::{Notify, mpsc};
@@ -30,6 +31,10 @@ const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 
 /// QoS 0 goes out only while less than this waits: a heartbeat that is late is worth nothing.
 const LOSSY_BELOW: usize = 256 * 1024;
+
+/// What all our payloads are (MQTT 5, 3.3.2.3.2 and 3.3.2.3.9).
+const JSON: &str = "application/json";
+const UTF_8: u8 = 1;
 
 /// The packet id of the one SUBSCRIBE, which comes before the first publish.
 const SUBSCRIBE_ID: u16 = 1;
@@ -96,8 +101,22 @@ fn greeting(broker: &Broker, hello: &Hello) -> Result<Packet, ConnectError> {
         clean_start: false,
         properties: Some(properties),
     };
-    let (topic, payload) = &hello.will;
-    let will = LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, None);
+    let delay = u32::try_from(hello.will_delay.as_secs()).ok().filter(|seconds| *seconds > 0);
+    let will = LastWill {
+        topic: hello.will.topic.clone(),
+        message: hello.will.payload.clone(),
+        qos: QoS::AtLeastOnce,
+        retain: hello.will.retain,
+        properties: Some(LastWillProperties {
+            delay_interval: delay,
+            payload_format_indicator: Some(UTF_8),
+            message_expiry_interval: hello.will.expiry_s,
+            content_type: Some(JSON.to_owned()),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: hello.will.properties.clone(),
+        }),
+    };
     let login = dial::credentials(broker)?.map(|(user, password)| Login::new(user, password));
     Ok(Packet::Connect(connect, Some(will), login))
 }
@@ -154,7 +173,7 @@ impl Outbox {
     }
 
     fn publish(&self, token: Option<Token>, message: Message) -> Result<(), Gone> {
-        let Message { topic, payload, retain, properties, correlation } = message;
+        let Message { topic, payload, retain, expiry_s, properties, correlation } = message;
         let mut waiting = self.lock();
         if waiting.over.is_some() || waiting.closing {
             return Err(Gone);
@@ -166,8 +185,11 @@ impl Outbox {
             None => (QoS::AtMostOnce, 0),
             Some(token) => (QoS::AtLeastOnce, waiting.ids.take(token).ok_or(Gone)?),
         };
-        let has_some = !properties.is_empty() || correlation.is_some();
-        let properties = has_some.then(|| PublishProperties {
+        // Nothing has no form, and does not expire.
+        let properties = (!payload.is_empty()).then(|| PublishProperties {
+            payload_format_indicator: Some(UTF_8),
+            message_expiry_interval: expiry_s,
+            content_type: Some(JSON.to_owned()),
             user_properties: properties,
             correlation_data: correlation,
             ..PublishProperties::default()
@@ -198,10 +220,7 @@ impl Sender for V5 {
         self.outbox.publish(Some(token), message)
     }
 
-    fn publish_lossy(&mut self, topic: String, payload: Vec<u8>) -> Result<(), Gone> {
-        let (topic, payload) = (topic.into(), payload.into());
-        let properties = Vec::new();
-        let message = Message { topic, payload, retain: false, properties, correlation: None };
+    fn publish_lossy(&mut self, message: Message) -> Result<(), Gone> {
         self.outbox.publish(None, message)
     }
 
@@ -381,8 +400,8 @@ mod tests {
 
     fn message(size: usize) -> Message {
         let payload = Bytes::from(vec![b'x'; size]);
-        let properties = Vec::new();
-        Message { topic: "a".into(), payload, retain: false, properties, correlation: None }
+        let (retain, expiry_s, properties, correlation) = (false, None, Vec::new(), None);
+        Message { topic: "a".into(), payload, retain, expiry_s, properties, correlation }
     }
 
     #[test]
@@ -424,7 +443,8 @@ mod tests {
         session.outbox.publish(Some(Token::Event(Seq(2))), message(200)).unwrap_err();
         let mut out = BytesMut::new();
         session.take(&mut out).unwrap();
-        assert_eq!(out.len(), 9, "the first goes out whole, and nothing of the second");
+        // 21 bytes of it say that it is JSON in UTF-8.
+        assert_eq!(out.len(), 30, "the first goes out whole, and nothing of the second");
         let (down, why) = session.take(&mut BytesMut::new()).unwrap_err();
         assert_eq!(down, Down::Peer, "{why}");
     }

@@ -1,16 +1,18 @@
 //! The lines of the table, each as plain text.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use gatehouse_core::contract::PathState;
 use gatehouse_core::event::Event;
 use gatehouse_core::site::{Incident, is_silent_event};
 use gatehouse_core::time::Now;
 
 use super::{NAME, Paint};
 use crate::control::Listed;
+use crate::protection;
 use crate::snapshot::{Committed, GatewayView, ThingView};
+use crate::storms::StormView;
 
 /// One line of `incidents`.
 pub(in crate::cli) fn listed(one: &Listed) -> String {
@@ -96,6 +98,7 @@ pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
         let paint = if alarm { Paint::Bad } else { Paint::Plain };
         lines.push((paint, format!("  partitions: {}", all.join(", "))));
     }
+    lines.extend(paths_line(view));
     let blind: Vec<_> = not_protecting(view);
     if !blind.is_empty() {
         lines.push((Paint::Warn, format!("  not protecting: {}", blind.join(", "))));
@@ -103,38 +106,42 @@ pub(super) fn protection_lines(view: &GatewayView) -> Vec<(Paint, String)> {
     lines
 }
 
+/// The paths with their measures, as the last heartbeat has them: what is in use first said so.
+fn paths_line(view: &GatewayView) -> Option<(Paint, String)> {
+    let (_, beat) = view.heartbeat.as_ref()?;
+    if beat.paths.is_empty() {
+        return None;
+    }
+    let of = |path: &PathState| {
+        let mut text = path.id.to_string();
+        match (path.active, path.works) {
+            (true, _) => {}
+            (false, Some(true)) => text.push_str(" standby"),
+            (false, Some(false)) => text.push_str(" FAILED"),
+            (false, None) => text.push_str(" not looked at"),
+        }
+        if let Some(ppm) = path.available_ppm {
+            let _ = write!(text, " {}.{:02} %", ppm / 10_000, ppm / 100 % 100);
+        }
+        if let (Some(mean), Some(p95)) = (path.mean_ms, path.p95_ms) {
+            let _ = write!(text, " {mean}/{p95} ms");
+        }
+        text
+    };
+    let failed = beat.paths.iter().any(|path| path.works == Some(false));
+    let paint = if failed { Paint::Warn } else { Paint::Plain };
+    let all: Vec<_> = beat.paths.iter().map(of).collect();
+    Some((paint, format!("  paths: {}", all.join(", "))))
+}
+
 /// Each thing that does not do its work at present, and why.
 fn not_protecting(view: &GatewayView) -> Vec<String> {
-    let flagged = |thing: &ThingView, flags: &[&str]| {
-        let found = thing.flags().iter().find(|flag| flags.contains(&flag.as_str()));
-        found.cloned()
-    };
-    let zone = |thing: &ThingView| match &*thing.shown {
-        "normal" | "active" => flagged(thing, &["bypassed", "shut-down", "soak", "trouble"]),
-        why => Some(why.to_owned()),
-    };
-    let reader = |thing: &ThingView| match &*thing.shown {
-        "online" => flagged(thing, &["tamper", "power", "insecure", "locked-out"]),
-        why => Some(why.to_owned()),
-    };
-    let output = |thing: &ThingView| match &*thing.shown {
-        why @ ("unknown" | "fault") => Some(why.to_owned()),
-        _ => flagged(thing, &["fault", "tamper"]),
-    };
-    let mut blind = Vec::new();
-    let mut look = |kind: &str,
-                    things: &BTreeMap<String, ThingView>,
-                    why: &dyn Fn(&ThingView) -> Option<String>| {
-        for (id, thing) in things {
-            if let Some(why) = why(thing) {
-                blind.push(format!("{kind}{id} {why}"));
-            }
-        }
-    };
-    look("", &view.zones, &zone);
-    look("reader ", &view.readers, &reader);
-    look("output ", &view.outputs, &output);
-    blind
+    let all = protection::things(view).into_iter().filter(|one| one.kind != "door");
+    all.map(|one| match one.kind {
+        "zone" => format!("{} {}", one.id, one.why),
+        kind => format!("{kind} {} {}", one.id, one.why),
+    })
+    .collect()
 }
 
 pub(super) fn event_line(event: &Committed) -> String {
@@ -165,4 +172,10 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     let mut cut: String = text.chars().take(columns.saturating_sub(1)).map(clean).collect();
     cut.push('…');
     cut
+}
+
+/// Faults of many gateways that are one matter.
+pub(super) fn storm_line(storm: &StormView) -> String {
+    let StormView { kind, began, gateways, open, .. } = storm;
+    format!("STORM {kind} at {gateways} gateways since {began}, not ended at {open}")
 }

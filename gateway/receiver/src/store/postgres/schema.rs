@@ -1,0 +1,80 @@
+//! The tables on a server, in the schema `gatehouse` of the database.
+
+use tokio_postgres::Client;
+
+use super::super::{StoreError, VERSION};
+
+/// Held while the tables are made: receivers that start at once must not do it twice. "gate" as a
+/// number.
+const MAKING: i64 = 0x6761_7465;
+
+/// Makes what is missing. Says which layout is there, if it is another.
+pub(super) async fn prepare(client: &Client) -> Result<Option<i64>, StoreError> {
+    client.batch_execute("BEGIN").await?;
+    client.execute("SELECT pg_advisory_xact_lock($1)", &[&MAKING]).await?;
+    let found = layout(client).await?;
+    if found.is_none() {
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA IF NOT EXISTS gatehouse; {SCHEMA} \
+             INSERT INTO layout (version) VALUES ({VERSION});"
+            ))
+            .await?;
+    }
+    client.batch_execute("COMMIT").await?;
+    Ok(found.filter(|found| *found != VERSION))
+}
+
+/// Which layout is there, if any.
+pub(super) async fn layout(client: &Client) -> Result<Option<i64>, StoreError> {
+    let there = client.query_one("SELECT to_regclass('gatehouse.layout') IS NOT NULL", &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client.query_opt("SELECT version FROM gatehouse.layout", &[]).await?;
+    Ok(Some(row.map_or(0, |row| row.get(0))))
+}
+
+/// `gateways` changes with every batch, and has room in each page for that. The state of each
+/// gateway's numbers (`upto`, `head`, `holes`: first and last of each, in order) is in its row, so
+/// that whoever locks the row knows it without a look at the events. `arrivals` gives a batch its
+/// numbers in one step.
+const SCHEMA: &str = "
+SET LOCAL search_path = gatehouse;
+CREATE TABLE layout (version bigint NOT NULL);
+CREATE TABLE gateways (
+  gw bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  district text COLLATE \"C\" NOT NULL, site text COLLATE \"C\" NOT NULL,
+  gateway text COLLATE \"C\" NOT NULL,
+  revision bigint NOT NULL DEFAULT 0, upto bigint NOT NULL DEFAULT 0,
+  head bigint NOT NULL DEFAULT 0, holes bigint[] NOT NULL DEFAULT '{}',
+  events bigint NOT NULL DEFAULT 0, duplicates bigint NOT NULL DEFAULT 0,
+  conflicts bigint NOT NULL DEFAULT 0, quarantined bigint NOT NULL DEFAULT 0,
+  breaks bigint NOT NULL DEFAULT 0, former integer NOT NULL DEFAULT 0,
+  retired boolean NOT NULL DEFAULT false,
+  UNIQUE (district, site, gateway)) WITH (fillfactor = 50);
+CREATE SEQUENCE arrivals INCREMENT BY 4096;
+CREATE TABLE events (
+  arrival bigint NOT NULL, gw bigint NOT NULL, seq bigint NOT NULL, recv_ms bigint NOT NULL,
+  utc_ms bigint NOT NULL, class smallint NOT NULL, basis smallint NOT NULL,
+  replayed boolean NOT NULL, body bytea NOT NULL, PRIMARY KEY (gw, seq));
+CREATE UNIQUE INDEX events_by_arrival ON events (arrival);
+CREATE INDEX events_by_time ON events (utc_ms, arrival);
+CREATE INDEX events_without_time ON events (gw) WHERE basis = 2;
+CREATE TABLE gaps (
+  gw bigint NOT NULL, from_seq bigint NOT NULL, to_seq bigint NOT NULL, at_seq bigint NOT NULL,
+  reason text NOT NULL, PRIMARY KEY (gw, from_seq, to_seq));
+CREATE TABLE conflicts (
+  gw bigint NOT NULL, seq bigint NOT NULL, digest bytea NOT NULL, recv_ms bigint NOT NULL,
+  times bigint NOT NULL DEFAULT 1, body bytea NOT NULL, PRIMARY KEY (gw, seq, digest));
+CREATE TABLE quarantine (
+  topic text NOT NULL, digest bytea NOT NULL, gw bigint, seq bigint, recv_ms bigint NOT NULL,
+  times bigint NOT NULL DEFAULT 1, reason text NOT NULL, body bytea NOT NULL,
+  PRIMARY KEY (topic, digest));
+CREATE TABLE breaks (
+  gw bigint NOT NULL, seq bigint NOT NULL, recv_ms bigint NOT NULL, expected text NOT NULL,
+  found text NOT NULL, PRIMARY KEY (gw, seq));
+CREATE TABLE anchors (
+  gw bigint NOT NULL, boot text NOT NULL, utc_ms bigint NOT NULL, mono_ns bigint NOT NULL,
+  PRIMARY KEY (gw, boot));
+";

@@ -1,0 +1,113 @@
+//! What an operator does from the wall. Done means what it means everywhere: the gateway's event
+//! of it is committed.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use gatehouse_core::contract::AlarmOp;
+use gatehouse_core::id::Id;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::guard::{Acting, refuse};
+use super::view;
+use crate::operator::{ActError, Place};
+
+/// What a page sends with an act.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    #[serde(default)]
+    text: Option<String>,
+}
+
+/// `POST /api/incidents/{site}/{gateway}/{id}/{ack,note,close,escalate}`
+pub(crate) async fn incident(
+    State(shared): State<Shared>,
+    acting: Acting,
+    Path((site, gateway, id, verb)): Path<(String, String, String, String)>,
+    Json(said): Json<Said>,
+) -> Response {
+    let Acting(signed) = acting;
+    let op = match &*verb {
+        "ack" => AlarmOp::Ack,
+        "note" => AlarmOp::Note,
+        "close" => AlarmOp::Close,
+        "escalate" => AlarmOp::Escalate,
+        _ => return refuse(StatusCode::NOT_FOUND, "unknown"),
+    };
+    let ids = (site.parse::<Id>(), gateway.parse::<Id>(), id.parse::<Id>());
+    let (Ok(site), Ok(gateway), Ok(id)) = ids else {
+        return refuse(StatusCode::NOT_FOUND, "unknown");
+    };
+    let text = said.text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if (op == AlarmOp::Note) != text.is_some() {
+        return refuse(StatusCode::BAD_REQUEST, "text");
+    }
+    let scope = &signed.account.scope;
+    // What an account may not see is as if it were not there.
+    let snapshot = shared.operator.snapshot();
+    let seen = scope.site(site.as_str())
+        && snapshot.gateways.iter().any(|(address, view)| {
+            (&address.site, &address.gateway) == (&site, &gateway)
+                && view
+                    .incidents
+                    .get(id.as_str())
+                    .is_some_and(|one| scope.class(one.state.incident.class))
+        });
+    if !seen {
+        return refuse(StatusCode::NOT_FOUND, "gone");
+    }
+    let place = Place { site: Some(site), gateway };
+    let who = &signed.account.name;
+    match shared.operator.act(&place, &id, op, who, text.as_deref()).await {
+        Ok(seq) => {
+            tracing::info!(gateway = %place, incident = %id, ?op, operator = who, "done at the wall");
+            Json(json!({"seq": seq})).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(gateway = %place, incident = %id, ?op, operator = who, %error,
+                "not done at the wall");
+            (StatusCode::CONFLICT, Json(reason(&error))).into_response()
+        }
+    }
+}
+
+/// Why it was not done, as a word with its facts. Broker and files stay in the log.
+fn reason(error: &ActError) -> Value {
+    match error {
+        ActError::Acknowledged { by, at, .. } => {
+            json!({"error": "acknowledged", "by": by, "at": at.0})
+        }
+        ActError::Closed { by, .. } => json!({"error": "closed", "by": by}),
+        ActError::Escalated(_) => json!({"error": "escalated"}),
+        ActError::Away(_, life) => json!({"error": "away", "life": life}),
+        ActError::NoBroker(_) => json!({"error": "no_broker"}),
+        ActError::NotCommitting(_) => json!({"error": "not_committing"}),
+        ActError::NoIncident(..) | ActError::NoGateway(..) => json!({"error": "gone"}),
+        ActError::NobodyListens(_) => json!({"error": "nobody_listens"}),
+        ActError::Refused(_) => json!({"error": "refused"}),
+        ActError::Busy => json!({"error": "busy"}),
+        ActError::NoAnswer(_) => json!({"error": "no_answer"}),
+        ActError::Ending => json!({"error": "ending"}),
+        // The place names its site, and an account's name is an operator's id.
+        ActError::Ambiguous(..) | ActError::Operator(_) => json!({"error": "unknown"}),
+    }
+}
+
+/// `GET /api/sites/{site}`: everything that its gateways have.
+pub(crate) async fn site(
+    State(shared): State<Shared>,
+    signed: super::guard::Signed,
+    Path(site): Path<String>,
+) -> Response {
+    let scope = &signed.account.scope;
+    let snapshot = std::sync::Arc::clone(&shared.pictures.borrow().snapshot);
+    let known = snapshot.gateways.keys().any(|address| address.site.as_str() == site);
+    if !known || !scope.site(&site) {
+        return refuse(StatusCode::NOT_FOUND, "gone");
+    }
+    Json(view::site(&snapshot, &site, scope)).into_response()
+}

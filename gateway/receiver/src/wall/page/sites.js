@@ -1,0 +1,139 @@
+// The sites, and one of them with everything that it has.
+
+import { byId, element, keyed, say } from "./dom.js";
+import { blindness, now, sites, state } from "./state.js";
+import { age, t, tn, word } from "./words.js";
+
+const KINDS = ["partition", "zone", "door", "reader", "output"];
+let told = null; // what the control room said of the site last
+let asked = ""; // the gateways' pieces that it was asked for with
+let asking = false;
+
+/** How a site is, worst first. */
+function worst(site, gateways) {
+  if (blindness()) return "unknown";
+  const incidents = [...state.incidents.values()].filter((one) => one.site === site);
+  if (incidents.some((one) => !one.acked)) return "alarm";
+  if (gateways.some(([, one]) => !["online", "suspect"].includes(one.life))) return "deaf";
+  if (incidents.length > 0) return "taken";
+  return gateways.some(([, one]) => one.blind_total > 0) ? "blind" : "good";
+}
+
+/** The sites as tiles beside the incidents: a quiet wall shows what is quiet. */
+export function drawTiles() {
+  drawList(byId("tiles"));
+  byId("tiles-head").hidden = state.gateways.size === 0;
+}
+
+export function drawSites() {
+  drawList(byId("site-list"));
+  drawSite();
+}
+
+function drawList(list) {
+  keyed(list, [...sites()], ([site]) => site, ([site]) => {
+    const node = element("li");
+    const button = element("button");
+    button.dataset.act = "open-site";
+    button.dataset.site = site;
+    button.append(element("b", "", site), element("span", "how"), element("small"));
+    node.append(button);
+    return node;
+  }, (node, [site, gateways]) => {
+    const how = worst(site, gateways);
+    node.dataset.how = how;
+    const button = node.firstElementChild;
+    button.setAttribute("aria-current", String(site === state.site));
+    say(button.children[1], t(`how.${how}`));
+    const partitions = gateways.flatMap(([, one]) => Object.values(one.partitions));
+    const known = !blindness() && partitions.length > 0 && partitions.every((one) => one.state !== "unknown");
+    const armed = partitions.filter((one) => /^(armed|triggered|pending)/.test(one.state)).length;
+    say(button.children[2], known ? t("site.armed", { armed, of: partitions.length }) : tn("gateways", gateways.length));
+  });
+}
+
+export function openSite(site) {
+  if (state.site !== site) told = null;
+  state.site = site;
+  asked = "";
+  drawSites();
+}
+
+/** Asks for the site again when one of its gateways has news. */
+async function refresh() {
+  const gateways = sites().get(state.site) ?? [];
+  const pieces = JSON.stringify(gateways) + state.latest.length + (state.latest[0]?.recv ?? "");
+  if (asking || pieces === asked || !state.site) return;
+  asking = true;
+  try {
+    const answer = await fetch(`/api/sites/${encodeURIComponent(state.site)}`);
+    told = answer.ok ? await answer.json() : null;
+    asked = pieces;
+  } catch { /* the stream says that nothing is known */ }
+  asking = false;
+  draw();
+}
+
+export function drawSite() {
+  if (state.view === "sites" && state.site) refresh();
+  draw();
+}
+
+function draw() {
+  const site = byId("site");
+  const shown = told && told.site === state.site;
+  byId("site-empty").hidden = Boolean(shown);
+  say(byId("site-name"), state.site ? t("site.name", { site: state.site }) : "");
+  const gateways = shown ? Object.entries(told.gateways) : [];
+  keyed(byId("site-gateways"), gateways, ([id]) => id, makeGateway, updateGateway);
+  site.classList.toggle("open", Boolean(state.site));
+}
+
+function makeGateway() {
+  const node = element("article", "gateway");
+  const head = element("h3");
+  head.append(element("span"), element("b", "life"));
+  node.append(head);
+  for (const kind of KINDS) {
+    const group = element("section", "group");
+    group.dataset.kind = kind;
+    group.append(element("h4"), element("ul", "things"));
+    node.append(group);
+  }
+  return node;
+}
+
+function updateGateway(node, [id, gateway]) {
+  const head = node.firstElementChild;
+  const life = blindness() ? "unknown" : gateway.life;
+  say(head.firstElementChild, id);
+  say(head.lastElementChild, word("life", life));
+  head.lastElementChild.dataset.life = life;
+  for (const group of node.querySelectorAll(".group")) {
+    const things = Object.entries(gateway.things[group.dataset.kind] ?? {});
+    group.hidden = things.length === 0;
+    say(group.firstElementChild, t(`kinds.${group.dataset.kind}`));
+    keyed(group.lastElementChild, things, ([name]) => name, makeThing, (thing, [name, one]) => updateThing(thing, group.dataset.kind, name, one));
+  }
+}
+
+function makeThing() {
+  const node = element("li", "thing");
+  node.append(element("b"), element("span", "state"), element("small", "flags"), element("time", "age"));
+  return node;
+}
+
+function updateThing(node, kind, name, one) {
+  const unknown = Boolean(blindness());
+  const is = unknown ? "unknown" : one.state;
+  const flags = unknown ? [] : one.flags;
+  node.dataset.state = is;
+  node.dataset.flags = flags.join(" ");
+  const [title, text, marks, since] = node.children;
+  say(title, name);
+  say(text, word(`state.${kind}`, is) === is ? word("state", is) : word(`state.${kind}`, is));
+  say(marks, flags.map((flag) => word("flag", flag)).join(t("comma")));
+  since.hidden = !one.since || unknown;
+  since.dataset.since = one.since ?? "";
+  if (one.since) say(since, age(now() - one.since));
+}

@@ -1,0 +1,121 @@
+//! The control room's program with its wall: `gatehouse-receiver run --wall` on ports and in a
+//! folder of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::ports::Port;
+use crate::process::Process;
+use crate::record::Record;
+use crate::wait::SOON;
+
+/// The password of every account in a room.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The program, which may be killed and started again.
+#[derive(Debug)]
+pub struct Room {
+    folder: TempDir,
+    port: Port,
+    broker: SocketAddr,
+    log: Record<String>,
+    process: Option<Process>,
+}
+
+impl Room {
+    /// Starts a receiver of district `d-1` whose wall has these accounts: the words of
+    /// `gatehouse-receiver account add`, as `op-7 --role operator`. Returns when the wall is open.
+    pub async fn start(broker: SocketAddr, accounts: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("gatehouse-room-").tempdir()?;
+        let secret = folder.path().join("secret");
+        fs::write(&secret, format!("{PASSWORD}\n"))?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+        let (port, log) = (Port::hold()?, Record::default());
+        let mut room = Self { folder, port, broker, log, process: None };
+        for account in accounts {
+            let mut command = Command::new(program()?);
+            command.args(["account", "add"]).args(account.split(' '));
+            command.arg("--accounts").arg(room.folder.path().join("accounts.toml"));
+            command.arg("--password-file").arg(&secret);
+            let output = command.output().await?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "account add {account}: {said}");
+        }
+        room.launch().await?;
+        Ok(room)
+    }
+
+    /// Starts it again, after [`Self::kill`].
+    pub async fn launch(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "the receiver still runs");
+        let seen = self.log.len();
+        let mut command = Command::new(program()?);
+        command.args(["run", "--district", "d-1", "--host", "room", "--heartbeat", "2"]);
+        command.arg("--broker").arg(format!("mqtt://{}", self.broker));
+        command.arg("--db").arg(self.folder.path().join("d-1.db"));
+        command.arg("--wall").arg(self.port.address().to_string());
+        let mut process = Process::start("gatehouse-receiver run", &mut command, &self.log)?;
+        let open = self.log.wait_for("the wall to open", SOON, |lines| {
+            lines[seen..].iter().any(|line| line.contains("the wall is open")).then_some(())
+        });
+        tokio::select! {
+            open = open => open?,
+            ended = process.wait(SOON) => {
+                let log = self.log.read(|lines| lines[seen..].join("\n"));
+                bail!("the receiver ended at its start: {ended:?}\n{log}");
+            }
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut process = self.process.take().context("the receiver does not run")?;
+        process.end(Signal::KILL, SOON).await.map(drop)
+    }
+
+    /// Freezes it: connections stay open, and nothing is said any more.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.process.as_ref().context("the receiver does not run")?.signal(Signal::STOP)
+    }
+
+    /// Ends [`Self::freeze`].
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.process.as_ref().context("the receiver does not run")?.signal(Signal::CONT)
+    }
+
+    /// Where the wall is.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.port.address())
+    }
+
+    /// What it has logged, over all its starts.
+    pub fn log(&self) -> &Record<String> {
+        &self.log
+    }
+}
+
+/// `GATEHOUSE_RECEIVER_BIN`, or the binary of the profile that this test was built with.
+fn program() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("GATEHOUSE_RECEIVER_BIN") {
+        return Ok(path.into());
+    }
+    let me = std::env::current_exe()?;
+    let folders = me.ancestors().skip(1).take(2);
+    let mut candidates = folders.map(|folder| folder.join("gatehouse-receiver"));
+    candidates.find(|path| path.is_file()).with_context(|| {
+        format!(
+            "no binary `gatehouse-receiver` beside {}: build it by `cargo build --bin \
+             gatehouse-receiver`, or name it in GATEHOUSE_RECEIVER_BIN",
+            me.display()
+        )
+    })
+}

@@ -1,0 +1,9 @@
+//! The wall in a real browser, over the real receiver, a real broker and real gateways: what an
+//! operator sees, hears and presses.
+//!
+//! With `WALL_SCREENSHOTS` set to a folder, pictures of it are left there.
+
+mod act;
+mod honest;
+mod look;
+mod scene;
