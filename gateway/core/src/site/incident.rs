@@ -383,14 +383,7 @@ impl Incidents {
         }
     }
 
-    fn close(
-        &mut self,
-        place: usize,
-        cause: &str,
-        by: Hand<'_>,
-        at: Mono,
-        out: &mut Out<'_>,
-    ) {
+    fn close(&mut self, place: usize, cause: &str, by: Hand<'_>, at: Mono, out: &mut Out<'_>) {
         let open = self.open.remove(place);
         event(&open.incident, "incident.closed", cause, by, at, out);
         self.gone.push(open.incident.id);
