@@ -176,6 +176,6 @@ impl District {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open_to_read(&self.database())?)
+        Ok(Store::open_to_read(self.database())?)
     }
 }

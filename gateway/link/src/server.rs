@@ -22,6 +22,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`TlsError`]: which file, what is wrong with it, and what is allowed.
+    #[expect(clippy::missing_panics_doc, reason = "the provider is fixed")]
     pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
         let chain = certificates(FileRole::Certificate, &self.certificate)?;
         let key = private_key(&self.key)?;

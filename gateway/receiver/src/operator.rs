@@ -162,6 +162,7 @@ struct Expected<'a> {
     incident: &'a Id,
     op: AlarmOp,
     operator: &'a str,
+    nonce: &'a str,
     /// The class of the incident's own alarms.
     class: Class,
 }
@@ -238,11 +239,12 @@ impl Operator {
             nonce: format!("{:032x}", fastrand::u128(..)),
             text: text.map(str::to_owned),
         };
+        let nonce = act.nonce.clone();
         let Ok(payload) = serde_json::to_vec(&act) else { return Err(ActError::Busy) };
         let (topic, expiry) = (address.alarm_act(incident), ACT_WITHIN);
         let saying = Saying { topic, payload, expiry, respond: None, told };
         self.outbox.act(saying).map_err(|_| ActError::Busy)?;
-        let expected = Expected { address: &address, incident, op, operator, class };
+        let expected = Expected { address: &address, incident, op, operator, nonce: &nonce, class };
         let answer = async {
             tokio::pin!(taken);
             let mut waits = true;
@@ -301,10 +303,13 @@ impl Expected<'_> {
         if draft.kind != kind && !closed {
             return None;
         }
-        let via = draft.detail.as_ref().and_then(|detail| detail.get("via")?.as_str());
+        let detail = |key: &str| draft.detail.as_ref().and_then(|detail| detail.get(key)?.as_str());
+        // A gateway of before does not say which act it was.
+        let same = detail("nonce").is_none_or(|nonce| nonce == self.nonce);
         if draft.kind == kind
-            && via == Some("district")
+            && detail("via") == Some("district")
             && draft.actor.as_deref() == Some(self.operator)
+            && same
         {
             return Some(Ok(committed.seq));
         }

@@ -161,7 +161,7 @@ impl Storms {
         }
         self.faults.retain(|_, of_kind| !of_kind.is_empty());
         self.count = self.faults.values().map(BTreeMap::len).sum();
-        storms.sort_by(|a, b| b.last.cmp(&a.last));
+        storms.sort_by_key(|storm| std::cmp::Reverse(storm.last));
         storms
     }
 
@@ -266,7 +266,7 @@ mod tests {
                 storms.view()
             };
             let straight = fold(&order);
-            order.sort_by_key(|((n, seq), s)| (*n as u64 ^ shuffled).wrapping_mul(*seq) ^ *s as u64);
+            order.sort_by_key(|((n, seq), s)| (*n as u64 ^ shuffled).wrapping_mul(*seq) ^ s.cast_unsigned());
             prop_assert_eq!(fold(&order), straight);
         }
     }

@@ -69,8 +69,13 @@ async fn two_share_a_gateways_events_and_each_receipt_says_what_both_have() {
     let quiet = tokio::time::timeout(REORDER + REORDER / 5, async {
         loop {
             let receipt = gateway.receipts.recv().await.unwrap();
-            assert_eq!((receipt.upto, receipt.missing), (Seq(500), vec![]));
-            hosts.insert(receipt.host);
+            assert_eq!(receipt.missing, vec![]);
+            // One that was on its way before may say less, until its receiver has said it all.
+            if receipt.upto == Seq(500) {
+                hosts.insert(receipt.host);
+            } else {
+                assert!(!hosts.contains(&receipt.host), "{receipt:?} takes it back");
+            }
         }
     });
     assert!(quiet.await.is_err());
@@ -197,8 +202,9 @@ async fn an_act_is_done_whichever_of_them_takes_the_gateways_event_in() {
             let text = format!("note {round}");
             let act = desk.act(&place, &incident, AlarmOp::Note, "op-7", Some(&text));
             let answer = async {
-                gateway.act("a1", AlarmOp::Note).await;
-                let event = journal.handled("a1", "incident.noted", "op-7");
+                let said = gateway.act("a1", AlarmOp::Note).await;
+                let nonce = Some(&*said.nonce);
+                let event = journal.answered("a1", "incident.noted", "op-7", nonce);
                 gateway.send(Class::Arm, &event).await;
             };
             let (done, ()) = within("the act", async { tokio::join!(act, answer) }).await;

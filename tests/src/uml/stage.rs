@@ -282,7 +282,7 @@ impl Stage {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        Store::open_to_read(&self.database()).context("open the receiver's database")
+        Store::open_to_read(self.database()).context("open the receiver's database")
     }
 
     fn database(&self) -> PathBuf {

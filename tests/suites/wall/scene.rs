@@ -6,6 +6,7 @@ use gatehouse_tests::room::PASSWORD;
 use gatehouse_tests::wait::{SOON, until};
 use gatehouse_tests::{Broker, BrokerOptions, Browser, Gateway, GatewayOptions, Room, Tab, World};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The line of the lobby's window.
 pub(crate) const WINDOW: u32 = 2;
@@ -55,6 +56,8 @@ pub(crate) struct Scene {
 pub(crate) struct Site {
     pub(crate) world: World,
     pub(crate) gateway: Gateway,
+    /// The mark of a time daemon: these boxes know the time, whatever this machine does.
+    _clock: TempDir,
 }
 
 impl Site {
@@ -63,9 +66,13 @@ impl Site {
         let mut options = GatewayOptions::new(&world).doors(2).broker(broker.address());
         (options.site, options.id) = (site.into(), gateway.into());
         ZONES.clone_into(&mut options.extra);
+        let clock = tempfile::Builder::new().prefix("gatehouse-clock-").tempdir()?;
+        let mark = clock.path().join("synchronized");
+        std::fs::write(&mark, "")?;
+        options.environment.push(("GATEHOUSE_SYNC_MARK".into(), mark.display().to_string()));
         let gateway = Gateway::start(options).await?;
         world.connected(1).await?;
-        let here = Self { world, gateway };
+        let here = Self { world, gateway, _clock: clock };
         until("everything to be known", SOON, async || {
             let status = here.gateway.command(&["status", "--json", "--config"], true).await?;
             let status: Value = serde_json::from_str(&status)?;

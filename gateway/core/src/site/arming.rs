@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::command::{Answer, Blocker, Command, Refusal, Verb, Via};
+use super::incident::{Hand, told_apart};
 use super::out::Out;
 use super::partition::Arming;
 use super::zone::{Bypass, Edge, Found};
@@ -48,12 +49,17 @@ impl Site {
         let by = By { via: command.via, actor: command.actor.as_deref() };
         let at = command.at;
         match &command.verb {
-            Verb::Incident { id, act } => self.incidents.act(id, act, (by.via, by.actor), at, out),
+            Verb::Incident { id, act } => {
+                let hand = Hand { via: by.via, actor: by.actor, nonce: None };
+                self.incidents.act(id, act, hand, at, out)
+            }
             Verb::IncidentOnce { nonce, id, act } => {
                 if self.incidents.is_done(nonce) {
                     return Answer::Already;
                 }
-                self.incidents.act(id, act, (by.via, by.actor), at, out)
+                let nonce = told_apart(nonce);
+                let hand = Hand { via: by.via, actor: by.actor, nonce: Some(&nonce) };
+                self.incidents.act(id, act, hand, at, out)
             }
             Verb::District(order) => self.district(order, at, out),
             Verb::DistrictOver { id, outcome } => self.district_over(id, outcome, at, out),

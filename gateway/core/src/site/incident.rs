@@ -269,11 +269,11 @@ impl Incidents {
         open.due = None;
         open.changed = true;
         if open.incident.acked.is_some() {
-            self.close(place, "over and acknowledged for a day", None, at, out);
+            self.close(place, "over and acknowledged for a day", Hand::RULES, at, out);
         } else {
             open.incident.escalated = true;
             let cause = "nobody acknowledged it in time";
-            event(&open.incident, "alarm.escalated", cause, (Via::Rules, None), at, out);
+            event(&open.incident, "alarm.escalated", cause, Hand::RULES, at, out);
         }
     }
 
@@ -379,27 +379,19 @@ impl Incidents {
         if all().count() >= MAX_OPEN {
             let over = all().find(|(_, open)| open.incident.open.is_empty());
             let place = over.or_else(|| all().next()).map_or(0, |(place, _)| place);
-            self.close(place, "too many are open", None, at, out);
+            self.close(place, "too many are open", Hand::RULES, at, out);
         }
     }
 
-    fn close(
-        &mut self,
-        place: usize,
-        cause: &str,
-        by: Option<(Via, Option<&str>)>,
-        at: Mono,
-        out: &mut Out<'_>,
-    ) {
+    fn close(&mut self, place: usize, cause: &str, by: Hand<'_>, at: Mono, out: &mut Out<'_>) {
         let open = self.open.remove(place);
-        let by = by.unwrap_or((Via::Rules, None));
         event(&open.incident, "incident.closed", cause, by, at, out);
         self.gone.push(open.incident.id);
     }
 
     /// Whether an act was done before; it is now. Nonces are told apart by 64 characters.
     pub(super) fn is_done(&mut self, nonce: &str) -> bool {
-        let nonce: String = nonce.chars().take(64).collect();
+        let nonce = told_apart(nonce);
         if self.acts.contains(&nonce) {
             return true;
         }
@@ -416,7 +408,7 @@ impl Incidents {
         &mut self,
         id: &Id,
         act: &Act,
-        by: (Via, Option<&str>),
+        by: Hand<'_>,
         at: Mono,
         out: &mut Out<'_>,
     ) -> Answer {
@@ -428,7 +420,7 @@ impl Incidents {
         match act {
             Act::Acknowledge if incident.acked.is_some() => return Answer::Already,
             Act::Acknowledge => {
-                incident.acked = Some((by.1.map(str::to_owned), out.now.utc_at(at)));
+                incident.acked = Some((by.actor.map(str::to_owned), out.now.utc_at(at)));
                 incident.phase = Phase::Acked;
                 open.due = incident.open.is_empty().then(|| at.plus(CLOSED_AFTER));
                 event(incident, "incident.acked", "acknowledged", by, at, out);
@@ -441,7 +433,7 @@ impl Incidents {
                 if incident.notes.len() == MAX_NOTES {
                     incident.notes.remove(0);
                 }
-                incident.notes.push(Note { by: by.1.map(str::to_owned), utc, text });
+                incident.notes.push(Note { by: by.actor.map(str::to_owned), utc, text });
             }
             Act::Escalate if incident.escalated => return Answer::Already,
             Act::Escalate => {
@@ -449,7 +441,7 @@ impl Incidents {
                 event(incident, "alarm.escalated", "wanted", by, at, out);
             }
             Act::Close => {
-                self.close(place, "closed", Some(by), at, out);
+                self.close(place, "closed", by, at, out);
                 return Answer::Done;
             }
         }
@@ -483,6 +475,24 @@ impl Incidents {
     }
 }
 
+/// As much of a nonce as is kept and told.
+pub(super) fn told_apart(nonce: &str) -> String {
+    nonce.chars().take(64).collect()
+}
+
+/// Who does something about an incident.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hand<'a> {
+    pub(super) via: Via,
+    pub(super) actor: Option<&'a str>,
+    /// By what the control room knows its own act again.
+    pub(super) nonce: Option<&'a str>,
+}
+
+impl Hand<'_> {
+    const RULES: Self = Self { via: Via::Rules, actor: None, nonce: None };
+}
+
 fn number(id: &Id) -> u64 {
     id.as_str().trim_start_matches(LETTERS).parse().unwrap_or(u64::MAX)
 }
@@ -505,7 +515,7 @@ fn event(
     incident: &Incident,
     kind: &'static str,
     cause: &str,
-    (via, actor): (Via, Option<&str>),
+    Hand { via, actor, nonce }: Hand<'_>,
     at: Mono,
     out: &mut Out<'_>,
 ) {
@@ -519,6 +529,10 @@ fn event(
         draft.partition.clone_from(&incident.partition);
         draft.actor = actor.map(str::to_owned);
         draft.cause = Some(cause.to_owned());
-        draft.detail = Some(json!({ "via": via.as_str(), "danger": incident.danger }));
+        let mut detail = json!({ "via": via.as_str(), "danger": incident.danger });
+        if let Some(nonce) = nonce {
+            detail["nonce"] = json!(nonce);
+        }
+        draft.detail = Some(detail);
     });
 }

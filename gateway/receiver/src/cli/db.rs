@@ -11,6 +11,7 @@ use crate::store::Database;
 use crate::store::postgres::Server;
 
 /// The database.
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 #[derive(Debug, Args)]
 pub(super) struct Db {
     /// The database: a file, or a PostgreSQL server as postgres://[USER@]HOST[:PORT][/DATABASE];

@@ -43,7 +43,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Inner {
     Sqlite(sqlite::File),
-    Postgres(postgres::Client),
+    Postgres(Box<postgres::Client>),
 }
 
 impl Store {
@@ -55,7 +55,9 @@ impl Store {
         let inner = match database {
             Database::File(path) => Inner::Sqlite(sqlite::File::open(path)?),
             Database::Memory => Inner::Sqlite(sqlite::File::in_memory()?),
-            Database::Postgres(server) => Inner::Postgres(postgres::Client::open(server)?),
+            Database::Postgres(server) => {
+                Inner::Postgres(Box::new(postgres::Client::open(server)?))
+            }
         };
         Ok(Self { inner })
     }
@@ -68,7 +70,9 @@ impl Store {
         let inner = match database.into() {
             Database::File(path) => Inner::Sqlite(sqlite::File::open_to_read(&path)?),
             Database::Memory => Inner::Sqlite(sqlite::File::in_memory()?),
-            Database::Postgres(server) => Inner::Postgres(postgres::Client::open_to_read(&server)?),
+            Database::Postgres(server) => {
+                Inner::Postgres(Box::new(postgres::Client::open_to_read(&server)?))
+            }
         };
         Ok(Self { inner })
     }

@@ -197,7 +197,7 @@ impl Accounts {
     fn parse(text: &str) -> Result<Self, String> {
         let raw: RawFile = toml::from_str(text).map_err(|error| format!("\n{error}"))?;
         let line = |at: &std::ops::Range<usize>| {
-            1 + text.as_bytes()[..at.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
+            1 + text.get(..at.start).unwrap_or(text).matches('\n').count()
         };
         let (mut mistakes, mut accounts) = (String::new(), Self::default());
         let mut mistake = |at: &std::ops::Range<usize>, what: String| {

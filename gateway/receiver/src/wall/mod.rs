@@ -198,9 +198,10 @@ impl Wall {
         let file =
             AccountsFile { path: config.accounts, accounts: Arc::new(accounts), stamp, looked };
         // Cookies do not know ports: two walls on one machine must not share theirs.
-        let cookie = match secure {
-            true => "__Host-gatehouse-wall".to_owned(),
-            false => format!("gatehouse-wall-{}", address.port()),
+        let cookie = if secure {
+            "__Host-gatehouse-wall".to_owned()
+        } else {
+            format!("gatehouse-wall-{}", address.port())
         };
         let shared = Shared(Arc::new(Inner {
             operator,

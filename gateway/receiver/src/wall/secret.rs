@@ -47,7 +47,7 @@ pub(crate) fn verify(password: &str, hash: Option<&str>) -> bool {
 /// A token of 64 hex digits.
 pub(crate) fn token() -> Result<String, SecretError> {
     let bytes = random::<32>()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(gatehouse_core::checkpoint::to_hex(&bytes))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], SecretError> {

@@ -1,5 +1,6 @@
 //! A browser's part in HTTP, as far as the wall needs it: cookie, JSON, server-sent events.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -105,7 +106,7 @@ impl Page {
         headers.push(("content-length", &length));
         let mut text = format!("{method} {path} HTTP/1.1\r\n");
         for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         format!("{text}\r\n{body}")
     }

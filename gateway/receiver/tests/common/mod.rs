@@ -421,11 +421,26 @@ impl Journal {
 
     /// What a gateway records of an operator's act.
     pub fn handled(&mut self, incident: &str, kind: &'static str, by: &str) -> Vec<u8> {
+        self.answered(incident, kind, by, None)
+    }
+
+    /// As [`Self::handled`]; with the nonce of the act that it answers.
+    pub fn answered(
+        &mut self,
+        incident: &str,
+        kind: &'static str,
+        by: &str,
+        nonce: Option<&str>,
+    ) -> Vec<u8> {
         self.filled(Class::Arm, kind, |draft| {
             draft.source =
                 Source { kind: "incident".into(), id: incident.parse().unwrap(), driver: None };
             draft.actor = Some(by.to_owned());
-            draft.detail = Some(serde_json::json!({ "via": "district", "danger": "burglary" }));
+            let mut detail = serde_json::json!({ "via": "district", "danger": "burglary" });
+            if let Some(nonce) = nonce {
+                detail["nonce"] = nonce.into();
+            }
+            draft.detail = Some(detail);
         })
     }
 

@@ -1,6 +1,7 @@
 //! The rows of the gateways: found, made, locked, and read.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gatehouse_core::id::Seq;
@@ -245,7 +246,7 @@ pub(super) fn holes(tracker: &GapTracker) -> String {
     let mut text = String::from("{");
     for (at, (Seq(from), Seq(to))) in tracker.holes().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        text.push_str(&format!("{comma}{from},{to}"));
+        let _ = write!(text, "{comma}{from},{to}");
     }
     text.push('}');
     text

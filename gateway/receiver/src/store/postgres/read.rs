@@ -68,10 +68,12 @@ impl Client {
 
 impl Reading for Client {
     fn events(&self, select: &Select, each: Each<'_>) -> Result<(), StoreError> {
-        let value = |value| match value {
-            &Value::Integer(ref value) => value as &(dyn ToSql + Sync),
-            Value::Text(value) => value,
-        };
+        fn value(value: &Value) -> &(dyn ToSql + Sync) {
+            match value {
+                Value::Integer(value) => value,
+                Value::Text(value) => value,
+            }
+        }
         let values: Vec<_> = select.values.iter().map(value).collect();
         self.rows(&select.sql, &values, &mut |row| each(stored(row)))
     }

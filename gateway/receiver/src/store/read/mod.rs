@@ -182,7 +182,7 @@ impl Store {
     fn reading(&self) -> &dyn Reading {
         match &self.inner {
             Inner::Sqlite(file) => file,
-            Inner::Postgres(client) => client,
+            Inner::Postgres(client) => &**client,
         }
     }
 
