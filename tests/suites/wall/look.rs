@@ -82,6 +82,7 @@ async fn a_quiet_night_a_break_in_and_a_dead_district_fit_a_wall_and_a_phone() -
     let three = "document.querySelectorAll('.incident').length === 3";
     tab.until("three incidents", three).await?;
     tab.press("1").await?;
+    ensure!(tab.text("#incidents > li .sources").await?.contains("desk"), "people come first");
     tab.press("Enter").await?;
     pictures(&scene, &tab, "break-in", &["1", "2", "3", "4"]).await?;
 
@@ -99,6 +100,7 @@ async fn language_and_theme_are_kept_and_follow_the_browser_at_first() -> anyhow
     ensure!(tab.eval("document.documentElement.lang").await? == "en-GB", "the browser's own");
     set(&tab, "zh", "light").await?;
     ensure!(tab.text("nav [data-view='board'] span").await? == "警情");
+    ensure!(tab.text("#sound").await? == "声音开", "with the rest of the page");
     let ground = "getComputedStyle(document.body).backgroundColor";
     let light = tab.eval(ground).await?;
     tab.open(&scene.room.url()).await?;

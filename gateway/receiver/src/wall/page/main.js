@@ -79,6 +79,7 @@ async function language() {
   await speakOther();
   fillHelp();
   if (state.view === "history") drawHistory();
+  sound();
   if (state.me) drawAll();
 }
 

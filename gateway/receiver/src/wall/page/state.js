@@ -31,9 +31,13 @@ export function blindness() {
 
 export const operator = () => state.me?.role === "operator";
 
-/** All incidents: who waits first, then the most severe, then who has waited longest. */
+// Where people may be in danger; then everything else.
+const PEOPLE = ["panic", "silent-panic", "fire", "gas"];
+
+/** All incidents: who waits first, then the most severe, people before things, then who has waited longest. */
 export function queue() {
-  const place = ([key, one]) => [one.acked ? 1 : 0, one.severity, one.began, key];
+  const things = (one) => (PEOPLE.includes(one.danger) ? 0 : 1);
+  const place = ([key, one]) => [one.acked ? 1 : 0, one.severity, things(one), one.began, key];
   return [...state.incidents].sort((a, b) => {
     const [left, right] = [place(a), place(b)];
     const at = left.findIndex((part, n) => part !== right[n]);
