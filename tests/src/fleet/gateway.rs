@@ -2,7 +2,7 @@
 //!
 //! It differs from a box in what it leaves out: no wires, no rules, no flash. What it says, in what
 //! order, what it keeps until a receipt covers it and when it comes back are the product's own
-//! ([`Uplink`], [`Paths`], the contract's types).
+//! ([`Uplink`], [`Paths`], [`Standby`], the contract's types).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
 use gatehouse_core::event::{Qualifier, with_replayed};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
-use gatehouse_core::uplink::{Action, Down, Failure, Input, Paths, Uplink};
+use gatehouse_core::uplink::{Action, Down, Failure, Input, Paths, Standby, Uplink};
 use tokio::sync::watch;
 
 use super::book::{Book, Entry, Happening};
@@ -27,6 +27,9 @@ use crate::wait::boottime;
 /// A broker that hears nothing drops the connection after 1.5 times this. Drawn from ±10 %: equal
 /// ones would make the wills of a district come together.
 const KEEP_ALIVE_S: std::ops::RangeInclusive<u16> = 27..=33;
+
+/// Paths that wait are looked at never.
+const UNWATCHED: Duration = Duration::MAX;
 
 /// What all gateways of a fleet share.
 #[derive(Debug)]
@@ -61,6 +64,8 @@ pub(super) struct Gateway {
     book: Book,
     machine: Uplink<Entry, Control>,
     paths: Paths,
+    /// Which of them work. Those not in use are not looked at: a look costs a connection.
+    standby: Standby,
     session: u64,
     keep_alive_s: u16,
     last: Option<usize>,
@@ -97,6 +102,7 @@ impl Gateway {
             book,
             machine,
             paths: Paths::new(count),
+            standby: Standby::new(count, UNWATCHED),
             session: 1,
             keep_alive_s: fastrand::u16(KEEP_ALIVE_S),
             last: None,
@@ -150,6 +156,7 @@ impl Gateway {
                         NoWire::Unreachable => (&self.shared.tally.failed, Failure::Unreachable),
                     };
                     Tally::add(counter, 1);
+                    self.standby.failed(index, "");
                     self.paths.failed(index, failure, boottime(), fastrand::f64())
                 }
                 Ok(wire) => {
@@ -157,16 +164,19 @@ impl Gateway {
                     self.shared.tally.connected(second);
                     Tally::add(&self.shared.tally.online, 1);
                     self.paths.connected(index);
+                    self.standby.connected(index, boottime());
                     let end = self.serve(wire, index).await;
                     self.shared.tally.online.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-                    let (down, away) = match end {
+                    let (down, silent) = match end {
                         End::Over(down) => (down, false),
                         End::Ordered => (Down::Network, false),
                         End::NextBroker => (Down::Network, true),
                     };
                     self.feed(None, Input::Down(down));
                     self.last = Some(index);
-                    self.paths.lost(index, away, boottime(), fastrand::f64())
+                    self.standby.lost(index, "", silent, boottime());
+                    let instead = self.standby.instead_of(index);
+                    self.paths.lost(instead, boottime(), fastrand::f64())
                 }
             };
         }
@@ -193,6 +203,7 @@ impl Gateway {
         let upto = self.machine.progress().host_upto;
         self.machine = Uplink::new(self.address.gateway.clone(), settings, upto, upto, upto);
         self.paths = Paths::new(self.brokers.len());
+        self.standby = Standby::new(self.brokers.len(), UNWATCHED);
         self.last = None;
         let now = boottime();
         for what in [Happening::MainsLost, Happening::Started, Happening::Door] {

@@ -109,7 +109,7 @@ impl Plan {
             event_every: Duration::from_secs(120),
             alarm_share: 0.1,
             ramp: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(say::HEARTBEAT_S.into()),
             protocol: if engine == Engine::Mosquitto { 5 } else { 4 },
             // Each subscription with QoS 1 is a replicated consumer in NATS: 6,000 of them are more
             // than these nodes can hold, and what comes down there is said again anyway.

@@ -1,16 +1,21 @@
 //! What a virtual gateway says of itself: the contract's own types, with two doors and an area.
 
 use gatehouse_core::contract::{
-    Backlog, Described, DescribedDoor, Description, GatewayState, Heartbeat, RetainedState, Status,
+    Backlog, DescribedDoor, DescribedMode, DescribedPartition, DescribedZone, Description,
+    GatewayState, Heartbeat, Limits, RetainedState, Status,
 };
 use gatehouse_core::event::MAX_PAYLOAD;
 use gatehouse_core::id::Seq;
+use gatehouse_core::site::{Mode, ZoneKind};
 use gatehouse_core::time::{ClockState, UtcMs};
 use gatehouse_core::topic::Address;
 use gatehouse_core::uplink::Progress;
 use serde::Serialize;
 
 use super::book::Book;
+
+/// The period of heartbeats, of the default failure reporting profile.
+pub(super) const HEARTBEAT_S: u32 = 25;
 
 /// A publish with QoS 1 that is no event.
 #[derive(Clone, Debug)]
@@ -42,7 +47,10 @@ pub(super) fn status(session: u64, state: GatewayState, since: UtcMs) -> Vec<u8>
         since,
         reason: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_rev: 1,
         config_hash: "00112233445566aa".to_owned(),
+        hb_s: Some(HEARTBEAT_S),
+        reporting_s: Some(90),
     })
 }
 
@@ -66,18 +74,40 @@ pub(super) fn message(
             (format!("{address}/{kind}/{id}"), json(&state))
         }
         Control::Description => {
-            let id = |id: &str| Described { id: id.parse().expect("an id") };
+            let id = |id: &str| id.parse().expect("an id");
             let description = Description {
                 session,
                 revision: 1,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                doors: vec![DescribedDoor { id: id("entrance").id, held_open_s: Some(60) }],
-                zones: vec![id("hall")],
-                partitions: vec![id("lobby")],
+                doors: vec![DescribedDoor {
+                    id: id("entrance"),
+                    partition: Some(id("lobby")),
+                    held_open_s: Some(60),
+                    propped_s: Some(600),
+                    release: false,
+                }],
+                zones: vec![DescribedZone {
+                    id: id("hall"),
+                    kind: ZoneKind::Instant,
+                    partition: Some(id("lobby")),
+                    bypassable: true,
+                    soak: false,
+                }],
+                partitions: vec![DescribedPartition {
+                    id: id("lobby"),
+                    modes: vec![DescribedMode { mode: Mode::Away, exit_s: 30, entry_s: 30 }],
+                    common_to: Vec::new(),
+                }],
                 outputs: Vec::new(),
                 readers: Vec::new(),
                 event_types: vec!["door.opened".into(), "door.closed".into(), "zone.alarm".into()],
-                max_payload: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
+                limits: Limits {
+                    payload_bytes: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),
+                    in_flight: 64,
+                    heartbeat_s: HEARTBEAT_S,
+                    say_again_s: 43_200,
+                },
+                device_key: None,
             };
             (address.description(), json(&description))
         }
@@ -101,11 +131,19 @@ pub(super) fn heartbeat(
         oldest_unreceived_s: 0,
         clock: ClockState::Synced,
         err_ms: Some(12),
+        cpu_permille: Some(3),
         rss_kib: 9_000,
+        memory_free_kib: 400_000,
         disk_free: 1 << 30,
         journal_written: 1 << 20,
+        flash_used_percent: Some(10),
+        temperatures: Vec::new(),
+        power: Vec::new(),
         degraded: Vec::new(),
         digest: "0011223344556677".to_owned(),
+        hb_s: Some(HEARTBEAT_S),
+        paths: Vec::new(),
+        nonce: Some(format!("{:032x}", fastrand::u128(..))),
     })
 }
 
