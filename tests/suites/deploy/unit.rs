@@ -20,11 +20,14 @@ fn systemd_finds_nothing_wrong_with_the_units() -> anyhow::Result<()> {
     for (unit, installed, starts) in [
         ("systemd/gatehouse.service", "/usr/bin/gatehouse ", 4),
         ("control-room/gatehouse-receiver.service", "/usr/bin/gatehouse-receiver ", 1),
+        ("control-room/gatehouse-receiver@.service", "/usr/bin/gatehouse-receiver ", 1),
     ] {
         let text = std::fs::read_to_string(deploy(unit))?;
         // The binary is elsewhere before it is installed; everything else is checked as it is.
         ensure!(text.matches(installed).count() == starts, "the commands of {unit}");
-        let copy = folder.path().join(deploy(unit).file_name().context("a name")?);
+        let name = deploy(unit).file_name().context("a name")?.to_string_lossy().into_owned();
+        // A template is checked as one of its instances.
+        let copy = folder.path().join(name.replace("@.", "@one."));
         std::fs::write(&copy, text.replace(installed, "/bin/true "))?;
         let said = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy))?;
         assert_eq!(said, "", "systemd-analyze verify {unit}");
@@ -34,7 +37,11 @@ fn systemd_finds_nothing_wrong_with_the_units() -> anyhow::Result<()> {
 
 #[test]
 fn the_exposure_of_each_unit_is_below_two() -> anyhow::Result<()> {
-    for unit in ["systemd/gatehouse.service", "control-room/gatehouse-receiver.service"] {
+    for unit in [
+        "systemd/gatehouse.service",
+        "control-room/gatehouse-receiver.service",
+        "control-room/gatehouse-receiver@.service",
+    ] {
         let said = run(Command::new("systemd-analyze")
             .args(["security", "--offline=true", "--threshold=20"])
             .arg(deploy(unit)))?;
