@@ -61,7 +61,7 @@ impl Cluster {
             .collect::<anyhow::Result<_>>()?;
         let mut routes = String::new();
         for [_, _, _, route] in &ports {
-            write!(routes, "\"nats://127.0.0.1:{}\"\n", route.number())?;
+            writeln!(routes, "\"nats://127.0.0.1:{}\"", route.number())?;
         }
         let mut nodes = Vec::new();
         for (number, [mqtt, monitor, client, route]) in (1..).zip(ports) {

@@ -85,7 +85,7 @@ impl Book {
     /// Stores one more event.
     pub(super) fn store(&mut self, session: u64, what: Happening, stored: Mono, utc: UtcMs) {
         let seq = self.head.next();
-        let draft = draft(what, stored, utc, seq.0 % 2 == 0);
+        let draft = draft(what, stored, utc, seq.0.is_multiple_of(2));
         let stamp = Stamp { gateway: &self.gateway, session, seq, prev: self.prev };
         let payload: Arc<[u8]> =
             event::render(&stamp, &draft).expect("a few hundred bytes of plain text").into();

@@ -90,7 +90,7 @@ impl Gateway {
         let mut brokers = shared.brokers.clone();
         let count = brokers.len();
         brokers.rotate_left(number % count);
-        let settings = shared.plan.settings(count);
+        let settings = Plan::settings(count);
         let book = Book::new(address.gateway.clone());
         let (zero, _) = book.heads();
         let machine = Uplink::new(address.gateway.clone(), settings, zero, zero, zero);
@@ -198,7 +198,7 @@ impl Gateway {
     async fn boots(&mut self, within: Duration) -> gatehouse_core::uplink::Attempt {
         tokio::time::sleep(within.mul_f64(fastrand::f64())).await;
         self.session += 1;
-        let settings = self.shared.plan.settings(self.brokers.len());
+        let settings = Plan::settings(self.brokers.len());
         // The journal's cursors are written lazily: what stands for sure is what was confirmed.
         let upto = self.machine.progress().host_upto;
         self.machine = Uplink::new(self.address.gateway.clone(), settings, upto, upto, upto);

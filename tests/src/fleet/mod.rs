@@ -119,7 +119,7 @@ impl Plan {
     }
 
     /// The configuration's defaults of the delivery machine.
-    fn settings(&self, brokers: usize) -> Settings {
+    const fn settings(brokers: usize) -> Settings {
         Settings {
             in_flight: 64,
             replay: Replay { rate: 20, jitter_s: 30 },

@@ -147,7 +147,7 @@ fn compare(
     let mut found: BTreeMap<String, (u64, u64, [u8; 32])> = BTreeMap::new();
     let mut took = Vec::new();
     store.query(&Filter::default(), |stored| {
-        let entry = found.entry(stored.gateway.to_string()).or_default();
+        let entry = found.entry(stored.gateway.clone()).or_default();
         // The table has one row for each number, so that counting them is looking for holes.
         entry.0 += 1;
         if stored.seq.0 >= entry.1 {

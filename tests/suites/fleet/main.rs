@@ -2,25 +2,28 @@
 
 use std::time::Duration;
 
-use gatehouse_tests::fleet::{Engine, Plan, Scenario, run};
+use gatehouse_tests::fleet::{DatabaseKind, Engine, Plan, Scenario, run};
 
 /// Every event is in the database as it was stored, whatever was done meanwhile.
 async fn whole(scenario: Scenario, engine: Engine, seconds: u64) -> anyhow::Result<()> {
-    let mut plan = Plan::new(40, scenario, engine, Duration::from_secs(seconds));
+    whole_at(Plan::new(40, scenario, engine, Duration::from_secs(seconds))).await
+}
+
+async fn whole_at(mut plan: Plan) -> anyhow::Result<()> {
     plan.event_every = Duration::from_secs(2);
     plan.ramp = Duration::from_secs(2);
     let report = run(&plan).await?;
     let text = serde_json::to_string(&report)?;
     assert!(report.is_whole(), "{text}");
-    println!("{text}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_of_the_cluster_and_the_receiver_are_killed_and_nothing_is_lost() -> anyhow::Result<()>
-{
-    // Four parts, each killed once.
-    whole(Scenario::Endure, Engine::Nats, 130).await
+async fn brokers_receivers_and_the_database_are_killed_and_nothing_is_lost() -> anyhow::Result<()> {
+    // Three nodes, two receivers and PostgreSQL, each killed once.
+    let mut plan = Plan::new(40, Scenario::Endure, Engine::Nats, Duration::from_secs(180));
+    (plan.database, plan.receivers) = (DatabaseKind::Postgres, 2);
+    whole_at(plan).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
