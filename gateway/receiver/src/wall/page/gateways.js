@@ -49,11 +49,14 @@ const cells = {
   },
   units: ({ hb }) => (hb ? [hb.degraded.length > 0 ? hb.degraded.join(t("comma")) : t("units.well"), hb.degraded.length > 0] : ["–", false]),
   machine: ({ hb }) => (hb ? [t("machine", { up: age(hb.uptime_s * 1000), rss: mega(hb.rss_kib * 1024), disk: mega(hb.disk_free) }), hb.disk_free < 64 * 1048576] : ["–", false]),
-  paths: ({ hb }) => [hb?.paths ? pathsOf(hb.paths) : "–", false],
+  paths: ({ hb }) => [hb?.paths ? hb.paths.map(pathOf).join(t("comma")) : "–", Boolean(hb?.paths?.some((path) => path.works === false))],
 };
 
-/** The paths as EN 50136-1 judges them, where the gateway tells of them. */
-function pathsOf(paths) {
-  const one = (path) => Object.entries(path).filter(([, value]) => value !== null && typeof value !== "object").map(([key, value]) => `${key} ${value}`).join(" ");
-  return (Array.isArray(paths) ? paths : Object.values(paths)).map(one).join("; ");
+/** A path as EN 50136-1 judges it: whether it works, its availability, and the times to the receipt. */
+function pathOf(path) {
+  const how = path.works === false ? t("path.failed") : path.active ? t("path.active") : path.works === null ? t("path.unseen") : t("path.standby");
+  const parts = [`${path.id} ${how}`];
+  if (path.available_ppm !== null) parts.push(`${(path.available_ppm / 10000).toLocaleString(locale(), { maximumFractionDigits: 2 })} %`);
+  if (path.mean_ms !== null && path.p95_ms !== null) parts.push(t("path.times", { mean: path.mean_ms, p95: path.p95_ms }));
+  return parts.join(" ");
 }

@@ -105,7 +105,12 @@ mod tests {
         });
         let of_scripts = of_scripts.filter_map(|rest| rest.split('"').next()).map(str::to_owned);
         let table = gatehouse_core::codes::all().iter().map(|code| format!("event.{}", code.kind));
-        for key in of_html.chain(of_scripts).chain(table) {
+        let events = include_str!("../../../../core/src/contract/events.csv");
+        let sources = events.lines().filter(|line| !line.starts_with('#'));
+        let sources = sources.filter_map(|line| line.split('|').nth(3));
+        let sources = sources.flat_map(|kinds| kinds.trim().split('/').map(str::trim));
+        let sources = sources.map(|kind| format!("kind.{kind}"));
+        for key in of_html.chain(of_scripts).chain(table).chain(sources) {
             assert!(en.contains_key(&key), "no word for {key}");
         }
     }
