@@ -39,6 +39,7 @@
 //! ```
 
 mod approach;
+pub mod bundle;
 pub mod cli;
 mod clock;
 mod command;

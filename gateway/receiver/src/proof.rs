@@ -88,6 +88,8 @@ pub struct Prover {
     gateway: Id,
     trusted: Option<[u8; 32]>,
     proof: Proof,
+    /// The number that is expected first.
+    first: Seq,
     pieces: Vec<Piece>,
     before: Option<(Seq, [u8; 32])>,
     recent: VecDeque<(Seq, [u8; 32])>,
@@ -98,9 +100,19 @@ pub struct Prover {
 impl Prover {
     /// Of the log of this gateway, signed by this key; without one, by whichever signed first.
     pub fn new(gateway: Id, trusted: Option<[u8; 32]>) -> Self {
+        Self::of_part(gateway, trusted, Seq(1))
+    }
+
+    /// Of a part of a log that begins with this number.
+    pub fn of_part(gateway: Id, trusted: Option<[u8; 32]>, first: Seq) -> Self {
         let proof = Proof { gateway: gateway.to_string(), ..Proof::default() };
         let (pieces, recent) = (Vec::new(), VecDeque::new());
-        Self { gateway, trusted, proof, pieces, before: None, recent, gaps: BTreeMap::new() }
+        Self { gateway, trusted, proof, first, pieces, before: None, recent, gaps: BTreeMap::new() }
+    }
+
+    /// Accounts for numbers that are known not to be here.
+    pub fn account(&mut self, from: Seq, to: Seq, why: String) {
+        self.gaps.entry(from).or_default().push((to, why));
     }
 
     /// The next event: canonical bytes.
@@ -155,7 +167,7 @@ impl Prover {
         let (Some(from), Some(to)) = (number("from"), number("to")) else { return };
         let reason = detail.and_then(|detail| detail["reason"].as_str()).unwrap_or("no reason");
         let why = format!("the gateway has lost them ({reason}), says its event {}", event.seq);
-        self.gaps.entry(from).or_default().push((to, why));
+        self.account(from, to, why);
     }
 
     fn checkpoint(&mut self, event: &Event) {
@@ -210,12 +222,12 @@ impl Prover {
         }
     }
 
-    /// What came of it. Numbers from 1 on are expected.
+    /// What came of it. Numbers from the first on are expected: from 1, unless it is a part.
     pub fn finish(mut self) -> Proof {
-        let first = self.pieces.first().map_or(Seq(1), |piece| piece.from);
+        let first = self.pieces.first().map_or(self.first, |piece| piece.from);
         let last = self.pieces.last().map_or(Seq::ZERO, |piece| piece.to);
         self.proof.range = (first, last);
-        let mut expected = Seq(1);
+        let mut expected = self.first;
         for piece in std::mem::take(&mut self.pieces) {
             if piece.from > expected {
                 self.hole(expected, Seq(piece.from.0 - 1));

@@ -104,6 +104,11 @@ impl SigningKey {
         })
     }
 
+    /// The signature of these bytes, as a bundle carries it.
+    pub(crate) fn seal(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).as_ref().to_vec()
+    }
+
     /// The signature of a command to this gateway under this id; `None`: its arguments have no
     /// canonical form, and the gateway refuses them anyway.
     pub fn sign(&self, command: &Command, address: &Address, id: &Id) -> Option<Signature> {

@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well; 1 `verify` found something, or an operator's act was not done; 64
 //! usage; 70 the receiver ended by itself; 77 the database or a secret may not be opened; 78 a setting is wrong.
 
+mod bundle;
 mod command;
 mod db;
 mod operate;
@@ -158,6 +159,18 @@ the gateways' configuration.")]
         #[command(flatten)]
         key: command::NewKey,
     },
+    /// Write one incident into a file that proves itself, signed by the receiver's own key.
+    #[command(after_help = "\
+Examples:
+  gatehouse-receiver keygen receiver.key --id receiver
+  gatehouse-receiver bundle g-7f3a a12 --db d-1.db --sign receiver.key --out a12.tar
+  gatehouse-receiver verify --bundle a12.tar --signer 3d4017c3…
+The events as the gateway stored them, every act on the incident, and the chain to the gateway's next
+signed checkpoint; what that proves and what it does not is printed. Open it with any tar.")]
+    Bundle {
+        #[command(flatten)]
+        of: bundle::Args,
+    },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
 Examples:
@@ -167,6 +180,8 @@ Examples:
     gatehouse-receiver verify g-7f3a --db d-1.db
   The same on another machine, with the key that the gateway told in its `desc`:
     gatehouse-receiver verify --folder evidence --key 3d4017c3…
+  One incident, from whoever signed it:
+    gatehouse-receiver verify --bundle a12.tar --signer 8f02aa41… --key 3d4017c3…
 The summary is a line of JSON on stdout; what was found is named on stderr.")]
     Verify {
         /// Prove the log of this gateway from its checkpoints.
@@ -180,6 +195,13 @@ The summary is a line of JSON on stdout; what was found is named on stderr.")]
         /// Instead of a database: a folder of exported logs.
         #[arg(long, value_name = "DIR", conflicts_with = "db")]
         folder: Option<PathBuf>,
+        /// Instead of a database: an incident as `bundle` writes it.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["db", "folder", "proven", "gateway"])]
+        bundle: Option<PathBuf>,
+        /// The public key of the receiver that signed the bundle, 64 hex digits or a file with them.
+        /// Without it, whichever signed is named and not compared.
+        #[arg(long, value_name = "KEY", value_parser = prove::key, requires = "bundle")]
+        signer: Option<[u8; 32]>,
         /// The gateway's public key, 64 hex digits or a file with them. Without it, whichever key
         /// signed first is believed, and named.
         #[arg(long, value_name = "KEY", value_parser = prove::key)]
@@ -296,6 +318,10 @@ pub fn main() -> ExitCode {
         Command::Account { command } => wall::account(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
+        Command::Bundle { of } => bundle::make(of),
+        Command::Verify { bundle: Some(file), signer, key, .. } => {
+            bundle::verify(&file, signer, key)
+        }
         Command::Verify { proven, folder: Some(folder), key, .. } => {
             prove::folder(&folder, proven.as_ref(), key)
         }
@@ -305,9 +331,10 @@ pub fn main() -> ExitCode {
         Command::Verify { db: Some(db), gateway, key: None, .. } => {
             read::verify(db, gateway.as_ref())
         }
-        Command::Verify { .. } => {
-            Err(Failed::new(64, "--key is for a proof: name the gateway, or a --folder"))
-        }
+        Command::Verify { .. } => Err(Failed::new(
+            64,
+            "--key is for a proof: name the gateway, a --folder, or a --bundle",
+        )),
         Command::Query { select, newest } => read::query(select, newest),
         Command::Export { select, folder: None } => read::export(select),
         Command::Export { select, folder: Some(folder) } => prove::export(select, &folder),

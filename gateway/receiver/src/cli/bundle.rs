@@ -1,0 +1,119 @@
+//! `bundle` and `verify --bundle`: an incident as a file that proves itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use gatehouse_core::id::Id;
+
+use super::Failed;
+use super::db::Db;
+use super::operate::{NOT_DONE, place};
+use crate::bundle::{self, Extent, MAX_BYTES, MakeError, Report};
+use crate::signing::SigningKey;
+use crate::store::Store;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The gateway's id, or SITE/GATEWAY where two sites have the same.
+    #[arg(value_parser = place)]
+    gateway: String,
+    /// The incident's id, as `incidents` shows it; it may be closed.
+    incident: Id,
+    #[command(flatten)]
+    db: Db,
+    /// The receiver's own key, as `keygen` makes it.
+    #[arg(long, value_name = "FILE")]
+    sign: PathBuf,
+    /// Where it is written. A file that is there is never replaced.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Only the incident's own events, nothing of other matters: then the gateway's signature proves
+    /// nothing, and the receiver's word must do.
+    #[arg(long)]
+    own: bool,
+}
+
+pub(super) fn make(args: Args) -> Result<ExitCode, Failed> {
+    let Args { gateway, incident, db, sign, out, own } = args;
+    let signer = "bundle".parse().map_err(|error| Failed::new(70, error))?;
+    let key = SigningKey::read(&sign, signer)?;
+    let place = gateway.parse().map_err(|error| Failed::new(64, error))?;
+    let store = Store::open_to_read(db.database()?)?;
+    let extent = if own { Extent::Own } else { Extent::Whole };
+    let bytes = bundle::make(&store, &place, &incident, extent, &key).map_err(|error| {
+        let code = match error {
+            MakeError::NoIncident { .. } | MakeError::Ambiguous { .. } => 64,
+            MakeError::TooLarge { .. } => NOT_DONE,
+            _ => 70,
+        };
+        Failed::new(code, error)
+    })?;
+    let cannot = |error: io::Error| Failed::new(77, format!("{}: {error}", out.display()));
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&out).map_err(cannot)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
+    // What was written is what is told.
+    let report = bundle::check(&bytes, None, None).map_err(|error| Failed::new(70, error))?;
+    explain(&report, &mut io::stderr())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn verify(
+    file: &Path,
+    signer: Option<[u8; 32]>,
+    device: Option<[u8; 32]>,
+) -> Result<ExitCode, Failed> {
+    let cannot = |error: io::Error| Failed::new(77, format!("{}: {error}", file.display()));
+    let mut bytes = Vec::new();
+    File::open(file)
+        .map_err(cannot)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message =
+            format!("{} is larger than a bundle may be, {MAX_BYTES} bytes", file.display());
+        return Err(Failed::new(NOT_DONE, message));
+    }
+    let report = bundle::check(&bytes, signer, device)
+        .map_err(|error| Failed::new(NOT_DONE, format!("{}: {error}", file.display())))?;
+    explain(&report, &mut io::stderr())?;
+    writeln!(io::stdout(), "{}", serde_json::to_string(&report).map_err(io::Error::from)?)?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// For people.
+fn explain(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let Report { district, site, gateway, incident, manifest, .. } = report;
+    let (events, acts) = (report.events, report.acts);
+    writeln!(
+        to,
+        "{district}/{site}/{gateway} {incident}: {events} events, {acts} acts; numbers {} to {}",
+        manifest.from, manifest.to
+    )?;
+    writeln!(to, "  the receiver's key: {}", report.signer.0)?;
+    if let Some(device) = &report.device.0 {
+        writeln!(to, "  the gateway's key: {device}")?;
+    }
+    for what in &report.wrong {
+        writeln!(to, "  WRONG: {what}")?;
+    }
+    for (from, to_seq) in &report.missing {
+        writeln!(to, "  MISSING: {from} to {to_seq}")?;
+    }
+    for what in &report.proven {
+        writeln!(to, "  proven: {what}")?;
+    }
+    for what in &report.unproven {
+        writeln!(to, "  not proven: {what}")?;
+    }
+    for act in &manifest.acts {
+        let by = act.by.as_deref().unwrap_or("the gateway");
+        let text = act.text.as_deref().unwrap_or_default();
+        writeln!(to, "  {} {} by {by}, event {}: {text}", act.utc, act.act, act.seq)?;
+    }
+    Ok(())
+}
