@@ -50,6 +50,8 @@ pub mod gaps;
 mod handle;
 mod life;
 mod link;
+mod meter;
+pub mod metrics;
 mod operator;
 mod outbox;
 mod password;

@@ -5,6 +5,8 @@
 
 mod command;
 mod db;
+mod log;
+mod metrics;
 mod operate;
 mod prove;
 mod read;
@@ -26,6 +28,8 @@ use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 
 use db::Db;
+use log::LogFormat;
+use metrics::MetricsArgs;
 use operate::{At, Of};
 use receive::Receive;
 use wall::{AccountCommand, WallArgs};
@@ -68,6 +72,8 @@ Examples:
   gatehouse-receiver run --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --jsonl | jq .event.type
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --wall 127.0.0.1:8443
+  gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --metrics 127.0.0.1:9464 \
+      --log-format json
 Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
     Run {
         #[command(flatten)]
@@ -75,8 +81,13 @@ Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
         /// Print each committed event as a line of JSON.
         #[arg(long)]
         jsonl: bool,
+        /// How the log on stderr is written: text for people, json for machines, a line each.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        log_format: LogFormat,
         #[command(flatten)]
         wall: WallArgs,
+        #[command(flatten)]
+        metrics: MetricsArgs,
     },
     /// Receive a district, with a live table on the terminal.
     #[command(after_help = "\
@@ -286,7 +297,9 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run { receive, jsonl, wall } => run::run(receive, jsonl, wall),
+        Command::Run { receive, jsonl, log_format, wall, metrics } => {
+            run::run(receive, jsonl, log_format, wall, metrics)
+        }
         Command::Watch { receive } => watch::watch(receive),
         Command::Incidents { at, json } => operate::incidents(&at, json),
         Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),

@@ -21,7 +21,7 @@ mod accounts;
 mod acts;
 mod guard;
 mod history;
-mod listen;
+pub(crate) mod listen;
 mod live;
 mod lockout;
 mod login;
