@@ -61,6 +61,7 @@ pub mod receipts;
 mod signing;
 mod snapshot;
 mod states;
+pub mod stats;
 mod store;
 mod storms;
 pub mod wall;

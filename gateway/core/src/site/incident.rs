@@ -180,6 +180,40 @@ struct Open {
     changed: bool,
 }
 
+/// What an incident turned out to be, as who closes it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseReason {
+    /// There was a danger.
+    Real,
+    /// There was none.
+    False,
+    /// Somebody tried whether it works.
+    Test,
+    /// Nobody found out.
+    Unknown,
+}
+
+impl CloseReason {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Real, Self::False, Self::Test, Self::Unknown];
+
+    /// The word in payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::False => "false",
+            Self::Test => "test",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The reason of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
 /// What is wanted of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -189,6 +223,8 @@ pub enum Act {
     Note(String),
     /// It is over.
     Close,
+    /// It is over, and was this.
+    CloseAs(CloseReason),
     /// Call the others now.
     Escalate,
 }
@@ -269,7 +305,7 @@ impl Incidents {
         open.due = None;
         open.changed = true;
         if open.incident.acked.is_some() {
-            self.close(place, "over and acknowledged for a day", None, at, out);
+            self.close(place, "over and acknowledged for a day", None, None, at, out);
         } else {
             open.incident.escalated = true;
             let cause = "nobody acknowledged it in time";
@@ -379,7 +415,7 @@ impl Incidents {
         if all().count() >= MAX_OPEN {
             let over = all().find(|(_, open)| open.incident.open.is_empty());
             let place = over.or_else(|| all().next()).map_or(0, |(place, _)| place);
-            self.close(place, "too many are open", None, at, out);
+            self.close(place, "too many are open", None, None, at, out);
         }
     }
 
@@ -388,12 +424,13 @@ impl Incidents {
         place: usize,
         cause: &str,
         by: Option<(Via, Option<&str>)>,
+        reason: Option<CloseReason>,
         at: Mono,
         out: &mut Out<'_>,
     ) {
         let open = self.open.remove(place);
         let by = by.unwrap_or((Via::Rules, None));
-        event(&open.incident, "incident.closed", cause, by, at, out);
+        told(&open.incident, "incident.closed", cause, by, reason, at, out);
         self.gone.push(open.incident.id);
     }
 
@@ -448,8 +485,9 @@ impl Incidents {
                 incident.escalated = true;
                 event(incident, "alarm.escalated", "wanted", by, at, out);
             }
-            Act::Close => {
-                self.close(place, "closed", Some(by), at, out);
+            Act::Close | Act::CloseAs(_) => {
+                let reason = if let Act::CloseAs(reason) = act { Some(*reason) } else { None };
+                self.close(place, "closed", Some(by), reason, at, out);
                 return Answer::Done;
             }
         }
@@ -509,6 +547,18 @@ fn event(
     at: Mono,
     out: &mut Out<'_>,
 ) {
+    told(incident, kind, cause, (via, actor), None, at, out);
+}
+
+fn told(
+    incident: &Incident,
+    kind: &'static str,
+    cause: &str,
+    (via, actor): (Via, Option<&str>),
+    reason: Option<CloseReason>,
+    at: Mono,
+    out: &mut Out<'_>,
+) {
     // An escalation is as urgent as its incident; what an operator did is for the record.
     let escalated = kind == "alarm.escalated";
     let class = if escalated { incident.class } else { Class::Arm };
@@ -519,6 +569,10 @@ fn event(
         draft.partition.clone_from(&incident.partition);
         draft.actor = actor.map(str::to_owned);
         draft.cause = Some(cause.to_owned());
-        draft.detail = Some(json!({ "via": via.as_str(), "danger": incident.danger }));
+        let mut facts = json!({ "via": via.as_str(), "danger": incident.danger });
+        if let Some(reason) = reason {
+            facts["reason"] = json!(reason);
+        }
+        draft.detail = Some(facts);
     });
 }

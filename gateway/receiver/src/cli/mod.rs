@@ -13,6 +13,7 @@ mod read;
 mod receive;
 mod run;
 mod screen;
+mod stats;
 mod table;
 mod wall;
 mod watch;
@@ -26,6 +27,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
+use gatehouse_core::site::CloseReason;
 
 use db::Db;
 use log::LogFormat;
@@ -53,6 +55,8 @@ Examples:
         --db postgres://gatehouse@db.lan/district --db-password-file db.pw
   What of a gateway's log is proven by its own signatures?
     gatehouse-receiver verify g-7f3a --db d-1.db
+  How fast were alarms taken in November, and how many were false?
+    gatehouse-receiver stats --db d-1.db --from 2026-11-01 --to 2026-11-30
   The last alarms of one gateway:
     gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
 
@@ -143,10 +147,13 @@ Example:
     /// Close an incident: it is over.
     #[command(after_help = "\
 Example:
-  gatehouse-receiver close g-7f3a a12 --db d-1.db --operator op-7")]
+  gatehouse-receiver close g-7f3a a12 --db d-1.db --operator op-7 --reason false")]
     Close {
         #[command(flatten)]
         of: Of,
+        /// What it was: real, false, test or unknown. `stats` counts false alarms by it.
+        #[arg(long, value_name = "REASON", value_parser = operate::reason)]
+        reason: Option<CloseReason>,
     },
     /// Who may log in at the wall.
     Account {
@@ -168,6 +175,12 @@ the gateways' configuration.")]
     Keygen {
         #[command(flatten)]
         key: command::NewKey,
+    },
+    /// Print what a district asks about its sites and a period.
+    #[command(after_help = stats::EXAMPLES)]
+    Stats {
+        #[command(flatten)]
+        wanted: stats::StatsArgs,
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
@@ -305,7 +318,8 @@ pub fn main() -> ExitCode {
         Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
-        Command::Close { of } => operate::act(of, AlarmOp::Close, None),
+        Command::Close { of, reason } => operate::close(of, reason),
+        Command::Stats { wanted } => stats::stats(wanted),
         Command::Account { command } => wall::account(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
