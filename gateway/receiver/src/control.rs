@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gatehouse_core::contract::{AlarmOp, Command, CommandResult, MAX_COMMAND};
 use gatehouse_core::id::Id;
-use gatehouse_core::site::Incident;
+use gatehouse_core::site::{CloseReason, Incident};
 use gatehouse_core::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -60,6 +60,9 @@ pub(crate) enum Wish {
         operator: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
+        /// Of a close.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<CloseReason>,
     },
 }
 
@@ -178,21 +181,25 @@ async fn answer(stream: UnixStream, operator: &Operator) -> io::Result<()> {
 }
 
 async fn fulfil(wish: Wish, operator: &Operator) -> Outcome {
-    let (gateway, incident, op, who, text) = match wish {
+    let (gateway, incident, op, who, text, reason) = match wish {
         Wish::Incidents => return Outcome::Incidents(listed(operator)),
         Wish::Prepare { gateway } => return prepare(&gateway, operator),
         Wish::Command { gateway, id, command } => {
             return send(&gateway, &id, &command, operator).await;
         }
-        Wish::Act { gateway, incident, op, operator, text } => {
-            (gateway, incident, op, operator, text)
+        Wish::Act { gateway, incident, op, operator, text, reason } => {
+            (gateway, incident, op, operator, text, reason)
         }
     };
     let place = match place(&gateway) {
         Ok(place) => place,
         Err(outcome) => return outcome,
     };
-    match operator.act(&place, &incident, op, &who, text.as_deref()).await {
+    let done = match (op, reason) {
+        (AlarmOp::Close, Some(reason)) => operator.close(&place, &incident, &who, reason).await,
+        _ => operator.act(&place, &incident, op, &who, text.as_deref()).await,
+    };
+    match done {
         Ok(seq) => {
             tracing::info!(gateway = %place, %incident, ?op, operator = who, "done");
             Outcome::Done(seq.0)

@@ -15,6 +15,8 @@ use crate::command::Answered;
 use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Bell, Desk, Elsewhere, Parts, QUEUE, Work};
 use crate::link::Linker;
+use crate::meter::Meter;
+use crate::metrics::Gauges;
 use crate::operator::Operator;
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, Snapshot};
@@ -51,6 +53,7 @@ pub struct Handle {
     /// Kept for the operators' desk.
     _results: broadcast::Sender<Arc<Answered>>,
     operator: Operator,
+    gauges: Gauges,
 }
 
 /// Why a receiver could not start.
@@ -103,6 +106,7 @@ impl Receiver {
         let outbox = Arc::new(Outbox::default());
         let board = Arc::new(Mutex::new(Snapshot::default()));
         let slots = Arc::new(Semaphore::new(QUEUE));
+        let meter = Arc::new(Meter::default());
         let (work, works) = sync_channel(QUEUE + COMMANDS);
         let (watchers, _) = broadcast::channel(config.watch_capacity.max(1));
         let (results, _) = broadcast::channel(RESULTS);
@@ -121,6 +125,7 @@ impl Receiver {
             watchers: watchers.clone(),
             results: results.clone(),
             slots: Arc::clone(&slots),
+            meter: Arc::clone(&meter),
             elsewhere: Arc::clone(&elsewhere),
             stop: Arc::clone(&stop_desk),
         });
@@ -157,6 +162,12 @@ impl Receiver {
             listening.spawn(async move { listen(&server, token, &district, bell).await });
         }
         let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
+        let gauges = Gauges {
+            config: Arc::clone(&config),
+            operator: operator.clone(),
+            meter,
+            slots: Arc::clone(&slots),
+        };
         let linker = Linker {
             config,
             clock,
@@ -180,6 +191,7 @@ impl Receiver {
             board,
             _results: results,
             operator,
+            gauges,
         })
     }
 }
@@ -199,6 +211,11 @@ impl Handle {
     /// The operators' desk: incidents, and what is done about them. Of no use after the end.
     pub fn operator(&self) -> Operator {
         self.operator.clone()
+    }
+
+    /// What `/metrics` is made of. Of no use after the end.
+    pub fn gauges(&self) -> Gauges {
+        self.gauges.clone()
     }
 
     /// Waits until the receiver ends by itself, which it does only if the database's thread dies.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use gatehouse_core::contract::{AlarmAct, AlarmOp};
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, IdError, Seq};
+use gatehouse_core::site::CloseReason;
 use gatehouse_core::time::{Now, UtcMs};
 use gatehouse_core::topic::Address;
 use tokio::sync::broadcast::error::RecvError;
@@ -156,6 +157,13 @@ impl fmt::Debug for Operator {
     }
 }
 
+/// What is to be done about an incident.
+struct Act<'a> {
+    op: AlarmOp,
+    text: Option<&'a str>,
+    reason: Option<CloseReason>,
+}
+
 /// What is to come of an act.
 struct Expected<'a> {
     address: &'a Address,
@@ -220,6 +228,32 @@ impl Operator {
         operator: &str,
         text: Option<&str>,
     ) -> Result<Seq, ActError> {
+        self.say(place, incident, operator, Act { op, text, reason: None }).await
+    }
+
+    /// Closes an incident, and says what it was; a gateway of an older version closes it without
+    /// the reason.
+    ///
+    /// # Errors
+    /// See [`Operator::act`].
+    pub async fn close(
+        &self,
+        place: &Place,
+        incident: &Id,
+        operator: &str,
+        reason: CloseReason,
+    ) -> Result<Seq, ActError> {
+        let act = Act { op: AlarmOp::Close, text: None, reason: Some(reason) };
+        self.say(place, incident, operator, act).await
+    }
+
+    async fn say(
+        &self,
+        place: &Place,
+        incident: &Id,
+        operator: &str,
+        Act { op, text, reason }: Act<'_>,
+    ) -> Result<Seq, ActError> {
         let visible = |c: char| !c.is_control() && !c.is_whitespace();
         if !(1..=MAX_OPERATOR).contains(&operator.chars().count()) || !operator.chars().all(visible)
         {
@@ -238,6 +272,7 @@ impl Operator {
             time: self.now(),
             nonce: format!("{:032x}", fastrand::u128(..)),
             text: text.map(str::to_owned),
+            reason,
         };
         let nonce = act.nonce.clone();
         let Ok(payload) = serde_json::to_vec(&act) else { return Err(ActError::Busy) };

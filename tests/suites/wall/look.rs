@@ -18,15 +18,23 @@ async fn whole(tab: &Tab, what: &str) -> anyhow::Result<()> {
     let wide = tab.eval("document.documentElement.scrollWidth - window.innerWidth").await?;
     ensure!(wide.as_i64().is_some_and(|more| more <= 0), "{what}: {wide} pixels too wide");
     // A key without a text shows itself: two words with a dot between.
-    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound)\\.[a-z_.]+/)?.[0] ?? ''";
+    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound|stats|reason|view|refused)\\.[a-z_.]+/)?.[0] ?? ''";
     let bare = tab.eval(bare).await?;
     ensure!(bare == "", "{what}: no word for {bare}");
     Ok(())
 }
 
 /// Each view at each size, in each language and theme.
-async fn pictures(scene: &Scene, tab: &Tab, name: &str, views: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn pictures(
+    scene: &Scene,
+    tab: &Tab,
+    name: &str,
+    views: &[&str],
+) -> anyhow::Result<()> {
     let _ = scene;
+    if let Some(folder) = folder() {
+        std::fs::create_dir_all(folder)?;
+    }
     for (size, viewport) in [("wall", WALL), ("phone", PHONE)] {
         tab.resize(viewport).await?;
         for (language, theme) in [("en", "dark"), ("zh", "light"), ("en", "light"), ("zh", "dark")]
@@ -64,9 +72,6 @@ async fn set(tab: &Tab, language: &str, theme: &str) -> anyhow::Result<()> {
 async fn a_quiet_night_a_break_in_and_a_dead_district_fit_a_wall_and_a_phone() -> anyhow::Result<()>
 {
     let mut scene = Scene::start(&["op-7 --role operator"]).await?;
-    if let Some(folder) = folder() {
-        std::fs::create_dir_all(folder)?;
-    }
     let tab = scene.enter("op-7", "").await?;
     for site in [&scene.home, &scene.other] {
         site.arm("lobby").await?;
@@ -74,7 +79,7 @@ async fn a_quiet_night_a_break_in_and_a_dead_district_fit_a_wall_and_a_phone() -
     }
     status(&tab, "quiet").await?;
     ensure!(tab.text("#status-text").await? == "All quiet");
-    pictures(&scene, &tab, "quiet", &["1", "2"]).await?;
+    pictures(&scene, &tab, "quiet", &["1", "2", "5"]).await?;
 
     scene.home.world.set(WINDOW, true);
     scene.other.world.set(SHUTTER, true);

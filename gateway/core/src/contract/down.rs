@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Seq;
+use crate::site::CloseReason;
 use crate::time::UtcMs;
 
 /// An event that the receiver will never commit as it is.
@@ -46,6 +47,9 @@ pub struct AlarmAct {
     /// Of a note: what is to be known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Of a close: what it was. It stands in `incident.closed`; an older gateway passes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CloseReason>,
 }
 
 /// What an operator can do about an incident.

@@ -180,6 +180,40 @@ struct Open {
     changed: bool,
 }
 
+/// What an incident turned out to be, as who closes it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseReason {
+    /// There was a danger.
+    Real,
+    /// There was none.
+    False,
+    /// Somebody tried whether it works.
+    Test,
+    /// Nobody found out.
+    Unknown,
+}
+
+impl CloseReason {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Real, Self::False, Self::Test, Self::Unknown];
+
+    /// The word in payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::False => "false",
+            Self::Test => "test",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The reason of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
 /// What is wanted of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -189,6 +223,8 @@ pub enum Act {
     Note(String),
     /// It is over.
     Close,
+    /// It is over, and was this.
+    CloseAs(CloseReason),
     /// Call the others now.
     Escalate,
 }
@@ -269,7 +305,7 @@ impl Incidents {
         open.due = None;
         open.changed = true;
         if open.incident.acked.is_some() {
-            self.close(place, "over and acknowledged for a day", Hand::RULES, at, out);
+            self.close(place, "over and acknowledged for a day", Hand::RULES, None, at, out);
         } else {
             open.incident.escalated = true;
             let cause = "nobody acknowledged it in time";
@@ -379,13 +415,21 @@ impl Incidents {
         if all().count() >= MAX_OPEN {
             let over = all().find(|(_, open)| open.incident.open.is_empty());
             let place = over.or_else(|| all().next()).map_or(0, |(place, _)| place);
-            self.close(place, "too many are open", Hand::RULES, at, out);
+            self.close(place, "too many are open", Hand::RULES, None, at, out);
         }
     }
 
-    fn close(&mut self, place: usize, cause: &str, by: Hand<'_>, at: Mono, out: &mut Out<'_>) {
+    fn close(
+        &mut self,
+        place: usize,
+        cause: &str,
+        by: Hand<'_>,
+        reason: Option<CloseReason>,
+        at: Mono,
+        out: &mut Out<'_>,
+    ) {
         let open = self.open.remove(place);
-        event(&open.incident, "incident.closed", cause, by, at, out);
+        told(&open.incident, "incident.closed", cause, by, reason, at, out);
         self.gone.push(open.incident.id);
     }
 
@@ -440,8 +484,9 @@ impl Incidents {
                 incident.escalated = true;
                 event(incident, "alarm.escalated", "wanted", by, at, out);
             }
-            Act::Close => {
-                self.close(place, "closed", by, at, out);
+            Act::Close | Act::CloseAs(_) => {
+                let reason = if let Act::CloseAs(reason) = act { Some(*reason) } else { None };
+                self.close(place, "closed", by, reason, at, out);
                 return Answer::Done;
             }
         }
@@ -515,7 +560,19 @@ fn event(
     incident: &Incident,
     kind: &'static str,
     cause: &str,
+    by: Hand<'_>,
+    at: Mono,
+    out: &mut Out<'_>,
+) {
+    told(incident, kind, cause, by, None, at, out);
+}
+
+fn told(
+    incident: &Incident,
+    kind: &'static str,
+    cause: &str,
     Hand { via, actor, nonce }: Hand<'_>,
+    reason: Option<CloseReason>,
     at: Mono,
     out: &mut Out<'_>,
 ) {
@@ -532,6 +589,9 @@ fn event(
         let mut detail = json!({ "via": via.as_str(), "danger": incident.danger });
         if let Some(nonce) = nonce {
             detail["nonce"] = json!(nonce);
+        }
+        if let Some(reason) = reason {
+            detail["reason"] = json!(reason);
         }
         draft.detail = Some(detail);
     });

@@ -107,7 +107,7 @@ pub use config::{
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
 pub use enrol::LONGEST_ENROL;
-pub use incident::{Act, Danger, Incident, Note, Phase};
+pub use incident::{Act, CloseReason, Danger, Incident, Note, Phase};
 pub use input::{Card, Condition, Contact, Does, Input, ReaderPart, Report};
 pub use kinds::{EVENT_TYPES, is_silent, is_silent_event};
 pub use layout::Layout;

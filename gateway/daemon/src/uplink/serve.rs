@@ -444,7 +444,7 @@ impl Uplinker {
         let wanted = match act.op {
             AlarmOp::Ack => Act::Acknowledge,
             AlarmOp::Note => Act::Note(act.text.unwrap_or_default()),
-            AlarmOp::Close => Act::Close,
+            AlarmOp::Close => act.reason.map_or(Act::Close, Act::CloseAs),
             AlarmOp::Escalate => Act::Escalate,
         };
         let command = Command {

@@ -6,12 +6,15 @@
 mod bundle;
 mod command;
 mod db;
+mod log;
+mod metrics;
 mod operate;
 mod prove;
 mod read;
 mod receive;
 mod run;
 mod screen;
+mod stats;
 mod table;
 mod wall;
 mod watch;
@@ -25,8 +28,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
+use gatehouse_core::site::CloseReason;
 
 use db::Db;
+use log::LogFormat;
+use metrics::MetricsArgs;
 use operate::{At, Of};
 use receive::Receive;
 use wall::{AccountCommand, WallArgs};
@@ -50,6 +56,8 @@ Examples:
         --db postgres://gatehouse@db.lan/district --db-password-file db.pw
   What of a gateway's log is proven by its own signatures?
     gatehouse-receiver verify g-7f3a --db d-1.db
+  How fast were alarms taken in November, and how many were false?
+    gatehouse-receiver stats --db d-1.db --from 2026-11-01 --to 2026-11-30
   The last alarms of one gateway:
     gatehouse-receiver query --db d-1.db --gateway g-7f3a --class alarm --newest 20";
 
@@ -69,6 +77,8 @@ Examples:
   gatehouse-receiver run --broker mqtt://127.0.0.1:1883 --district d-1 --db d-1.db
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --jsonl | jq .event.type
   gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --wall 127.0.0.1:8443
+  gatehouse-receiver run --broker mqtt://b --district d-1 --db d-1.db --metrics 127.0.0.1:9464 \
+      --log-format json
 Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
     Run {
         #[command(flatten)]
@@ -76,8 +86,13 @@ Stops in order on Ctrl-C or SIGTERM; a second signal stops at once.")]
         /// Print each committed event as a line of JSON.
         #[arg(long)]
         jsonl: bool,
+        /// How the log on stderr is written: text for people, json for machines, a line each.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        log_format: LogFormat,
         #[command(flatten)]
         wall: WallArgs,
+        #[command(flatten)]
+        metrics: MetricsArgs,
     },
     /// Receive a district, with a live table on the terminal.
     #[command(after_help = "\
@@ -133,10 +148,13 @@ Example:
     /// Close an incident: it is over.
     #[command(after_help = "\
 Example:
-  gatehouse-receiver close g-7f3a a12 --db d-1.db --operator op-7")]
+  gatehouse-receiver close g-7f3a a12 --db d-1.db --operator op-7 --reason false")]
     Close {
         #[command(flatten)]
         of: Of,
+        /// What it was: real, false, test or unknown. `stats` counts false alarms by it.
+        #[arg(long, value_name = "REASON", value_parser = operate::reason)]
+        reason: Option<CloseReason>,
     },
     /// Who may log in at the wall.
     Account {
@@ -170,6 +188,12 @@ signed checkpoint; what that proves and what it does not is printed. Open it wit
     Bundle {
         #[command(flatten)]
         of: bundle::Args,
+    },
+    /// Print what a district asks about its sites and a period.
+    #[command(after_help = stats::EXAMPLES)]
+    Stats {
+        #[command(flatten)]
+        wanted: stats::StatsArgs,
     },
     /// Check the chain and that no event is missing; a JSON summary, exit 0 or 1.
     #[command(after_help = "\
@@ -308,13 +332,16 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run { receive, jsonl, wall } => run::run(receive, jsonl, wall),
+        Command::Run { receive, jsonl, log_format, wall, metrics } => {
+            run::run(receive, jsonl, log_format, wall, metrics)
+        }
         Command::Watch { receive } => watch::watch(receive),
         Command::Incidents { at, json } => operate::incidents(&at, json),
         Command::Ack { of } => operate::act(of, AlarmOp::Ack, None),
         Command::Note { of, text } => operate::act(of, AlarmOp::Note, Some(text)),
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
-        Command::Close { of } => operate::act(of, AlarmOp::Close, None),
+        Command::Close { of, reason } => operate::close(of, reason),
+        Command::Stats { wanted } => stats::stats(wanted),
         Command::Account { command } => wall::account(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),

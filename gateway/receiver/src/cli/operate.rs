@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::id::Id;
+use gatehouse_core::site::CloseReason;
 
 use super::{Failed, table};
 use crate::control::{Outcome, Wish, socket_of};
@@ -78,13 +79,32 @@ pub(super) fn incidents(at: &At, json: bool) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
+pub(super) fn reason(word: &str) -> Result<CloseReason, String> {
+    CloseReason::from_word(word).ok_or_else(|| {
+        format!("allowed are {}", CloseReason::ALL.map(CloseReason::as_str).join(", "))
+    })
+}
+
 pub(super) fn act(of: Of, op: AlarmOp, text: Option<String>) -> Result<ExitCode, Failed> {
+    done(of, op, text, None)
+}
+
+pub(super) fn close(of: Of, reason: Option<CloseReason>) -> Result<ExitCode, Failed> {
+    done(of, AlarmOp::Close, None, reason)
+}
+
+fn done(
+    of: Of,
+    op: AlarmOp,
+    text: Option<String>,
+    reason: Option<CloseReason>,
+) -> Result<ExitCode, Failed> {
     let Of { gateway, incident, at, operator } = of;
     let operator = operator.unwrap_or_else(|| {
         let user = rustix::process::geteuid().as_raw();
         format!("uid-{user}")
     });
-    match ask(&at, &Wish::Act { gateway, incident, op, operator, text })? {
+    match ask(&at, &Wish::Act { gateway, incident, op, operator, text, reason })? {
         Outcome::Done(seq) => {
             writeln!(io::stdout(), "done; the gateway's event {seq} is committed")?;
             Ok(ExitCode::SUCCESS)

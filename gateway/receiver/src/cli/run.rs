@@ -1,6 +1,6 @@
 //! `run`: receives until stopped.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::Failed;
+use super::log::{self, LogFormat};
+use super::metrics::{self, MetricsArgs};
 use super::receive::Receive;
 use super::wall::{self, WallArgs};
 use crate::config::ReceiverConfig;
@@ -26,14 +26,21 @@ use crate::snapshot::Committed;
 /// How long a stop waits for whoever reads the lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-pub(super) fn run(receive: Receive, jsonl: bool, wall: WallArgs) -> Result<ExitCode, Failed> {
-    log_to(io::stderr, io::stderr().is_terminal(), true);
+pub(super) fn run(
+    receive: Receive,
+    jsonl: bool,
+    log_format: LogFormat,
+    wall: WallArgs,
+    metrics: MetricsArgs,
+) -> Result<ExitCode, Failed> {
+    log::to_stderr(log_format);
     let (config, socket) = receive.config()?;
     let wall = wall.config(&config.database)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let mut handle = start(config).await?;
         let _desk = desk(socket, &handle);
+        let _metrics = metrics::serve(metrics, &handle).await?;
         let _wall = match wall {
             Some(wall) => Some(wall::serve(wall, &handle).await?),
             None => None,
@@ -167,22 +174,6 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::new(70, format!("cannot start the runtime: {error}")))
-}
-
-/// `RUST_LOG` sets what is told; without it, what an operator should see.
-pub(super) fn log_to<W>(writer: W, colours: bool, times: bool)
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = colours && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(colours)
-        .with_target(false);
-    // Cannot fail: nothing else in this program sets one.
-    let _ = if times { subscriber.try_init() } else { subscriber.without_time().try_init() };
 }
 
 /// SIGINT and SIGTERM.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::log;
 use super::screen::{Log, Screen};
 use super::table::table;
 use super::{Failed, Receive, run};
@@ -25,7 +26,7 @@ pub(super) fn watch(receive: Receive) -> Result<ExitCode, Failed> {
         let mut signals = run::Signals::new()?;
         let for_log = log.clone();
         // The foot of the table is narrow, and shows the last lines only.
-        run::log_to(move || for_log.clone(), false, false);
+        log::to_foot(move || for_log.clone());
         let mut handle = run::start(config).await?;
         let _desk = run::desk(socket, &handle);
         let screen = Screen::take()?;

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, broadcast};
 use crate::clock::Clock;
 use crate::command::Answered;
 use crate::correspondent::Correspondent;
+use crate::meter::{Meter, count};
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
 pub(crate) use elsewhere::{Bell, Elsewhere};
@@ -118,6 +119,7 @@ pub(crate) struct Parts {
     /// What gateways say of commands.
     pub(crate) results: broadcast::Sender<Arc<Answered>>,
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) elsewhere: Arc<Elsewhere>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,
@@ -191,6 +193,7 @@ impl Desk {
                     Work::Stop => stop = true,
                 }
             }
+            self.parts.meter.in_hand.store(batch.len() as u64, Ordering::Relaxed);
             self.parts.slots.add_permits(batch.len());
             // Both go into the database before any of the batch is acknowledged.
             let kept = alarms_first(&batch).iter().all(|part| self.commit(writer, part, stop));
@@ -203,6 +206,7 @@ impl Desk {
                 );
             }
             batch.clear();
+            self.parts.meter.in_hand.store(0, Ordering::Relaxed);
             if look {
                 self.look(writer);
             }
@@ -247,8 +251,11 @@ impl Desk {
         }
         let mut contended = 0;
         loop {
+            let began = self.parts.clock.now().mono;
             let error = match self.transaction(writer, batch) {
                 Ok(fates) => {
+                    let took = self.parts.clock.now().mono.since(began);
+                    self.parts.meter.commit(took, batch.len());
                     self.tell(batch, fates);
                     return true;
                 }
@@ -266,6 +273,7 @@ impl Desk {
             }
             tracing::error!(%error, events = batch.len(),
                 "the database takes no commit; nothing is acknowledged, trying again");
+            count(&self.parts.meter.failures);
             self.board().failing = Some(error.to_string());
             self.parts.outbox.set_failing(true);
             if stop || self.parts.stop.load(Ordering::Acquire) {
@@ -280,7 +288,16 @@ impl Desk {
         let now = self.parts.clock.now();
         let mut deferred = 0;
         let mut committed = Vec::new();
+        let meter = Arc::clone(&self.parts.meter);
         for (inbound, fate) in batch.iter().zip(fates) {
+            match &fate {
+                Fate::Event { duplicate: true, .. } => count(&meter.duplicates),
+                Fate::Event { class, .. } => meter.event(*class),
+                Fate::Conflict { .. } => count(&meter.conflicts),
+                Fate::Bad { .. } => count(&meter.quarantined),
+                Fate::Deferred => count(&meter.deferred),
+                Fate::Other => {}
+            }
             match fate {
                 Fate::Event { at, seq, class, session, duplicate, replayed, body, .. } => {
                     let gateway = &mut self.gateways[at];

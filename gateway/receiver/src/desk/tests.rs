@@ -24,6 +24,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         watchers,
         results: broadcast::channel(1).0,
         slots: Arc::new(Semaphore::new(0)),
+        meter: Arc::default(),
         elsewhere: Arc::default(),
         stop: Arc::default(),
     }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::id::Id;
+use gatehouse_core::site::CloseReason;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ use crate::operator::{ActError, Place};
 pub(crate) struct Said {
     #[serde(default)]
     text: Option<String>,
+    /// Of a close: what it was.
+    #[serde(default)]
+    reason: Option<CloseReason>,
 }
 
 /// `POST /api/incidents/{site}/{gateway}/{id}/{ack,note,close,escalate}`
@@ -46,6 +50,9 @@ pub(crate) async fn incident(
     if (op == AlarmOp::Note) != text.is_some() {
         return refuse(StatusCode::BAD_REQUEST, "text");
     }
+    if said.reason.is_some() && op != AlarmOp::Close {
+        return refuse(StatusCode::BAD_REQUEST, "reason");
+    }
     let scope = &signed.account.scope;
     // What an account may not see is as if it were not there.
     let snapshot = shared.operator.snapshot();
@@ -62,7 +69,11 @@ pub(crate) async fn incident(
     }
     let place = Place { site: Some(site), gateway };
     let who = &signed.account.name;
-    match shared.operator.act(&place, &id, op, who, text.as_deref()).await {
+    let done = match said.reason {
+        Some(reason) => shared.operator.close(&place, &id, who, reason).await,
+        None => shared.operator.act(&place, &id, op, who, text.as_deref()).await,
+    };
+    match done {
         Ok(seq) => {
             tracing::info!(gateway = %place, incident = %id, ?op, operator = who, "done at the wall");
             Json(json!({"seq": seq})).into_response()

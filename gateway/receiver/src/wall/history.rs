@@ -31,8 +31,8 @@ const STEPS: usize = 10;
 /// Reads the history.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    database: Database,
-    readers: Arc<Semaphore>,
+    pub(super) database: Database,
+    pub(super) readers: Arc<Semaphore>,
 }
 
 impl Desk {

@@ -21,7 +21,7 @@ mod accounts;
 mod acts;
 mod guard;
 mod history;
-mod listen;
+pub(crate) mod listen;
 mod live;
 mod lockout;
 mod login;
@@ -30,6 +30,7 @@ mod picture;
 mod scope;
 mod secret;
 mod session;
+mod stats;
 mod view;
 
 use std::io;
@@ -253,6 +254,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/live", get(live::live))
         .route("/api/sites/{site}", get(acts::site))
         .route("/api/events", get(history::events))
+        .route("/api/stats", get(stats::stats))
         .route("/api/incidents/{site}/{gateway}/{id}/{verb}", post(acts::incident))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))

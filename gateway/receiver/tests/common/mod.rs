@@ -444,6 +444,18 @@ impl Journal {
         })
     }
 
+    /// An operator's closing that says what it was.
+    pub fn closed(&mut self, incident: &str, by: &str, reason: &str) -> Vec<u8> {
+        self.filled(Class::Arm, "incident.closed", |draft| {
+            draft.source =
+                Source { kind: "incident".into(), id: incident.parse().unwrap(), driver: None };
+            draft.actor = Some(by.to_owned());
+            let detail = serde_json::json!({"via": "district", "danger": "burglary",
+                "reason": reason});
+            draft.detail = Some(detail);
+        })
+    }
+
     fn filled(
         &mut self,
         class: Class,

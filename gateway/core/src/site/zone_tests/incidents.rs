@@ -125,3 +125,16 @@ fn an_act_that_came_before_a_restart_is_not_done_again() {
     assert_eq!(once(&mut flat, "n-1"), (Answer::Already, vec![]), "the broker sent it again");
     assert_eq!(once(&mut flat, "n-2").0, Answer::Done);
 }
+
+#[test]
+fn who_closes_an_incident_may_say_what_it_was() {
+    let mut flat = Box_::new(vec![zone("desk", ZoneKind::Panic)]);
+    flat.is(0, Condition::Active);
+    let act = Act::CloseAs(crate::site::CloseReason::False);
+    let (verb, at) = (Verb::Incident { id: id("a1"), act }, Mono(flat.ms * 1_000_000));
+    let command = Command { id: 1, via: Via::Cli, actor: None, verb, at };
+    let effects = flat.site.apply(Input::Command(command), &now(flat.ms));
+    let closed = effects.iter().find_map(Effect::record).unwrap();
+    assert_eq!(closed.kind, "incident.closed");
+    assert_eq!(closed.detail.as_ref().unwrap()["reason"], "false");
+}

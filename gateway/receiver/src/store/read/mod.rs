@@ -203,6 +203,19 @@ impl Store {
         stopped
     }
 
+    /// Calls `each` with every event of a search, newest first, until it has enough. What the search
+    /// says of a type, a text or a place in the order is not looked at.
+    ///
+    /// # Errors
+    /// When the database cannot be read on.
+    pub fn each(
+        &self,
+        search: &Search,
+        mut each: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reading().events(&select::by_time(search, None, u32::MAX), &mut each)
+    }
+
     /// A page of the history, newest first.
     ///
     /// # Errors

@@ -16,17 +16,17 @@ export async function act(verb) {
   if (!one) return toast(t("choose_first"), true);
   if (blindness()) return toast(t("refused.blind"), true);
   if (state.doing.has(key)) return undefined;
-  let text;
+  let said = {};
   if (verb === "note" || verb === "close") {
-    text = await ask(verb, one);
-    if (text === null) return undefined;
+    said = await ask(verb, one);
+    if (said === null) return undefined;
   }
   state.doing.set(key, verb);
   redraw();
   try {
-    const { ok, said } = await post(`/api/incidents/${key}/${verb}`, verb === "note" ? { text } : {});
-    if (ok) toast(t("done", { what: t(`verb.${verb}`), id: one.id, seq: said.seq }));
-    else toast(t("failed", { what: t(`verb.${verb}`), id: one.id, why: why(said) }), true);
+    const { ok, said: told } = await post(`/api/incidents/${key}/${verb}`, said);
+    if (ok) toast(t("done", { what: t(`verb.${verb}`), id: one.id, seq: told.seq }));
+    else toast(t("failed", { what: t(`verb.${verb}`), id: one.id, why: why(told) }), true);
   } catch {
     toast(t("failed", { what: t(`verb.${verb}`), id: one.id, why: t("refused.away_room") }), true);
   }
@@ -42,16 +42,22 @@ function why(said) {
   return has(key) ? t(key, { by, at, life: said.life ? word("life", said.life) : "" }) : said.error;
 }
 
+const REASONS = ["real", "false", "test", "unknown"];
 let answer = null;
+let asking = null;
 
-/** Asks for a note, or whether it is meant; the text, or null. */
+/** Asks for a note, or what it was that is over; what is said with the act, or null. */
 function ask(verb, one) {
   const dialog = byId("ask");
   const note = verb === "note";
+  asking = verb;
   say(byId("ask-title"), t(note ? "note.title" : "close.title", { id: one.id }));
   byId("ask-label").hidden = !note;
   byId("ask-text").required = note;
   byId("ask-text").value = "";
+  const reason = byId("ask-reason");
+  byId("ask-reason-label").hidden = note;
+  reason.replaceChildren(...["", ...REASONS].map((one) => new Option(one ? t(`reason.${one}`) : t("close.unsaid"), one)));
   say(byId("ask-why"), note ? t("note.why") : one.open.length > 0 ? t("close.open") : t("close.why"));
   say(byId("ask-yes"), t(`verb.${verb}`));
   dialog.showModal();
@@ -59,15 +65,16 @@ function ask(verb, one) {
   return new Promise((done) => { answer = done; });
 }
 
-function answered(text) {
+function answered(said) {
   const done = answer;
   answer = null;
   if (byId("ask").open) byId("ask").close();
-  done?.(text);
+  done?.(said);
 }
 
 byId("ask-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  answered(byId("ask-text").value.trim());
+  const reason = byId("ask-reason").value;
+  answered(asking === "note" ? { text: byId("ask-text").value.trim() } : reason ? { reason } : {});
 });
 byId("ask").addEventListener("close", () => answered(null));

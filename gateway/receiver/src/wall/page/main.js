@@ -11,6 +11,7 @@ import { onLogin, post, showLogin, whoami } from "./login.js";
 import { drawSite, drawSites, drawTiles, openSite } from "./sites.js";
 import { hush, mute, sound, start } from "./sound.js";
 import { blindness, now, state } from "./state.js";
+import { forgetStats, lastDays, loadStats, showStats } from "./stats.js";
 import { drawBlind, drawStatus } from "./status.js";
 import { clock, speak, speakOther, t, word } from "./words.js";
 
@@ -63,7 +64,7 @@ function drawAll() {
 function show(view) {
   state.view = view;
   document.body.dataset.view = view;
-  for (const name of ["board", "sites", "history", "gateways"]) byId(`view-${name}`).hidden = name !== view;
+  for (const name of ["board", "sites", "history", "gateways", "stats"]) byId(`view-${name}`).hidden = name !== view;
   for (const button of document.querySelectorAll("nav [data-view]")) {
     button.setAttribute("aria-current", button.dataset.view === view ? "page" : "false");
   }
@@ -73,6 +74,7 @@ function show(view) {
   }
   if (view === "sites" && !state.site && state.gateways.size > 0) openSite(state.gateways.values().next().value.site);
   drawAll();
+  if (view === "stats") showStats();
 }
 
 async function language() {
@@ -80,6 +82,7 @@ async function language() {
   fillHelp();
   if (state.view === "history") drawHistory();
   sound();
+  if (state.view === "stats") showStats();
   if (state.me) drawAll();
 }
 
@@ -113,8 +116,12 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (state.me) start();
   if (!button) return;
-  const { act: name, verb, view, site } = button.dataset;
+  const { act: name, verb, view, site, days } = button.dataset;
   if (view) show(view);
+  else if (days) {
+    lastDays(Number(days));
+    loadStats();
+  }
   else if (name === "open-site") {
     openSite(site);
     if (state.view !== "sites") show("sites");
@@ -127,6 +134,7 @@ document.addEventListener("click", (event) => {
 byId("incidents").addEventListener("choose", (event) => choose(event.detail));
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(false); });
 byId("search").addEventListener("reset", () => setTimeout(() => search(false)));
+byId("stats-form").addEventListener("submit", (event) => { event.preventDefault(); loadStats(); });
 byId("more").addEventListener("click", () => search(true));
 onActs(draw);
 
@@ -139,7 +147,7 @@ onKeys({
   "k": onBoard(() => move(-1)), "ArrowUp": onBoard(() => move(-1)),
   "a": () => act("ack"), "n": () => act("note"), "e": () => act("escalate"), "c": () => act("close"),
   "g": siteOfChosen,
-  "1": () => show("board"), "2": () => show("sites"), "3": () => show("history"), "4": () => show("gateways"),
+  "1": () => show("board"), "2": () => show("sites"), "3": () => show("history"), "4": () => show("gateways"), "5": () => show("stats"),
   "/": () => { show("history"); byId("search-text").focus(); },
   "m": () => { start(); hush(); }, "M": ACTS.mute, "s": ACTS.sound,
   "t": otherTheme, "l": language, "?": ACTS.help,
@@ -167,6 +175,7 @@ function leave(why) {
   state.gateways.clear();
   state.incidents.clear();
   state.latest = [];
+  forgetStats();
   sound();
   showLogin(why);
 }

@@ -18,6 +18,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/theme.css", CSS, include_str!("theme.css")),
     ("/frame.css", CSS, include_str!("frame.css")),
     ("/views.css", CSS, include_str!("views.css")),
+    ("/stats.css", CSS, include_str!("stats.css")),
     ("/main.js", SCRIPT, include_str!("main.js")),
     ("/dom.js", SCRIPT, include_str!("dom.js")),
     ("/words.js", SCRIPT, include_str!("words.js")),
@@ -32,6 +33,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/sites.js", SCRIPT, include_str!("sites.js")),
     ("/history.js", SCRIPT, include_str!("history.js")),
     ("/gateways.js", SCRIPT, include_str!("gateways.js")),
+    ("/stats.js", SCRIPT, include_str!("stats.js")),
+    ("/plot.js", SCRIPT, include_str!("plot.js")),
     ("/words/en.json", JSON, include_str!("words/en.json")),
     ("/words/zh.json", JSON, include_str!("words/zh.json")),
 ];
