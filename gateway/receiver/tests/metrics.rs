@@ -131,8 +131,8 @@ async fn a_scraper_sees_what_was_committed_what_is_open_and_what_is_broken() {
     let (count, sum) =
         (samples["gatehouse_commit_messages_count"], samples["gatehouse_commit_messages_sum"]);
     assert!(count >= 1.0 && sum >= count, "{}", answer.body);
-    assert_eq!(samples["gatehouse_commit_seconds_count"], count);
-    assert_eq!(samples["gatehouse_commit_seconds_bucket{le=\"+Inf\"}"], count);
+    assert_eq!(samples.get("gatehouse_commit_seconds_count"), Some(&count));
+    assert_eq!(samples.get("gatehouse_commit_seconds_bucket{le=\"+Inf\"}"), Some(&count));
     assert!(samples["gatehouse_receipts_total"] >= 1.0);
     assert!(samples["gatehouse_incident_unacknowledged_seconds"] > 0.0);
     assert!(!answer.body.contains("g-1") && !answer.body.contains("s-1"), "an id is named");
@@ -140,7 +140,7 @@ async fn a_scraper_sees_what_was_committed_what_is_open_and_what_is_broken() {
     broker.kill();
     until(&handle, "away", |snapshot| matches!(snapshot.link, Link::Down(_))).await;
     let (samples, _) = read(&page.get("/metrics").await.body);
-    assert_eq!(samples["gatehouse_broker_connected"], 0.0);
+    assert_eq!(samples.get("gatehouse_broker_connected"), Some(&0.0));
     handle.stop().await;
 }
 
