@@ -26,6 +26,8 @@ pub enum Persistence {
     Stock,
     /// Saved within a second of each change, as `deploy/broker/mosquitto.conf` recommends.
     OnChanges,
+    /// Saved every minute, as it recommends for a large district.
+    EveryMinute,
 }
 
 /// How a broker is configured.
@@ -216,6 +218,9 @@ impl BrokerOptions {
             Persistence::Stock => line(format_args!("persistence true")),
             Persistence::OnChanges => line(format_args!(
                 "persistence true\nautosave_on_changes true\nautosave_interval 1"
+            )),
+            Persistence::EveryMinute => line(format_args!(
+                "persistence true\nautosave_on_changes false\nautosave_interval 60"
             )),
         }
         if let Some(max) = self.max_inflight {

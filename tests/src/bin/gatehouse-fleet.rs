@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gatehouse_tests::fleet::{DatabaseKind, Engine, Plan, Scenario, run};
+use gatehouse_tests::fleet::{DatabaseKind, Engine, Plan, Saves, Scenario, run};
 
 /// Runs a fleet of virtual gateways on this machine's loopback; prints a report as JSON. Ends with 1
 /// if an event was lost.
@@ -16,13 +16,16 @@ struct Args {
     /// What is done to them.
     #[arg(long, value_enum, default_value = "steady")]
     scenario: Scenario,
-    /// The brokers: one mosquitto, or three nodes of NATS.
+    /// The brokers: one mosquitto, two side by side, or three nodes of NATS.
     #[arg(long, value_enum, default_value = "nats")]
     engine: Engine,
+    /// When a mosquitto saves its memory.
+    #[arg(long, value_enum, default_value = "changes")]
+    saves: Saves,
     /// What the receivers write.
     #[arg(long, value_enum, default_value = "sqlite")]
     database: DatabaseKind,
-    /// How many receivers side by side; two need PostgreSQL.
+    /// How many receivers side by side, at each broker of a pair; two need PostgreSQL.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     receivers: u8,
     /// Seconds that the scenario lasts, without what it waits for; at most two hours.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let mut plan = Plan::new(args.gateways, args.scenario, args.engine, length);
     plan.event_every = Duration::try_from_secs_f64(args.event_every).unwrap_or(plan.event_every);
     (plan.database, plan.receivers) = (args.database, args.receivers.into());
+    plan.saves = args.saves;
     plan.ramp = Duration::from_secs(args.ramp);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let report =

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::liar::LIAR;
-use super::{DatabaseKind, Engine, Plan};
+use super::{DatabaseKind, Engine, Plan, Saves};
 use crate::broker::{Broker, BrokerOptions, Persistence};
 use crate::cluster::{Cluster, Users};
 use crate::postgres::Postgres;
@@ -21,7 +21,8 @@ use crate::wait::SOON;
 
 #[derive(Debug)]
 enum Brokers {
-    Mosquitto(Box<Broker>),
+    /// One, or two that know nothing of each other.
+    Mosquitto(Vec<Broker>),
     Nats(Cluster),
 }
 
@@ -56,7 +57,11 @@ impl Bed {
             DatabaseKind::Postgres => Some(Postgres::start().await?),
         };
         let brokers = match plan.engine {
-            Engine::Mosquitto => Brokers::Mosquitto(Box::new(mosquitto().await?)),
+            Engine::Mosquitto => Brokers::Mosquitto(vec![mosquitto(plan.saves).await?]),
+            Engine::Pair => {
+                ensure!(postgres.is_some(), "a pair of brokers needs --database postgres");
+                Brokers::Mosquitto(vec![mosquitto(plan.saves).await?, mosquitto(plan.saves).await?])
+            }
             Engine::Nats => {
                 let names: Vec<_> =
                     addresses.iter().map(|address| address.gateway.to_string()).collect();
@@ -64,9 +69,10 @@ impl Bed {
                 Brokers::Nats(Cluster::start(3, &Users::Names, &names).await?)
             }
         };
-        let receivers = (0..plan.receivers).map(|_| None).collect();
+        let all = plan.receivers * if plan.engine == Engine::Pair { 2 } else { 1 };
+        let receivers = (0..all).map(|_| None).collect();
         let mut bed = Self { brokers, folder, postgres, receivers, log: Record::default() };
-        for receiver in 0..plan.receivers {
+        for receiver in 0..all {
             bed.start_receiver(receiver).await?;
         }
         Ok(bed)
@@ -75,14 +81,23 @@ impl Bed {
     /// Where the gateways may connect.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         match &self.brokers {
-            Brokers::Mosquitto(broker) => vec![broker.address()],
+            Brokers::Mosquitto(brokers) => brokers.iter().map(Broker::address).collect(),
             Brokers::Nats(cluster) => cluster.addresses(),
+        }
+    }
+
+    /// Where this receiver may connect: any node of a cluster, but one broker of a pair.
+    fn addresses_of(&self, receiver: usize) -> Vec<SocketAddr> {
+        let mut all = self.addresses();
+        match &self.brokers {
+            Brokers::Mosquitto(brokers) => vec![all.swap_remove(receiver % brokers.len())],
+            Brokers::Nats(_) => all,
         }
     }
 
     pub(super) fn broker_processes(&self) -> Vec<u32> {
         match &self.brokers {
-            Brokers::Mosquitto(broker) => broker.process_id().into_iter().collect(),
+            Brokers::Mosquitto(all) => all.iter().filter_map(Broker::process_id).collect(),
             Brokers::Nats(cluster) => cluster.process_ids(),
         }
     }
@@ -108,14 +123,14 @@ impl Bed {
 
     pub(super) async fn kill_node(&mut self, node: usize) -> anyhow::Result<()> {
         match &mut self.brokers {
-            Brokers::Mosquitto(broker) => broker.kill().await,
+            Brokers::Mosquitto(brokers) => brokers[node].kill().await,
             Brokers::Nats(cluster) => cluster.kill(node).await,
         }
     }
 
     pub(super) async fn restart_node(&mut self, node: usize) -> anyhow::Result<()> {
         match &mut self.brokers {
-            Brokers::Mosquitto(broker) => broker.restart().await,
+            Brokers::Mosquitto(brokers) => brokers[node].restart().await,
             Brokers::Nats(cluster) => cluster.restart(node).await,
         }
     }
@@ -152,7 +167,7 @@ impl Bed {
         if !nats && self.receivers.len() > 1 {
             command.args(["--group", "wall"]);
         }
-        for address in self.addresses() {
+        for address in self.addresses_of(receiver) {
             command.arg("--broker").arg(format!("mqtt://{address}"));
         }
         command.env("NO_COLOR", "1");
@@ -184,10 +199,13 @@ impl Bed {
 }
 
 /// As recommended, with its access list; users are believed their names.
-async fn mosquitto() -> anyhow::Result<Broker> {
+async fn mosquitto(saves: Saves) -> anyhow::Result<Broker> {
     let acl = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/broker/acl");
     let options = BrokerOptions {
-        persistence: Persistence::OnChanges,
+        persistence: match saves {
+            Saves::Changes => Persistence::OnChanges,
+            Saves::Minute => Persistence::EveryMinute,
+        },
         acl: Some(std::fs::read_to_string(acl)?),
         max_inflight: Some(1000),
         quiet: true,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `gateway` | one task: the product's delivery machine, its own numbers and chain, one MQTT session |
 //! | `book`, `say`, `wire` | its journal in memory, what it says of itself, its connection |
-//! | `bed` | the brokers (mosquitto, or three nodes of NATS) and the receivers, as processes |
+//! | `bed` | the brokers (one mosquitto or two, or three nodes of NATS) and the receivers, as processes |
 //! | `scenario` | what is done to them, and when |
 //! | `report` | what came of it: loss by comparison with the database, times, connects, costs |
 //!
@@ -52,8 +52,21 @@ const DRAIN: Duration = Duration::from_secs(300);
 pub enum Engine {
     /// One mosquitto, MQTT 5.
     Mosquitto,
+    /// Two mosquittos that know nothing of each other, each with receivers of its own on one
+    /// PostgreSQL.
+    Pair,
     /// Three nodes of NATS, MQTT 3.1.1.
     Nats,
+}
+
+/// When a mosquitto saves its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Saves {
+    /// After each change, within a second.
+    #[default]
+    Changes,
+    /// Every minute.
+    Minute,
 }
 
 /// Where the receivers keep what they have received.
@@ -76,8 +89,10 @@ pub struct Plan {
     pub engine: Engine,
     /// What the receivers write.
     pub database: DatabaseKind,
-    /// How many receivers side by side, 1 or 2; two need PostgreSQL.
+    /// How many receivers side by side, 1 or 2, at each broker of a pair; two need PostgreSQL.
     pub receivers: usize,
+    /// Of mosquitto.
+    pub saves: Saves,
     /// How long the scenario's steady part lasts.
     pub length: Duration,
     /// The mean time between two events of one gateway.
@@ -105,16 +120,17 @@ impl Plan {
             engine,
             database: DatabaseKind::Sqlite,
             receivers: 1,
+            saves: Saves::default(),
             length,
             event_every: Duration::from_secs(120),
             alarm_share: 0.1,
             ramp: Duration::from_secs(30),
             heartbeat: Duration::from_secs(say::HEARTBEAT_S.into()),
-            protocol: if engine == Engine::Mosquitto { 5 } else { 4 },
+            protocol: if engine == Engine::Nats { 4 } else { 5 },
             // Each subscription with QoS 1 is a replicated consumer in NATS: 6,000 of them are more
             // than these nodes can hold, and what comes down there is said again anyway.
-            down_qos: u8::from(engine == Engine::Mosquitto),
-            separate_brokers: false,
+            down_qos: u8::from(engine != Engine::Nats),
+            separate_brokers: engine == Engine::Pair,
         }
     }
 
