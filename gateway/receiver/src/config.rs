@@ -193,6 +193,8 @@ pub struct ReceiverConfig {
     pub replay: Option<Replay>,
     /// When many faults are shown as one.
     pub storm: StormRule,
+    /// The responders' file; none: nobody is told from here.
+    pub responders: Option<PathBuf>,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
     /// leave no session behind: an absent one would keep its share of the events. Brokers of MQTT
     /// 3.1.1 are told only whether to keep it: 0 or not.
@@ -217,6 +219,7 @@ impl ReceiverConfig {
             heartbeat_s: None,
             replay: None,
             storm: StormRule::default(),
+            responders: None,
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,
         }

@@ -59,6 +59,7 @@ mod password;
 pub mod proof;
 mod protection;
 pub mod receipts;
+mod responders;
 mod signing;
 mod snapshot;
 mod states;
@@ -79,6 +80,7 @@ pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
+pub use responders::{Failing, Language, Roster, RosterError, Shown, ToldLine};
 pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,

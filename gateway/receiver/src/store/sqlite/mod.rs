@@ -1,6 +1,7 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one receiver, and a commit that has
 //! returned survives the power.
 
+mod ledger;
 mod read;
 mod schema;
 mod write;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{OpenError, StoreError};
+pub(super) use ledger::SqliteLedger;
 use write::SqliteWriter;
 
 /// The open file.
