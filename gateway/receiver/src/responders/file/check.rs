@@ -23,7 +23,6 @@ use super::{
 const LONGEST: usize = 1024;
 
 struct Check<'t> {
-    text: &'t str,
     folder: &'t Path,
     mistakes: Vec<(usize, String)>,
     files: Vec<PathBuf>,
@@ -33,7 +32,7 @@ struct Check<'t> {
 /// on a line of its own.
 pub(super) fn roster(text: &str, folder: &Path) -> Result<Roster, String> {
     let raw: raw::File = toml::from_str(text).map_err(|error| format!("\n{error}"))?;
-    let mut check = Check { text, folder, mistakes: Vec::new(), files: Vec::new() };
+    let mut check = Check { folder, mistakes: Vec::new(), files: Vec::new() };
     let roster = check.roster(raw);
     if check.mistakes.is_empty() {
         return Ok(Roster { files: check.files, ..roster });

@@ -152,14 +152,6 @@ impl Way {
             Self::HomeAssistant { .. } => WAYS[3],
         }
     }
-
-    fn secret(&self) -> Option<&Path> {
-        match self {
-            Self::Webhook { secret, .. } => secret.as_deref(),
-            Self::Ntfy { token, .. } => token.as_deref(),
-            Self::Email { .. } | Self::HomeAssistant { .. } => None,
-        }
-    }
 }
 
 /// Where a message is posted to. Never shown whole: what follows the host may be a secret.
