@@ -81,10 +81,6 @@ impl Matter {
         self.calls.values().next().expect("a matter without open calls is dropped at once")
     }
 
-    pub(super) fn is_storm(&self) -> bool {
-        self.calls.len() > 1
-    }
-
     fn gateways(&self) -> usize {
         self.calls.values().map(|c| (&c.site, &c.gateway)).collect::<BTreeSet<_>>().len()
     }

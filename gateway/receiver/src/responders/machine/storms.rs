@@ -86,19 +86,24 @@ fn fold(
     let mut order: Vec<(&Call, Option<&Matter>)> = calls.iter().map(|call| (*call, None)).collect();
     order.extend(known.iter().flat_map(|m| m.calls().map(move |call| (call, Some(*m)))));
     order.sort_by_key(|(call, _)| (call.when.utc, call.number));
-    for group in order.chunk_by(|(a, _), (b, _)| b.when.utc.0 - a.when.utc.0 <= window) {
+    for group in
+        order.chunk_by(|(a, _), (b, _)| b.when.utc.0.saturating_sub(a.when.utc.0) <= window)
+    {
         let fresh: Vec<i64> =
             group.iter().filter(|(_, m)| m.is_none()).map(|(call, _)| call.number).collect();
         let Some(first) = fresh.first().copied() else { continue };
-        let gateways: BTreeSet<_> =
-            group.iter().map(|(call, _)| (&call.site, &call.gateway)).collect();
-        if gateways.len() < rule.gateways {
+        let gateways = |known: bool| {
+            let of = group.iter().filter(|(_, matter)| !known || matter.is_some());
+            of.map(|(call, _)| (&call.site, &call.gateway)).collect::<BTreeSet<_>>().len()
+        };
+        if gateways(false) < rule.gateways {
             let each = fresh.into_iter();
             deeds.extend(each.map(|call| Deed::Gather { matter: call, calls: vec![call] }));
             continue;
         }
-        let storm = group.iter().filter_map(|(_, m)| *m).find(|m| m.is_storm());
-        let matter = storm.map_or(first, |storm| storm.number);
-        deeds.push(Deed::Gather { matter, calls: fresh });
+        // One that is a storm already is joined: its message is the newest of the group.
+        let newest = group.iter().filter_map(|(_, matter)| matter.map(|one| one.number)).max();
+        let storm = newest.filter(|_| gateways(true) >= rule.gateways);
+        deeds.push(Deed::Gather { matter: storm.unwrap_or(first), calls: fresh });
     }
 }

@@ -108,7 +108,7 @@ impl World {
         while self.now < end {
             let at = (self.now - T) / 1000;
             // A second step tells what the first has gathered, and whoever follows.
-            for _ in 0..4 {
+            for _ in 0..8 {
                 all.extend(self.step().into_iter().map(|said| format!("{at} {said}")));
             }
             self.now += 1000;
