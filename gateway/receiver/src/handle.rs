@@ -45,7 +45,7 @@ pub struct Handle {
     /// Hears what other receivers commit, for as long as this one lives.
     _listening: JoinSet<()>,
     /// Tells responders, for as long as this one lives.
-    _telling: JoinSet<()>,
+    telling: JoinSet<()>,
     desk: Option<thread::JoinHandle<()>>,
     failed: watch::Receiver<Option<String>>,
     work: SyncSender<Work>,
@@ -123,14 +123,14 @@ impl Receiver {
         let (failed, failure) = watch::channel(None);
         let stop_desk = Arc::new(AtomicBool::new(false));
         let elsewhere = Arc::new(Elsewhere::default());
-        let telling = match &config.responders {
+        let roster = match &config.responders {
             None => None,
             Some(path) => Some((path.clone(), Arc::new(Roster::read(path)?))),
         };
-        if telling.is_some() && matches!(config.database, Database::Memory) {
+        if roster.is_some() && matches!(config.database, Database::Memory) {
             return Err(StartError::NoLedger);
         }
-        let calling = telling.is_some().then(|| Arc::new(Notify::new()));
+        let calling = roster.is_some().then(|| Arc::new(Notify::new()));
         let desk = Desk::new(Parts {
             clock: Arc::clone(&clock),
             district: config.district.clone(),
@@ -179,8 +179,8 @@ impl Receiver {
             let bell: Arc<dyn Reader> = Arc::new(Bell { elsewhere, work: work.clone() });
             listening.spawn(async move { listen(&server, token, &district, bell).await });
         }
-        let mut telling_tasks = JoinSet::new();
-        if let (Some((path, roster)), Some(news)) = (telling, calling) {
+        let mut telling = JoinSet::new();
+        if let (Some((path, roster)), Some(news)) = (roster, calling) {
             let teller = Teller {
                 district: config.district.clone(),
                 path,
@@ -193,7 +193,7 @@ impl Receiver {
                 board: Arc::clone(&board),
                 meter: Arc::clone(&meter),
             };
-            telling_tasks.spawn(teller.run());
+            telling.spawn(teller.run());
         }
         let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
         let gauges = Gauges {
@@ -216,7 +216,7 @@ impl Receiver {
         Ok(Handle {
             tasks,
             _listening: listening,
-            _telling: telling_tasks,
+            telling,
             desk: Some(desk),
             failed: failure,
             work,
@@ -256,7 +256,13 @@ impl Handle {
     /// Waits until the receiver ends by itself, which it does only if the database's thread dies.
     pub async fn ended(&mut self) -> Ended {
         // A panic of the only task ends the receiver as well.
-        let join = self.tasks.join_next().await;
+        let join = tokio::select! {
+            join = self.tasks.join_next() => join,
+            // It has no end of its own. Without it nobody would be told, and nobody would notice.
+            Some(Err(error)) = self.telling.join_next() => {
+                return Ended(format!("the task that tells responders failed: {error}"));
+            }
+        };
         let reason = self.failed.borrow().clone();
         match (reason, join) {
             (Some(reason), _) => Ended(reason),

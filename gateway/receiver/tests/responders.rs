@@ -260,7 +260,7 @@ async fn what_fails_is_tried_by_the_next_way_and_recorded_with_its_reason(home: 
     clock.forward(301);
     let is = |snapshot: &gatehouse_receiver::Snapshot| {
         let ways: Vec<_> = snapshot.told.failing.iter().map(|one| one.way.clone()).collect();
-        ways == ["email", "webhook"]
+        ways == ["webhook", "email"]
     };
     until(&handle, "both ways are faults", is).await;
     handle.stop().await;

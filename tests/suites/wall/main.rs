@@ -8,3 +8,4 @@ mod figures;
 mod honest;
 mod look;
 mod scene;
+mod told;

@@ -83,7 +83,7 @@ fn test(roster: &Roster, list: &Id) -> Result<ExitCode, Failed> {
         let Some(member) = roster.member(name) else { continue };
         for way in &member.ways {
             let message = test_message(&format!("test-{now}-{list}-{name}"), member);
-            let told = runtime()?.block_on(tell(roster, member, way, &message));
+            let told = runtime()?.block_on(tell(roster, way, &message));
             let mut out = io::stdout();
             match told {
                 Ok(()) => writeln!(out, "told {name} by {}", way.kind())?,

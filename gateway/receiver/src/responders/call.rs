@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn of(class: Class, kind: &str, change: serde_json::Value) -> Option<Word> {
+    fn of(class: Class, kind: &str, change: &serde_json::Value) -> Option<Word> {
         let mut body = json!({"qualifier": "new", "severity": 2, "test": false,
             "source": {"kind": "zone", "id": "hall"}, "actor": "card-hash",
             "detail": {"incident": "a7", "responders": "patrol", "place": "gate"}});
@@ -164,20 +164,20 @@ mod tests {
             list: Some(id("patrol")),
             escalated: false,
         };
-        assert_eq!(of(Class::Panic, "panic.help", json!({})), Some(Word::Calls(called.clone())));
-        assert_eq!(of(Class::Panic, "panic.help", json!({"test": true})), None);
-        assert_eq!(of(Class::Panic, "panic.help_restored", json!({"qualifier": "restore"})), None);
-        assert_eq!(of(Class::Fault, "zone.fault", json!({})), None);
-        assert_eq!(of(Class::Alarm, "zone.alarm", json!({"detail": {}})), None);
-        let unnamed = of(Class::Alarm, "zone.alarm", json!({"detail": {"incident": "a7"}}));
+        assert_eq!(of(Class::Panic, "panic.help", &json!({})), Some(Word::Calls(called.clone())));
+        assert_eq!(of(Class::Panic, "panic.help", &json!({"test": true})), None);
+        assert_eq!(of(Class::Panic, "panic.help_restored", &json!({"qualifier": "restore"})), None);
+        assert_eq!(of(Class::Fault, "zone.fault", &json!({})), None);
+        assert_eq!(of(Class::Alarm, "zone.alarm", &json!({"detail": {}})), None);
+        let unnamed = of(Class::Alarm, "zone.alarm", &json!({"detail": {"incident": "a7"}}));
         assert_eq!(unnamed, Some(Word::Calls(Called { list: None, ..called.clone() })));
         let incident = json!({"qualifier": "status", "source": {"kind": "incident", "id": "a9"}});
-        let escalated = of(Class::Alarm, "alarm.escalated", incident.clone());
+        let escalated = of(Class::Alarm, "alarm.escalated", &incident);
         let source = "incident/a9".into();
         let wanted = Called { incident: id("a9"), source, escalated: true, ..called };
         assert_eq!(escalated, Some(Word::Calls(wanted)));
-        let acked = of(Class::Arm, "incident.acked", incident.clone());
+        let acked = of(Class::Arm, "incident.acked", &incident);
         assert_eq!(acked, Some(Word::Over(id("a9"), End::Acknowledged)));
-        assert_eq!(of(Class::Arm, "incident.noted", incident), None);
+        assert_eq!(of(Class::Arm, "incident.noted", &incident), None);
     }
 }

@@ -70,12 +70,12 @@ impl Teller {
         let mut waiting: Vec<Send> = Vec::new();
         let mut failed = false;
         let mut publishing: JoinSet<()> = JoinSet::new();
-        publishing.spawn(publish::publish(
-            self.district.clone(),
-            self.books.clone(),
-            Arc::clone(&self.outbox),
-        ));
         loop {
+            // Also when it has panicked.
+            if publishing.is_empty() || publishing.try_join_next().is_some() {
+                let (district, books) = (self.district.clone(), self.books.clone());
+                publishing.spawn(publish::publish(district, books, Arc::clone(&self.outbox)));
+            }
             self.reread(&mut stamp);
             let step = self.step(&mut machine, &mut unwritten, &mut waiting, !flying.is_empty());
             match step.await {
@@ -84,12 +84,18 @@ impl Teller {
                     tracing::info!("the database answers the telling of responders again");
                 }
                 Ok(()) => {}
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::error!(%error,
-                        "the database does not answer; responders are told when it does");
+                Err(error) => {
+                    if failed {
+                        tracing::debug!(%error, "still no answer");
+                    } else {
+                        failed = true;
+                        tracing::error!(%error,
+                            "the database does not answer; responders are told when it does");
+                    }
+                    // How far it came nobody knows: made anew from what the database holds.
+                    machine = None;
+                    waiting.clear();
                 }
-                Err(error) => tracing::debug!(%error, "still no answer"),
             }
             while flying.len() < FLYING && !waiting.is_empty() {
                 let send = waiting.remove(0);
@@ -100,7 +106,7 @@ impl Teller {
                     let mut ended = Some(ended);
                     while let Some(one) = ended {
                         match one {
-                            Ok(one) => unwritten.extend(self.ended(&mut machine, one)),
+                            Ok(one) => unwritten.push(self.ended(&mut machine, one)),
                             Err(error) => tracing::error!(%error, "a telling has panicked"),
                         }
                         ended = flying.try_join_next();
@@ -206,12 +212,12 @@ impl Teller {
                 return (send, "", Err("no longer in the responders' file".to_owned()));
             };
             let message = words::message(&send, member);
-            let result = send::tell(&roster, member, way, &message).await;
+            let result = send::tell(&roster, way, &message).await;
             (send, way.kind(), result)
         });
     }
 
-    fn ended(&self, machine: &mut Option<Machine>, (send, way, result): Ended) -> Option<Outcome> {
+    fn ended(&self, machine: &mut Option<Machine>, (send, way, result): Ended) -> Outcome {
         self.meter.told(way, result.is_ok());
         match &result {
             Ok(()) => tracing::info!(member = %send.member, way, list = %send.list, "told"),
@@ -223,7 +229,7 @@ impl Teller {
         // Also without the lead: what was done is recorded, whoever tells now.
         let mut without = Machine::new(self.storm);
         let machine = machine.as_mut().unwrap_or(&mut without);
-        Some(machine.done(&self.roster, &send, way, at, result))
+        machine.done(&self.roster, &send, way, at, result)
     }
 
     /// What the wall shows: who was told of the incidents of a day, and ways that fail.

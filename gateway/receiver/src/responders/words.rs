@@ -148,6 +148,11 @@ pub(crate) fn message(send: &Send, member: &Member) -> Message {
         let _ = writeln!(text, "{}: {time}", phrases.time);
         let _ = writeln!(text, "{}: {} ({})", phrases.incident, first.incident, first.gateway);
     }
+    let silent = first.kind.contains("silent");
+    if silent {
+        // Whoever rings back there would tell on whoever called.
+        let _ = writeln!(text, "{}", says.words.get("silent").map_or("SILENT", String::as_str));
+    }
     let calls = send.calls.iter().take(NAMED).map(|call| {
         json!({
             "site": call.site.as_str(),
@@ -168,6 +173,7 @@ pub(crate) fn message(send: &Send, member: &Member) -> Message {
         "type": first.kind,
         "severity": first.severity,
         "escalated": first.escalated,
+        "silent": silent,
         "site": first.site.as_str(),
         "gateway": first.gateway.as_str(),
         "source": first.source,
@@ -233,6 +239,9 @@ mod tests {
             (Some("panic.help"), Some("s-204"))
         );
         assert_eq!(zh.json["time"], "2026-11-24T00:00:00.000Z");
+        let silent = self::send(vec![call(1, "s-204", "g-1", "panic.silent", 1_795_478_400_000)]);
+        let silent = message(&silent, &member(Language::En));
+        assert!(silent.text.contains("Do not ring back there."), "{}", silent.text);
         let keys: Vec<_> = zh.json.as_object().unwrap().keys().map(String::as_str).collect();
         assert!(!keys.contains(&"actor") && !keys.contains(&"snap"), "{keys:?}");
     }

@@ -77,7 +77,8 @@ pub(crate) trait Ledger: Send {
     /// The broker has these.
     fn published(&mut self, numbers: &[i64]) -> Result<(), StoreError>;
 
-    /// Ways whose last attempt failed: since when, and when that last one was.
+    /// Ways that failed since their last success: since when, and when last; in the order of
+    /// [`crate::responders::WAYS`].
     fn failing(&mut self, district: &str) -> Result<Vec<(String, UtcMs, UtcMs)>, StoreError>;
 }
 

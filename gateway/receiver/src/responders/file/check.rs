@@ -92,13 +92,11 @@ impl Check<'_> {
 
     fn number(&mut self, key: &str, given: &Spanned<i64>, least: u32, most: u32) -> u32 {
         let value = *given.as_ref();
-        match u32::try_from(value).ok().filter(|value| (least..=most).contains(value)) {
-            Some(value) => value,
-            None => {
-                self.wrong(&given.span(), format!("{key} = {value}; allowed is {least} to {most}"));
-                least
-            }
-        }
+        let good = u32::try_from(value).ok().filter(|value| (least..=most).contains(value));
+        good.unwrap_or_else(|| {
+            self.wrong(&given.span(), format!("{key} = {value}; allowed is {least} to {most}"));
+            least
+        })
     }
 
     fn language(&mut self, text: &Text) -> Option<Language> {
@@ -181,7 +179,7 @@ impl Check<'_> {
             }
         };
         let from = self.address("from", &raw.from);
-        let port = u16::try_from(port).unwrap_or(usual as u16);
+        let port = u16::try_from(port).expect("a port was looked at");
         Smtp { host, port, tls, login, from }
     }
 
@@ -196,13 +194,12 @@ impl Check<'_> {
         let zone = raw.time_zone.and_then(|text| self.zone(&text)).unwrap_or_else(|| zone.clone());
         let mut on_duty = Vec::new();
         for window in &raw.on_duty {
-            match Weekly::parse(window.as_ref()) {
-                Some(window) => on_duty.push(window),
-                None => {
-                    let what = "allowed are days and hours, as \"mon-fri 06:00-18:00\", \"sat,sun \
+            if let Some(window) = Weekly::parse(window.as_ref()) {
+                on_duty.push(window);
+            } else {
+                let what = "allowed are days and hours, as \"mon-fri 06:00-18:00\", \"sat,sun \
                                 08:00-12:00\" or \"daily 22:00-06:00\"";
-                    self.wrong(&window.span(), format!("on-duty {:?}; {what}", window.as_ref()));
-                }
+                self.wrong(&window.span(), format!("on-duty {:?}; {what}", window.as_ref()));
             }
         }
         if raw.ways.as_ref().is_empty() {
@@ -296,7 +293,7 @@ impl Check<'_> {
                 let calls = |known: &&catalogue::EventType| {
                     known.classes.iter().any(|class| CLASSES.contains(class))
                 };
-                if known.filter(calls).is_none() {
+                if known.as_ref().is_none_or(|known| !calls(known)) {
                     let what = "is no type of event that calls anybody; hint: `gatehouse contract` \
                                 lists them, as zone.alarm, panic.help, alarm.escalated";
                     self.wrong(&text.span(), format!("kind {:?} {what}", text.as_ref()));

@@ -37,7 +37,7 @@ pub(crate) fn shown(roster: &Roster) -> String {
         if member.on_duty.is_empty() {
             out.push_str(", always");
         } else {
-            let windows: Vec<_> = member.on_duty.iter().map(window).collect();
+            let windows: Vec<_> = member.on_duty.iter().copied().map(window).collect();
             let zone = member.zone.iana_name().unwrap_or("its own time");
             let _ = write!(out, ", {} ({zone})", windows.join(" and "));
         }
@@ -85,7 +85,7 @@ fn told(roster: &Roster, way: &Way) -> String {
     }
 }
 
-fn window(window: &Weekly) -> String {
+fn window(window: Weekly) -> String {
     let days = Weekly::DAYS.iter().filter(|(_, day)| window.days.contains(*day));
     let days: Vec<_> = days.map(|(name, _)| *name).collect();
     let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);

@@ -236,13 +236,13 @@ enum Another {
 
 /// Tells a list, or the one that is named for when nobody of it can be.
 fn turn_to(round: &mut Round, roster: &Roster, list: &Id, call: &Call, now: UtcMs) {
-    let mut list = Some(list.clone());
-    while let Some(name) = list.filter(|_| round.lists.len() <= MOST_OTHERWISE) {
-        let Some(of) = roster.lists.get(&name).filter(|_| !round.lists.contains(&name)) else {
+    let mut next = Some(list);
+    while let Some(name) = next.filter(|_| round.lists.len() <= MOST_OTHERWISE) {
+        let Some(of) = roster.lists.get(name).filter(|_| !round.lists.contains(name)) else {
             return;
         };
         round.lists.push(name.clone());
-        let mut members = roster.on_duty(&name, call, now);
+        let mut members = roster.on_duty(name, call, now);
         members.retain(|member| !round.tellings.contains_key(member));
         if !members.is_empty() {
             if of.order == Order::InOrder {
@@ -253,7 +253,7 @@ fn turn_to(round: &mut Round, roster: &Roster, list: &Id, call: &Call, now: UtcM
             }
             return;
         }
-        list = of.otherwise.clone();
+        next = of.otherwise.as_ref();
     }
 }
 

@@ -154,7 +154,9 @@ impl Machine {
         for deed in &deeds {
             match deed {
                 Deed::Gather { calls, .. } => {
-                    calls.iter().for_each(|call| drop(self.waiting.remove(call)));
+                    for call in calls {
+                        self.waiting.remove(call);
+                    }
                 }
                 Deed::Over { call, .. } => drop(self.waiting.remove(call)),
                 Deed::Nobody(_) | Deed::Send(_) => {}

@@ -92,7 +92,8 @@ fn dialled(error: &DialError) -> String {
         }
         source = cause.source();
     }
-    text
+    // The way to a broker is the way to any server; its words are about brokers.
+    text.replace("broker", "server")
 }
 
 fn said(error: &hyper::Error) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gatehouse_link::Tls;
 use tokio::time::timeout;
 
-use super::file::{Language, Member, Roster, Way};
+use super::file::{Roster, Way};
 use super::words::Message;
 use crate::password;
 
@@ -20,17 +20,12 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(15);
 const REASON: usize = 200;
 
 /// Tells somebody. The error says what failed in a line without addresses and secrets.
-pub(crate) async fn tell(
-    roster: &Roster,
-    member: &Member,
-    way: &Way,
-    message: &Message,
-) -> Result<(), String> {
+pub(crate) async fn tell(roster: &Roster, way: &Way, message: &Message) -> Result<(), String> {
     let told = async {
         match way {
             Way::Email { to } => mail::send(roster, to, message).await,
             Way::Webhook { .. } | Way::Ntfy { .. } | Way::HomeAssistant { .. } => {
-                post(roster, member, way, message).await
+                post(roster, way, message).await
             }
         }
     };
@@ -41,12 +36,7 @@ pub(crate) async fn tell(
     told.map_err(|why| plain(&why))
 }
 
-async fn post(
-    roster: &Roster,
-    member: &Member,
-    way: &Way,
-    message: &Message,
-) -> Result<(), String> {
+async fn post(roster: &Roster, way: &Way, message: &Message) -> Result<(), String> {
     let json = || message.json.to_string().into_bytes();
     let text = |value: &str| value.to_owned();
     let mut headers = vec![("idempotency-key", message.key.clone())];
@@ -69,7 +59,7 @@ async fn post(
             // Headers are ASCII: other titles are said as MIME does, which ntfy reads.
             headers.push(("x-title", http::encoded_word(&message.title)));
             headers.push(("x-priority", priority(message.severity).to_string()));
-            headers.push(("x-tags", text(tag(member.language))));
+            headers.push(("x-tags", text("rotating_light")));
             if let Some(token) = token {
                 let token = password::read(token).map_err(|error| error.to_string())?;
                 headers.push(("authorization", format!("Bearer {token}")));
@@ -89,10 +79,6 @@ const fn priority(severity: u8) -> u8 {
         2 | 3 => 4,
         _ => 3,
     }
-}
-
-const fn tag(_language: Language) -> &'static str {
-    "rotating_light"
 }
 
 /// One line of visible characters, and not too many of them.

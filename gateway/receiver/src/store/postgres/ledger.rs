@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
 use tokio::time::timeout;
 use tokio_postgres::Row;
@@ -14,7 +15,7 @@ use super::super::ledger::{
 use super::super::{OpenError, StoreError};
 use super::connection::{ANSWER_S, Session};
 use super::{Client, Server, outside};
-use crate::responders::{Call, End, Outcome};
+use crate::responders::{Call, End, Outcome, WAYS};
 
 /// A connection of its own beside the one that commits.
 #[derive(Debug)]
@@ -38,13 +39,11 @@ impl PostgresLedger {
     ) -> Result<T, StoreError> {
         let session = self.0.session()?;
         let limit = Duration::from_secs(ANSWER_S);
-        match self.0.wait(async { timeout(limit, work(session)).await }) {
-            Ok(answer) => Ok(answer?),
-            Err(_) => {
-                self.0.hang_up();
-                Err(StoreError::Silent(ANSWER_S))
-            }
-        }
+        let Ok(answer) = self.0.wait(async { timeout(limit, work(session)).await }) else {
+            self.0.hang_up();
+            return Err(StoreError::Silent(ANSWER_S));
+        };
+        Ok(answer?)
     }
 
     fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
@@ -177,7 +176,7 @@ impl Ledger for PostgresLedger {
         } else {
             ""
         };
-        let incident = wanted.incident.as_ref().map(|id| id.as_str());
+        let incident = wanted.incident.as_ref().map(Id::as_str);
         let (above, since) = (wanted.above.unwrap_or(-1), wanted.since.map_or(i64::MIN, |at| at.0));
         let rows = self.rows(
             &format!(
@@ -212,11 +211,12 @@ impl Ledger for PostgresLedger {
 
     fn failing(&mut self, district: &str) -> Result<Vec<(String, UtcMs, UtcMs)>, StoreError> {
         let rows = self.rows(
-            "SELECT t.way, min(t.at_ms), max(t.at_ms) FROM told t WHERE t.district = $1 \
-             AND t.why IS NOT NULL AND t.way <> '' AND t.told > coalesce((SELECT max(o.told) \
-             FROM told o WHERE o.district = $1 AND o.way = t.way AND o.why IS NULL), 0) \
-             GROUP BY t.way",
-            &[&district],
+            "SELECT w.way, f.first, f.last FROM unnest($2::text[]) AS w (way), LATERAL \
+             (SELECT min(t.at_ms) AS first, max(t.at_ms) AS last FROM told t \
+             WHERE t.district = $1 AND t.way = w.way AND t.told > coalesce((SELECT o.told \
+             FROM told o WHERE o.district = $1 AND o.way = w.way AND o.why IS NULL \
+             ORDER BY o.told DESC LIMIT 1), 0)) AS f WHERE f.first IS NOT NULL",
+            &[&district, &&WAYS[..]],
         )?;
         let of = |row: &Row| (row.get(0), UtcMs(row.get(1)), UtcMs(row.get(2)));
         Ok(rows.iter().map(of).collect())

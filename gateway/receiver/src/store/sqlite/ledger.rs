@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
 use rusqlite::{Connection, OpenFlags, Row, ToSql, params, params_from_iter};
 
@@ -10,7 +11,7 @@ use super::super::ledger::{
     CALL, Ledger, MOST_ROWS, OUTCOME, RawCall, RawOutcome, Told, Wanted, missing,
 };
 use super::super::{OpenError, StoreError};
-use crate::responders::{Call, End, Outcome};
+use crate::responders::{Call, End, Outcome, WAYS};
 
 /// As many numbers in one statement.
 const BATCH: usize = 500;
@@ -165,7 +166,7 @@ impl Ledger for SqliteLedger {
              AND t.told > ?3 AND t.at_ms >= ?4 {first} ORDER BY t.told DESC, c.call LIMIT ?5) \
              ORDER BY 1"
         ))?;
-        let incident = wanted.incident.as_ref().map(|id| id.as_str());
+        let incident = wanted.incident.as_ref().map(Id::as_str);
         let (above, since) = (wanted.above.unwrap_or(-1), wanted.since.map_or(i64::MIN, |at| at.0));
         let rows =
             statement.query_map(params![district, incident, above, since, wanted.most], |row| {
@@ -182,14 +183,19 @@ impl Ledger for SqliteLedger {
 
     fn failing(&mut self, district: &str) -> Result<Vec<(String, UtcMs, UtcMs)>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT t.way, min(t.at_ms), max(t.at_ms) FROM told t WHERE t.district = ?1 \
-             AND t.why IS NOT NULL AND t.way <> '' AND t.told > coalesce((SELECT max(o.told) \
-             FROM told o WHERE o.district = ?1 AND o.way = t.way AND o.why IS NULL), 0) GROUP BY t.way",
+            "SELECT min(at_ms), max(at_ms) FROM told WHERE district = ?1 AND way = ?2 AND told > \
+             coalesce((SELECT told FROM told WHERE district = ?1 AND way = ?2 AND why IS NULL \
+             ORDER BY told DESC LIMIT 1), 0)",
         )?;
-        let rows = statement.query_map([district], |row| {
-            Ok((row.get(0)?, UtcMs(row.get(1)?), UtcMs(row.get(2)?)))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut failing = Vec::new();
+        for way in WAYS {
+            let found: (Option<i64>, Option<i64>) =
+                statement.query_row([district, way], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if let (Some(first), Some(last)) = found {
+                failing.push((way.to_owned(), UtcMs(first), UtcMs(last)));
+            }
+        }
+        Ok(failing)
     }
 }
 
