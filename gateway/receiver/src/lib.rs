@@ -60,6 +60,7 @@ pub mod proof;
 mod protection;
 pub mod receipts;
 mod responders;
+mod retention;
 mod signing;
 mod snapshot;
 mod states;
@@ -81,6 +82,7 @@ pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
 pub use responders::{Failing, Language, Roster, RosterError, Shown, ToldLine};
+pub use retention::{Keep, Rule, RuleError};
 pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,

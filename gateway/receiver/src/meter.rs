@@ -65,6 +65,8 @@ pub(crate) struct Meter {
     pub(crate) failures: AtomicU64,
     /// By way: told, and not told.
     told: [[AtomicU64; 2]; WAYS.len()],
+    /// Events of which only the place is left.
+    pub(crate) expired: AtomicU64,
     /// In microseconds.
     pub(crate) commits: Histogram,
     pub(crate) messages: Histogram,
@@ -82,6 +84,7 @@ impl Default for Meter {
             deferred: AtomicU64::default(),
             failures: AtomicU64::default(),
             told: Default::default(),
+            expired: AtomicU64::default(),
             commits: Histogram::new(&COMMIT_US),
             messages: Histogram::new(&MESSAGES),
             in_hand: AtomicU64::default(),
@@ -126,7 +129,12 @@ impl Meter {
 
 /// One more of these.
 pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+    add(counter, 1);
+}
+
+/// So many more.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Relaxed);
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@ mod act;
 mod figures;
 mod honest;
 mod look;
+mod orders;
 mod scene;
 mod told;

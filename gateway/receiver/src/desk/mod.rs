@@ -6,6 +6,7 @@
 //! fills, the broker stops at the receive maximum, and the gateways keep what they have.
 
 mod elsewhere;
+mod expiry;
 mod ingest;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,9 @@ use crate::meter::{Meter, count};
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
 pub(crate) use elsewhere::{Bell, Elsewhere};
+use expiry::Expiry;
 
+use crate::retention::Keep;
 use crate::store::{Search, Store, StoreError, Stored, Wanted, When, Writer};
 use crate::storms::{StormRule, Storms};
 
@@ -113,6 +116,7 @@ pub(crate) struct Parts {
     pub(crate) host: String,
     pub(crate) period: Duration,
     pub(crate) storm: StormRule,
+    pub(crate) keep: Keep,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
@@ -138,6 +142,7 @@ pub(crate) struct Desk {
     storms: Storms,
     /// Something of them may be other than it is shown.
     stormy: bool,
+    expiry: Expiry,
 }
 
 impl Desk {
@@ -145,6 +150,7 @@ impl Desk {
         Self {
             storms: Storms::new(parts.storm),
             stormy: false,
+            expiry: Expiry::new(parts.keep.clone(), parts.clock.now().mono),
             parts,
             gateways: Vec::new(),
             by_prefix: HashMap::new(),
@@ -157,6 +163,12 @@ impl Desk {
     /// knows whether the last one reached it.
     pub(crate) fn load(&mut self, writer: &mut dyn Writer) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
+        // What an earlier try took over.
+        self.storms = Storms::new(self.parts.storm);
+        self.gateways.clear();
+        self.by_prefix.clear();
+        self.due.clear();
+        self.touched.clear();
         for (address, loaded) in writer.load_all(self.parts.district.as_str(), now.mono)? {
             let at = self.gateways.len();
             self.by_prefix.insert(address.to_string().into(), at);
@@ -172,10 +184,11 @@ impl Desk {
 
     /// Works until told to stop, or until every sender is gone.
     pub(crate) fn run(mut self, store: &Store, work: &Receiver<Work>) -> Result<(), StoreError> {
-        let mut writer = store.writer()?;
+        let Some(mut writer) = self.open(store)? else {
+            self.parts.outbox.finish();
+            return Ok(());
+        };
         let writer = &mut *writer;
-        self.load(writer)?;
-        self.recall(store)?;
         let mut batch = Vec::with_capacity(QUEUE);
         let mut stop = false;
         while !stop {
@@ -213,9 +226,41 @@ impl Desk {
                 self.look(writer);
             }
             self.say_what_is_due(writer, stop);
+            if !stop {
+                self.expiry.step(writer, self.parts.clock.now(), &self.parts.meter);
+            }
         }
         self.parts.outbox.finish();
         Ok(())
+    }
+
+    /// A connection, and all that the database knows, trying again while the server is away: it
+    /// was there a moment ago. None if the receiver is to stop before that.
+    fn open<'s>(&mut self, store: &'s Store) -> Result<Option<Box<dyn Writer + 's>>, StoreError> {
+        loop {
+            let begun = store.writer().and_then(|mut writer| {
+                self.load(&mut *writer)?;
+                self.recall(store)?;
+                Ok(writer)
+            });
+            let error = match begun {
+                Ok(writer) => {
+                    self.board().failing = None;
+                    self.parts.outbox.set_failing(false);
+                    return Ok(Some(writer));
+                }
+                Err(error) if error.is_passing() => error,
+                Err(error) => return Err(error),
+            };
+            tracing::error!(%error, "the database cannot be read; nothing is received, trying again");
+            count(&self.parts.meter.failures);
+            self.board().failing = Some(error.to_string());
+            self.parts.outbox.set_failing(true);
+            if self.parts.stop.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            std::thread::park_timeout(RETRY);
+        }
     }
 
     /// Which faults had not ended, from the latest of them in the database.
@@ -241,7 +286,8 @@ impl Desk {
     }
 
     fn wait(&self) -> Duration {
-        let Some((due, _)) = self.due.first() else { return LONG };
+        let due = self.due.first().map(|(due, _)| *due);
+        let Some(due) = due.into_iter().chain(self.expiry.due()).min() else { return LONG };
         due.since(self.parts.clock.now().mono)
     }
 
