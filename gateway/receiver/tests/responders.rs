@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::far::{Hooks, Mail, Mood, Set};
+use common::http::Page;
 use common::postgres::Home;
 use common::{
     Broker, Gateway, Journal, PATIENCE, Program, config, district, program, until, within,
 };
 use gatehouse_core::event::Class;
 use gatehouse_core::topic::{self, Address};
+use gatehouse_receiver::metrics::{Metrics, MetricsConfig};
 use gatehouse_receiver::{Clock, Handle, Link, Receiver, SystemClock};
 use ring::hmac;
 use rumqttc::v5::mqttbytes::QoS;
@@ -192,6 +194,19 @@ async fn a_call_is_told_signed_in_the_members_words_and_seen_everywhere(home: Ho
     })
     .await;
     assert_eq!(log(&home).await.len(), 3);
+    let config = MetricsConfig { address: "127.0.0.1:0".parse().unwrap(), plain: false };
+    let metrics = Metrics::open(config, handle.gauges()).await.unwrap();
+    let (page, mut tasks) = (Page::at(metrics.address()), JoinSet::new());
+    tasks.spawn(async move { metrics.serve().await.unwrap() });
+    let figures = page.get("/metrics").await.body;
+    for line in [
+        "gatehouse_told_total{way=\"webhook\",result=\"told\"} 1\n",
+        "gatehouse_told_total{way=\"email\",result=\"told\"} 1\n",
+        "gatehouse_told_total{way=\"email\",result=\"failed\"} 0\n",
+        "gatehouse_ways_failing 0\n",
+    ] {
+        assert!(figures.contains(line), "{line} not in {figures}");
+    }
     handle.stop().await;
 }
 

@@ -81,3 +81,34 @@ impl Shown {
         self.lines.get(&key).map_or(&[], Vec::as_slice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Id {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_incident_shows_its_latest_lines_and_what_is_old_is_forgotten() {
+        let mut shown = Shown::default();
+        let line = |at| ToldLine {
+            member: Some(id("p-1")),
+            list: id("patrol"),
+            way: "email".into(),
+            at: UtcMs(at),
+            why: None,
+            next: None,
+        };
+        for n in 0..50 {
+            shown.add(n, (id("s"), id("g"), id("a1")), line(n));
+        }
+        shown.add(50, (id("s"), id("g"), id("a2")), line(7));
+        let lines = shown.of(&id("s"), &id("g"), &id("a1"));
+        assert_eq!((lines.len(), lines[0].at, shown.newest), (LINES, UtcMs(10), 50));
+        shown.forget(UtcMs(8));
+        assert!(shown.of(&id("s"), &id("g"), &id("a2")).is_empty());
+        assert_eq!(shown.of(&id("s"), &id("g"), &id("a1")).len(), LINES);
+    }
+}
