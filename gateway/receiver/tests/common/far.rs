@@ -159,11 +159,16 @@ impl Drop for Mail {
     }
 }
 
-/// A clock that a test sets forward: it runs with the machine's.
+/// A clock that a test sets forward: it runs with the machine's, unless its wall time is held.
 #[derive(Default)]
-pub struct Set(Mutex<i64>);
+pub struct Set(Mutex<i64>, Mutex<Option<i64>>);
 
 impl Set {
+    /// From now on wall time stands still, but for what it is set forward.
+    pub fn hold(&self) {
+        *self.1.lock().unwrap() = Some(gatehouse_receiver::SystemClock.now().utc.0);
+    }
+
     /// That long from now on, in seconds.
     pub fn forward(&self, seconds: i64) {
         *self.0.lock().unwrap() += seconds * 1000;
@@ -183,6 +188,7 @@ impl Clock for Set {
         let now = gatehouse_receiver::SystemClock.now();
         let ahead = *self.0.lock().unwrap();
         let mono = now.mono.0 + ahead.max(0).unsigned_abs() * 1_000_000;
-        Now { utc: UtcMs(now.utc.0 + ahead), mono: Mono(mono), ..now }
+        let utc = self.1.lock().unwrap().unwrap_or(now.utc.0);
+        Now { utc: UtcMs(utc + ahead), mono: Mono(mono), ..now }
     }
 }
