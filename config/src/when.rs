@@ -1,8 +1,8 @@
 //! Moments and weekly windows, as people write them, in the site's time.
 
-use gatehouse_core::site::{Days, Weekly};
+use gatehouse_core::site::Weekly;
 use gatehouse_core::time::UtcMs;
-use jiff::civil::{Date, DateTime, Weekday};
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -84,16 +84,6 @@ impl Kind for Moment {
 /// A weekly window: days and hours.
 pub(crate) struct Window;
 
-const DAYS: [(&str, Weekday); 7] = [
-    ("mon", Weekday::Monday),
-    ("tue", Weekday::Tuesday),
-    ("wed", Weekday::Wednesday),
-    ("thu", Weekday::Thursday),
-    ("fri", Weekday::Friday),
-    ("sat", Weekday::Saturday),
-    ("sun", Weekday::Sunday),
-];
-
 impl Kind for Window {
     type Out = Weekly;
 
@@ -109,7 +99,7 @@ impl Kind for Window {
 
     fn read(&self, name: &str, value: &DeValue<'_>) -> Result<Weekly, Wrong> {
         let given = text(name, value)?;
-        if let Some(window) = window(given) {
+        if let Some(window) = Weekly::parse(given) {
             return Ok(window);
         }
         // `Monday to Friday, 6:00 - 18:00`: the days are clear, only their clothes are wrong.
@@ -117,7 +107,7 @@ impl Kind for Window {
         let plain = lower.replace(" to ", "-").replace(" - ", "-").replace(", ", " ");
         let plain: Vec<_> = plain.split_whitespace().map(shortened).collect();
         Err(match plain.join(" ") {
-            plain if window(&plain).is_some() => Wrong::hint(format!("write \"{plain}\"")),
+            plain if Weekly::parse(&plain).is_some() => Wrong::hint(format!("write \"{plain}\"")),
             _ => Wrong::default(),
         })
     }
@@ -127,49 +117,17 @@ impl Kind for Window {
 fn shortened(word: &str) -> String {
     let part = |part: &str| {
         let hour = part.split_once(':').filter(|(hour, _)| hour.len() == 1);
-        let known = DAYS.iter().find(|(day, _)| part.starts_with(day)).map(|(day, _)| *day);
+        let known = Weekly::DAYS.iter().find(|(day, _)| part.starts_with(day)).map(|(day, _)| *day);
         hour.map(|_| format!("0{part}")).or(known.map(str::to_owned)).unwrap_or_else(|| part.into())
     };
     word.split('-').map(part).collect::<Vec<_>>().join("-")
 }
 
-fn window(given: &str) -> Option<Weekly> {
-    let (days, hours) = given.split_once(' ')?;
-    let (from, until) = hours.split_once('-')?;
-    let (from, until) = (minute(from)?, minute(until)?);
-    // A window that never closes is the whole day; it has another way to be written.
-    let good = from < 1440 && from != until;
-    good.then_some(Weekly { days: days_of(days)?, from, until })
-}
-
-fn minute(text: &str) -> Option<u16> {
-    let (hour, minute) = text.split_once(':')?;
-    let digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hour) || !digits(minute) {
-        return None;
-    }
-    let minute = minute.parse().ok().filter(|minute: &u16| *minute < 60)?;
-    Some(hour.parse::<u16>().ok()? * 60 + minute).filter(|all| *all <= 1440)
-}
-
-fn days_of(text: &str) -> Option<Days> {
-    if text == "daily" {
-        return Some(Days::ALL);
-    }
-    let place = |name: &str| DAYS.iter().position(|(day, _)| *day == name);
-    let mut all = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (place(first)?, place(last)?);
-        // `fri-mon` goes over the end of the week.
-        let count = (last + DAYS.len() - first) % DAYS.len() + 1;
-        all.extend((first..first + count).map(|day| DAYS[day % DAYS.len()].1));
-    }
-    Some(Days::of(all))
-}
-
 #[cfg(test)]
 mod tests {
+    use gatehouse_core::site::Days;
+    use jiff::civil::Weekday;
+
     use super::*;
 
     fn weekly(given: &str) -> Result<Weekly, Option<String>> {

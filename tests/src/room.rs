@@ -19,6 +19,9 @@ use crate::wait::SOON;
 /// The password of every account in a room.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// The responders' file in the room's folder.
+const RESPONDERS: &str = "responders.toml";
+
 /// The program, which may be killed and started again.
 #[derive(Debug)]
 pub struct Room {
@@ -26,6 +29,8 @@ pub struct Room {
     port: Port,
     broker: SocketAddr,
     log: Record<String>,
+    /// With a file of responders.
+    tells: bool,
     process: Option<Process>,
 }
 
@@ -38,7 +43,7 @@ impl Room {
         fs::write(&secret, format!("{PASSWORD}\n"))?;
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
         let (port, log) = (Port::hold()?, Record::default());
-        let mut room = Self { folder, port, broker, log, process: None };
+        let mut room = Self { folder, port, broker, log, tells: false, process: None };
         for account in accounts {
             let mut command = Command::new(program()?);
             command.args(["account", "add"]).args(account.split(' '));
@@ -59,8 +64,11 @@ impl Room {
         let mut command = Command::new(program()?);
         command.args(["run", "--district", "d-1", "--host", "room", "--heartbeat", "2"]);
         command.arg("--broker").arg(format!("mqtt://{}", self.broker));
-        command.arg("--db").arg(self.folder.path().join("d-1.db"));
+        command.arg("--db").arg(self.database());
         command.arg("--wall").arg(self.port.address().to_string());
+        if self.tells {
+            command.arg("--responders").arg(self.folder.path().join(RESPONDERS));
+        }
         let mut process = Process::start("gatehouse-receiver run", &mut command, &self.log)?;
         let open = self.log.wait_for("the wall to open", SOON, |lines| {
             lines[seen..].iter().any(|line| line.contains("the wall is open")).then_some(())
@@ -74,6 +82,21 @@ impl Room {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    /// From now on it tells responders as this file says: it is killed and started again.
+    pub async fn tell(&mut self, responders: &str) -> anyhow::Result<()> {
+        let file = self.folder.path().join(RESPONDERS);
+        fs::write(&file, responders)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        self.tells = true;
+        self.kill().await?;
+        self.launch().await
+    }
+
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("d-1.db")
     }
 
     /// SIGKILL.

@@ -115,6 +115,11 @@ pub fn district_state(district: &Id) -> String {
     format!("{ROOT}/{district}/_dc/state")
 }
 
+/// `gatehouse/v1/{district}/_dc/told`: who was told of an incident, or could not be.
+pub fn district_told(district: &Id) -> String {
+    format!("{ROOT}/{district}/_dc/told")
+}
+
 /// The subscription of a receiver to everything that gateways of a district send up with `what`
 /// below their prefix, as `ev/+`; shared with other receivers of the same `group` if one is named.
 pub fn subscription(district: &Id, what: &str, group: Option<&Id>) -> String {

@@ -194,6 +194,8 @@ pub struct ReceiverConfig {
     pub replay: Option<Replay>,
     /// When many faults are shown as one.
     pub storm: StormRule,
+    /// The responders' file; none: nobody is told from here.
+    pub responders: Option<PathBuf>,
     /// How long what is kept.
     pub keep: Keep,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
@@ -220,6 +222,7 @@ impl ReceiverConfig {
             heartbeat_s: None,
             replay: None,
             storm: StormRule::default(),
+            responders: None,
             keep: Keep::default(),
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use crate::meter::Meter;
 use crate::metrics::Gauges;
 use crate::operator::Operator;
 use crate::outbox::Outbox;
+use crate::responders::{Books, Roster, RosterError, Teller};
 use crate::snapshot::{Committed, Snapshot};
 use crate::store::postgres::{Reader, listen};
 use crate::store::{Database, OpenError, Store};
@@ -43,6 +44,8 @@ pub struct Handle {
     tasks: JoinSet<()>,
     /// Hears what other receivers commit, for as long as this one lives.
     _listening: JoinSet<()>,
+    /// Tells responders, for as long as this one lives.
+    telling: JoinSet<()>,
     desk: Option<thread::JoinHandle<()>>,
     failed: watch::Receiver<Option<String>>,
     work: SyncSender<Work>,
@@ -65,6 +68,12 @@ pub enum StartError {
     /// Address and files disagree about TLS.
     #[error(transparent)]
     Security(#[from] SecurityError),
+    /// Whom to tell is kept where a receiver that is killed finds it again.
+    #[error("responders are told only from a file or a PostgreSQL, not from a database in memory")]
+    NoLedger,
+    /// The responders' file.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// The system gave no thread: out of memory or of process ids.
     #[error("cannot start the database's thread: {0}")]
     Thread(std::io::Error),
@@ -114,6 +123,14 @@ impl Receiver {
         let (failed, failure) = watch::channel(None);
         let stop_desk = Arc::new(AtomicBool::new(false));
         let elsewhere = Arc::new(Elsewhere::default());
+        let roster = match &config.responders {
+            None => None,
+            Some(path) => Some((path.clone(), Arc::new(Roster::read(path)?))),
+        };
+        if roster.is_some() && matches!(config.database, Database::Memory) {
+            return Err(StartError::NoLedger);
+        }
+        let calling = roster.is_some().then(|| Arc::new(Notify::new()));
         let desk = Desk::new(Parts {
             clock: Arc::clone(&clock),
             district: config.district.clone(),
@@ -128,6 +145,7 @@ impl Receiver {
             slots: Arc::clone(&slots),
             meter: Arc::clone(&meter),
             elsewhere: Arc::clone(&elsewhere),
+            calling: calling.clone(),
             stop: Arc::clone(&stop_desk),
         });
         let (opened, is_open) = oneshot::channel();
@@ -162,6 +180,22 @@ impl Receiver {
             let bell: Arc<dyn Reader> = Arc::new(Bell { elsewhere, work: work.clone() });
             listening.spawn(async move { listen(&server, token, &district, bell).await });
         }
+        let mut telling = JoinSet::new();
+        if let (Some((path, roster)), Some(news)) = (roster, calling) {
+            let teller = Teller {
+                district: config.district.clone(),
+                path,
+                roster,
+                books: Books::new(config.database.clone()),
+                storm: config.storm,
+                clock: Arc::clone(&clock),
+                news,
+                outbox: Arc::clone(&outbox),
+                board: Arc::clone(&board),
+                meter: Arc::clone(&meter),
+            };
+            telling.spawn(teller.run());
+        }
         let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
         let gauges = Gauges {
             config: Arc::clone(&config),
@@ -183,6 +217,7 @@ impl Receiver {
         Ok(Handle {
             tasks,
             _listening: listening,
+            telling,
             desk: Some(desk),
             failed: failure,
             work,
@@ -222,7 +257,13 @@ impl Handle {
     /// Waits until the receiver ends by itself, which it does only if the database's thread dies.
     pub async fn ended(&mut self) -> Ended {
         // A panic of the only task ends the receiver as well.
-        let join = self.tasks.join_next().await;
+        let join = tokio::select! {
+            join = self.tasks.join_next() => join,
+            // It has no end of its own. Without it nobody would be told, and nobody would notice.
+            Some(Err(error)) = self.telling.join_next() => {
+                return Ended(format!("the task that tells responders failed: {error}"));
+            }
+        };
         let reason = self.failed.borrow().clone();
         match (reason, join) {
             (Some(reason), _) => Ended(reason),

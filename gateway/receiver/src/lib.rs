@@ -59,6 +59,7 @@ mod password;
 pub mod proof;
 mod protection;
 pub mod receipts;
+mod responders;
 mod retention;
 mod signing;
 mod snapshot;
@@ -80,6 +81,7 @@ pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
+pub use responders::{Failing, Language, Roster, RosterError, Shown, ToldLine};
 pub use retention::{Keep, Rule, RuleError};
 pub use signing::{KeyError, SigningKey};
 pub use snapshot::{

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use gatehouse_core::event::Class;
 
+use crate::responders::WAYS;
+
 /// Upper bounds of a commit's time, in microseconds: a fast disk needs one millisecond, a busy
 /// server tens, and from ten seconds on somebody has to look.
 const COMMIT_US: [u64; 14] = [
@@ -61,6 +63,8 @@ pub(crate) struct Meter {
     pub(crate) quarantined: AtomicU64,
     pub(crate) deferred: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// By way: told, and not told.
+    told: [[AtomicU64; 2]; WAYS.len()],
     /// Events of which only the place is left.
     pub(crate) expired: AtomicU64,
     /// In microseconds.
@@ -79,6 +83,7 @@ impl Default for Meter {
             quarantined: AtomicU64::default(),
             deferred: AtomicU64::default(),
             failures: AtomicU64::default(),
+            told: Default::default(),
             expired: AtomicU64::default(),
             commits: Histogram::new(&COMMIT_US),
             messages: Histogram::new(&MESSAGES),
@@ -98,6 +103,21 @@ impl Meter {
     /// Every class with the events that were committed.
     pub(crate) fn events(&self) -> impl Iterator<Item = (Class, u64)> {
         Class::ALL.into_iter().zip(&self.events).map(|(class, count)| (class, count.load(Relaxed)))
+    }
+
+    /// Somebody was told by this way, or could not be.
+    pub(crate) fn told(&self, way: &str, told: bool) {
+        if let Some(place) = WAYS.iter().position(|one| *one == way) {
+            self.told[place][usize::from(!told)].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Every way with how often somebody was told by it, and could not be.
+    pub(crate) fn told_by_way(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let of = |(way, [told, failed]): (&'static str, &[AtomicU64; 2])| {
+            (way, told.load(Relaxed), failed.load(Relaxed))
+        };
+        WAYS.into_iter().zip(&self.told).map(of)
     }
 
     /// A commit of so many messages has returned.

@@ -12,6 +12,7 @@ use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 use gatehouse_core::topic::Address;
 
 use crate::life::Life;
+use crate::responders::Shown;
 use crate::storms::StormView;
 
 /// How many of the latest events a [`Snapshot`] holds: a tall terminal's worth.
@@ -87,6 +88,8 @@ pub struct Snapshot {
     pub gateways: BTreeMap<Address, GatewayView>,
     /// Faults of many gateways that are one matter, the latest first.
     pub storms: Vec<StormView>,
+    /// Who was told of incidents, and ways by which nobody can be.
+    pub told: Arc<Shown>,
     /// The latest events, newest last.
     pub latest: VecDeque<Committed>,
 }

@@ -9,3 +9,4 @@ mod honest;
 mod look;
 mod orders;
 mod scene;
+mod told;

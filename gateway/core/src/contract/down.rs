@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::Seq;
+use crate::id::{Id, Seq};
 use crate::site::CloseReason;
 use crate::time::UtcMs;
 
@@ -92,4 +92,43 @@ pub struct DistrictState {
     /// The heartbeat's period in seconds; without it 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hb_s: Option<u32>,
+}
+
+/// `gatehouse/v1/{district}/_dc/told`: an attempt of the control room to tell a responder on duty of
+/// an incident, and what came of it. Not retained; QoS 1: it may come twice with the same `number`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// Counts the attempts of this control room's database.
+    pub number: u64,
+    /// The community.
+    pub site: Id,
+    /// The gateway.
+    pub gateway: Id,
+    /// Its incident; of a message about many, the first.
+    pub incident: Id,
+    /// The type of the event, as `panic.help`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How many incidents the message was about: more than 1 in a storm.
+    pub incidents: u32,
+    /// The list of responders.
+    pub list: Id,
+    /// Who, by the control room's id; absent: nobody of the list could be tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Id>,
+    /// `webhook`, `email`, `ntfy` or `home-assistant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
+    /// 0, and one more each time it is told again.
+    pub round: u32,
+    /// When, by the control room's clock.
+    pub time: UtcMs,
+    /// Whether the way took the message.
+    pub told: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When the same member is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<UtcMs>,
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     AlarmAct, AlarmState, Command, CommandResult, Description, DistrictState, Heartbeat, Receipt,
-    Status, catalogue, state,
+    Status, Told, catalogue, state,
 };
 use crate::event::Event;
 
@@ -215,6 +215,15 @@ pub const MESSAGES: &[Message] = &[
         retain: true,
         summary: "The control room itself, with its own will. Broker up is not control room up.",
         schema: of::<DistrictState>,
+        ..ROOM
+    },
+    Message {
+        name: "told",
+        topic: "{district}/_dc/told",
+        expiry: Expiry::Seconds(3600),
+        summary: "A responder was told of an incident, or could not be. For who watches the control \
+                  room; gateways need not listen.",
+        schema: of::<Told>,
         ..ROOM
     },
 ];

@@ -20,7 +20,7 @@ pub use description::{
     DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
     DescribedZone, Description, DeviceKey, Limits,
 };
-pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay};
+pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay, Told};
 pub use message::{Expiry, MESSAGES, Message, Properties, SAY_AGAIN_S, Way, message};
 pub use up::{
     AlarmState, Backlog, GatewayState, Heartbeat, PathState, Power, PowerKind, RetainedState,

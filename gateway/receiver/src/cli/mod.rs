@@ -12,6 +12,7 @@ mod operate;
 mod prove;
 mod read;
 mod receive;
+mod responders;
 mod run;
 mod screen;
 mod stats;
@@ -35,6 +36,7 @@ use log::LogFormat;
 use metrics::MetricsArgs;
 use operate::{At, Of};
 use receive::Receive;
+use responders::RespondersCommand;
 use wall::{AccountCommand, WallArgs};
 
 const EXAMPLES: &str = "\
@@ -160,6 +162,11 @@ Example:
     Account {
         #[command(subcommand)]
         command: AccountCommand,
+    },
+    /// Who is told of incidents: a file in words, a test of it, and who was told.
+    Responders {
+        #[command(subcommand)]
+        command: RespondersCommand,
     },
     /// Want something of a gateway, and wait for what comes of it.
     #[command(name = "command", after_help = command::EXAMPLES)]
@@ -343,6 +350,7 @@ pub fn main() -> ExitCode {
         Command::Close { of, reason } => operate::close(of, reason),
         Command::Stats { wanted } => stats::stats(wanted),
         Command::Account { command } => wall::account(command),
+        Command::Responders { command } => responders::responders(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),
         Command::Bundle { of } => bundle::make(of),

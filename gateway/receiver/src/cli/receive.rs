@@ -61,6 +61,10 @@ pub(super) struct Receive {
     /// The name in the broker's certificate, when it is not the host.
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     server_name: Option<String>,
+    /// Tell responders on duty as this file says (`responders check FILE` says it in words). Every
+    /// receiver of a shared database needs it.
+    #[arg(long, value_name = "FILE")]
+    responders: Option<PathBuf>,
     /// The gateways' heartbeat period that the district asks for, where it is shorter than a
     /// gateway's own; without it each follows its failure reporting profile.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -110,6 +114,7 @@ impl Receive {
         config.tls = tls;
         config.group = group;
         config.heartbeat_s = heartbeat;
+        config.responders = self.responders;
         config.storm = StormRule {
             window: Duration::from_secs(self.storm_window.into()),
             gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),

@@ -131,7 +131,10 @@ fn line(out: &mut impl Write, event: &Committed) -> io::Result<()> {
 pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     Receiver::start(config).await.map_err(|error| match error {
         StartError::Open(error) => error.into(),
-        StartError::Security(_) => Failed::new(64, error),
+        StartError::Security(_) | StartError::NoLedger => Failed::new(64, error),
+        StartError::Roster(ref roster) => {
+            Failed::new(if roster.is_unreadable() { 77 } else { 78 }, roster)
+        }
         StartError::Thread(_) => Failed::new(70, error),
     })
 }

@@ -14,10 +14,11 @@ use super::{Desk, Fate, Inbound, MAX_GATEWAYS};
 use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::gaps::{MAX_SEQ, Seen};
+use crate::responders::{self, Word};
 use crate::retention::{self, same};
 use crate::snapshot::LATEST_EVENTS;
 use crate::states::Kind;
-use crate::store::{Basis, NewEvent, Progress, StoreError, Wanted, When, Writer};
+use crate::store::{Basis, NewCall, NewEvent, Progress, StoreError, Wanted, When, Writer};
 use crate::wire::{self, Bad, Head};
 
 /// One message, before the database is asked.
@@ -59,6 +60,7 @@ impl Desk {
         }
         let mut brought = vec![(0, 0); self.gateways.len()];
         let mut fates = Vec::with_capacity(batch.len());
+        let mut calls = false;
         for (left, arrived) in (0..batch.len()).rev().zip(&arrived) {
             // Nobody looks at the others' bytes again.
             let keep = left < LATEST_EVENTS || self.parts.watchers.receiver_count() > 0;
@@ -68,6 +70,9 @@ impl Desk {
                 if let (Arrived::Event { head, body, .. }, Some(when)) = (arrived, when) {
                     let gateway = &self.gateways[at].address;
                     self.stormy |= self.storms.event(gateway, head.seq, head.class, when.utc, body);
+                    if self.parts.calling.is_some() {
+                        calls |= self.call(writer, at, arrived, *when)?;
+                    }
                 }
                 let (events, duplicates) = &mut brought[at];
                 *(if duplicate { duplicates } else { events }) += 1;
@@ -89,7 +94,45 @@ impl Desk {
             }
         }
         writer.commit()?;
+        if let Some(calling) = self.parts.calling.as_ref().filter(|_| calls) {
+            calling.notify_one();
+        }
         Ok(fates)
+    }
+
+    /// Keeps that somebody may have to be told of an event, or needs not any more. Says whether it
+    /// is either.
+    fn call(
+        &self,
+        writer: &mut dyn Writer,
+        at: usize,
+        arrived: &Arrived<'_>,
+        when: When,
+    ) -> Result<bool, StoreError> {
+        let Arrived::Event { head, body, inbound, .. } = arrived else { return Ok(false) };
+        let gateway = &self.gateways[at];
+        let Some((gw, _)) = gateway.known else { return Ok(false) };
+        let (class, kind, recv) = (head.class, &*head.kind, inbound.at.utc);
+        match responders::word(class, kind, body) {
+            None => return Ok(false),
+            Some(Word::Over(incident, end)) => writer.call_over(gw, &incident, end, recv)?,
+            Some(Word::Calls(called)) => {
+                let (address, event) = (&*gateway.address, &*head.id);
+                let (seq, called) = (head.seq, &called);
+                writer.call(&NewCall {
+                    address,
+                    gw,
+                    seq,
+                    event,
+                    class,
+                    kind,
+                    recv,
+                    when,
+                    called,
+                })?;
+            }
+        }
+        Ok(true)
     }
 
     /// Whose it is, and whether it can be read: all that needs no database.

@@ -22,7 +22,7 @@ use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, Now};
 use gatehouse_core::topic::{self, Address};
 use rumqttc::v5::mqttbytes::v5::Publish;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
 use crate::clock::Clock;
 use crate::command::Answered;
@@ -125,6 +125,8 @@ pub(crate) struct Parts {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) elsewhere: Arc<Elsewhere>,
+    /// Told of calls to responders, where any are told from here.
+    pub(crate) calling: Option<Arc<Notify>>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,
 }

@@ -137,6 +137,16 @@ pub(super) fn page(gauges: &Gauges) -> String {
     let help = "Messages in one commit.";
     page.histogram("gatehouse_commit_messages", help, &meter.messages, 1);
 
+    let name = "gatehouse_told_total";
+    page.family(name, "counter", "Attempts to tell responders, by way and what came of them.");
+    for (way, told, failed) in meter.told_by_way() {
+        page.sample(name, &[("way", way), ("result", "told")], told);
+        page.sample(name, &[("way", way), ("result", "failed")], failed);
+    }
+    let name = "gatehouse_ways_failing";
+    let help = "Ways by which no responder could be told for more than five minutes.";
+    page.gauge(name, help, snapshot.told.failing.len());
+
     district_of(&mut page, &sums);
     let help = "Faults of many gateways that are one matter.";
     page.gauge("gatehouse_storms_open", help, snapshot.storms.len());

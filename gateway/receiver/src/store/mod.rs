@@ -16,6 +16,7 @@
 
 mod database;
 mod error;
+pub(crate) mod ledger;
 pub(crate) mod postgres;
 mod read;
 mod sqlite;
@@ -25,7 +26,7 @@ pub use database::Database;
 pub use error::{OpenError, StoreError};
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
 pub use writer::{Basis, When};
-pub(crate) use writer::{Expiring, Loaded, NewEvent, Progress, Wanted, Writer};
+pub(crate) use writer::{Expiring, Loaded, NewCall, NewEvent, Progress, Wanted, Writer};
 
 /// The layout of the tables.
 const VERSION: i64 = 2;

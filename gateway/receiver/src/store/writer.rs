@@ -8,13 +8,14 @@
 use std::sync::Arc;
 
 use gatehouse_core::event::Class;
-use gatehouse_core::id::Seq;
+use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 
 use super::StoreError;
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
+use crate::responders::{Called, End};
 use crate::wire::Anchor;
 
 /// The most rows in `quarantine` and in `conflicts`: a gateway gone mad must not fill the disk.
@@ -51,6 +52,21 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) replayed: bool,
     pub(crate) when: When,
     pub(crate) body: &'a [u8],
+}
+
+/// Somebody may have to be told of an event.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCall<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) gw: i64,
+    pub(crate) seq: Seq,
+    /// The event's own id.
+    pub(crate) event: &'a str,
+    pub(crate) class: Class,
+    pub(crate) kind: &'a str,
+    pub(crate) recv: UtcMs,
+    pub(crate) when: When,
+    pub(crate) called: &'a Called,
 }
 
 /// When an event happened, as well as is known.
@@ -223,6 +239,13 @@ pub(crate) trait Writer {
     /// Keeps the anchor of a boot and corrects the times of its earlier events, whose bytes stay
     /// as they are. Says how many.
     fn set_anchor(&mut self, gw: i64, boot: &str, anchor: Anchor) -> Result<u64, StoreError>;
+
+    /// Keeps a call in the transaction of its event; another one of the same incident, list and
+    /// escalation is none.
+    fn call(&mut self, call: &NewCall<'_>) -> Result<(), StoreError>;
+
+    /// Nobody is told of an incident any more.
+    fn call_over(&mut self, gw: i64, incident: &Id, end: End, at: UtcMs) -> Result<(), StoreError>;
 
     /// Records what the transaction leaves of a gateway; returns the row's new revision.
     fn progress(&mut self, progress: &Progress<'_>) -> Result<i64, StoreError>;

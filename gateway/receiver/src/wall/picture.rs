@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::scope::Scope;
 use super::view;
 use crate::operator::Operator;
+use crate::responders::Failing;
 use crate::snapshot::{GatewayView, Link, Snapshot};
 use crate::storms::StormView;
 
@@ -119,7 +120,9 @@ fn next(old: &Picture, snapshot: Snapshot, now: Now) -> Picture {
         gateways.insert(key, piece);
         for (id, incident) in &*view.incidents {
             let key = format!("{}/{id}", view::key(address));
-            let json = view::incident(address, view, incident, now.utc).to_string();
+            let told =
+                snapshot.told.of(&address.site, &address.gateway, &incident.state.incident.id);
+            let json = view::incident(address, view, incident, told, now.utc).to_string();
             let piece = match old.incidents.get(&key) {
                 Some(piece) if piece.json == json => Arc::clone(piece),
                 _ => {
@@ -163,7 +166,14 @@ fn room(snapshot: &Snapshot) -> String {
         Link::Down(why) => ("down", Some(why)),
     };
     // Paths and addresses stay in the log: only that it fails is told here.
-    json!({"link": link, "why": why.is_some(), "failing": snapshot.failing.is_some()}).to_string()
+    let untold = |one: &Failing| json!({"way": one.way, "since": one.since.0});
+    json!({
+        "link": link,
+        "why": why.is_some(),
+        "failing": snapshot.failing.is_some(),
+        "untold": snapshot.told.failing.iter().map(untold).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 /// What of one kind has reached many gateways at about the same time.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::scope::Scope;
 use crate::protection::not_protecting;
+use crate::responders::ToldLine;
 use crate::snapshot::{GatewayView, IncidentView, Snapshot, ThingView};
 
 /// Things that do not protect, told of one gateway; of more the count is told. Whoever looks at
@@ -96,6 +97,7 @@ pub(crate) fn incident(
     address: &Address,
     gateway: &GatewayView,
     view: &IncidentView,
+    told: &[ToldLine],
     now: UtcMs,
 ) -> Value {
     let incident = &view.state.incident;
@@ -123,5 +125,18 @@ pub(crate) fn incident(
         "escalated": incident.escalated,
         "silent": view.is_silent(),
         "notes": incident.notes.iter().map(note).collect::<Vec<_>>(),
+        "told": told.iter().map(told_line).collect::<Vec<_>>(),
+    })
+}
+
+/// An attempt to tell a responder.
+fn told_line(line: &ToldLine) -> Value {
+    json!({
+        "member": line.member.as_ref().map(gatehouse_core::id::Id::as_str),
+        "list": line.list.as_str(),
+        "way": line.way,
+        "at": line.at.0,
+        "why": line.why,
+        "next": line.next.map(|at| at.0),
     })
 }

@@ -2,6 +2,7 @@
 #![expect(dead_code, unreachable_pub, reason = "each suite uses its part of the harness")]
 #![expect(clippy::unwrap_used, reason = "a harness that fails ends its test")]
 
+pub mod far;
 pub mod http;
 pub mod postgres;
 
@@ -253,6 +254,12 @@ impl Gateway {
         self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
     }
 
+    /// The same for another gateway.
+    pub async fn send_for(&self, address: &Address, class: Class, payload: &[u8]) {
+        let topic = address.events(class);
+        self.client.publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).await.unwrap();
+    }
+
     pub async fn send_with_seq(&self, class: Class, payload: &[u8], seq: u64) {
         let properties = PublishProperties {
             user_properties: vec![("seq".into(), seq.to_string())],
@@ -453,6 +460,25 @@ impl Journal {
             let detail = serde_json::json!({"via": "district", "danger": "burglary",
                 "reason": reason});
             draft.detail = Some(detail);
+        })
+    }
+
+    /// An alarm of this incident that names a list, as a card at a help point brings it.
+    pub fn calls(
+        &mut self,
+        kind: &'static str,
+        incident: &str,
+        list: Option<&str>,
+        utc: i64,
+    ) -> Vec<u8> {
+        self.filled(Class::Panic, kind, |draft| {
+            draft.source =
+                Source { kind: "zone".into(), id: "hall".parse().unwrap(), driver: None };
+            draft.severity = 1;
+            draft.actor = Some("c0ffee-of-a-card".into());
+            draft.time.utc = UtcMs(utc);
+            draft.detail = Some(serde_json::json!({"incident": incident, "place": "gate",
+                "responders": list}));
         })
     }
 

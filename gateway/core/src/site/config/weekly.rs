@@ -48,6 +48,28 @@ pub struct Weekly {
 }
 
 impl Weekly {
+    /// The days as configurations write them.
+    pub const DAYS: [(&'static str, Weekday); 7] = [
+        ("mon", Weekday::Monday),
+        ("tue", Weekday::Tuesday),
+        ("wed", Weekday::Wednesday),
+        ("thu", Weekday::Thursday),
+        ("fri", Weekday::Friday),
+        ("sat", Weekday::Saturday),
+        ("sun", Weekday::Sunday),
+    ];
+
+    /// A window as configurations write it: `mon-fri 06:00-18:00`, `sat,sun 08:00-12:00` or
+    /// `daily 22:00-06:00`. `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (days, hours) = text.split_once(' ')?;
+        let (from, until) = hours.split_once('-')?;
+        let (from, until) = (minute(from)?, minute(until)?);
+        // A window that never closes is the whole day; it has another way to be written.
+        let good = from < 1440 && from != until;
+        good.then_some(Self { days: days_of(days)?, from, until })
+    }
+
     /// Whether it is open at this instant.
     pub fn contains(&self, utc: UtcMs, zone: &TimeZone) -> bool {
         // Outside the years -9999 to 9999 no window is open.
@@ -62,6 +84,33 @@ impl Weekly {
         (self.days.contains(today) && minute >= self.from)
             || (self.days.contains(today.previous()) && minute < self.until)
     }
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(hour) || !digits(minute) {
+        return None;
+    }
+    let minute = minute.parse().ok().filter(|minute: &u16| *minute < 60)?;
+    Some(hour.parse::<u16>().ok()? * 60 + minute).filter(|all| *all <= 1440)
+}
+
+fn days_of(text: &str) -> Option<Days> {
+    if text == "daily" {
+        return Some(Days::ALL);
+    }
+    let days = &Weekly::DAYS;
+    let place = |name: &str| days.iter().position(|(day, _)| *day == name);
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (place(first)?, place(last)?);
+        // `fri-mon` goes over the end of the week.
+        let count = (last + days.len() - first) % days.len() + 1;
+        all.extend((first..first + count).map(|day| days[day % days.len()].1));
+    }
+    Some(Days::of(all))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod address;
 mod connection;
 mod expire;
 mod gateways;
+mod ledger;
 mod news;
 mod read;
 mod schema;
@@ -32,6 +33,7 @@ use connection::Session;
 use write::PostgresWriter;
 
 pub use address::{Server, ServerError};
+pub(super) use ledger::PostgresLedger;
 pub(crate) use news::{Reader, listen};
 
 /// A server, with a connection when one is needed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
 use gatehouse_core::event;
-use gatehouse_core::id::Seq;
+use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 use tokio::time::timeout;
@@ -15,11 +15,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
-use super::super::{Basis, FORMER, Loaded, NewEvent, Progress, StoreError, Wanted, Writer};
+use super::super::{
+    Basis, FORMER, Loaded, NewCall, NewEvent, Progress, StoreError, Wanted, Writer,
+};
 use super::Client;
 use super::connection::{ANSWER_S, Session};
 use super::expire;
 use super::gateways::{self, Found};
+use crate::responders::End;
 use crate::wire::{self, Anchor};
 
 pub(super) const BODIES: &str = "SELECT e.gw, e.seq, e.body \
@@ -561,6 +564,59 @@ impl Writer for PostgresWriter<'_> {
                 )
                 .await?)
         })
+    }
+
+    fn call(&mut self, call: &NewCall<'_>) -> Result<(), StoreError> {
+        let (address, called) = (call.address, call.called);
+        let session = self.open()?;
+        let (class, basis) = (call.class as i16, call.when.basis as i16);
+        let (severity, escalated) = (i16::from(called.severity), i16::from(called.escalated));
+        let values: [&(dyn ToSql + Sync); 16] = [
+            &address.district.as_str(),
+            &address.site.as_str(),
+            &address.gateway.as_str(),
+            &call.gw,
+            &signed(call.seq),
+            &call.event,
+            &called.incident.as_str(),
+            &class,
+            &call.kind,
+            &severity,
+            &called.source,
+            &called.list.as_ref().map_or("", Id::as_str),
+            &escalated,
+            &call.when.utc.0,
+            &basis,
+            &call.recv.0,
+        ];
+        self.ask(async {
+            Ok(session
+                .client
+                .execute(
+                    "INSERT INTO calls (district, site, gateway, gw, seq, event, incident, class, \
+                     kind, severity, source, list, escalated, utc_ms, basis, recv_ms) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+                     $16) ON CONFLICT DO NOTHING",
+                    &values,
+                )
+                .await?)
+        })?;
+        Ok(())
+    }
+
+    fn call_over(&mut self, gw: i64, incident: &Id, end: End, at: UtcMs) -> Result<(), StoreError> {
+        let session = self.open()?;
+        self.ask(async {
+            Ok(session
+                .client
+                .execute(
+                    "UPDATE calls SET over = $3, over_ms = $4 \
+                     WHERE gw = $1 AND incident = $2 AND over IS NULL",
+                    &[&gw, &incident.as_str(), &end.as_str(), &at.0],
+                )
+                .await?)
+        })?;
+        Ok(())
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> Result<i64, StoreError> {

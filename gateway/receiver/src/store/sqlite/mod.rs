@@ -2,6 +2,7 @@
 //! returned survives the power.
 
 mod expire;
+mod ledger;
 mod read;
 mod schema;
 mod write;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{OpenError, StoreError};
+pub(super) use ledger::SqliteLedger;
 use write::SqliteWriter;
 
 /// The open file.

@@ -34,7 +34,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenEr
     }
     connection
         .execute_batch(&format!(
-            "{SCHEMA} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
+            "{SCHEMA} {CALLS} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
         ))
         .map_err(sqlite)
 }
@@ -121,6 +121,28 @@ CREATE TABLE IF NOT EXISTS breaks (
 CREATE TABLE IF NOT EXISTS anchors (
   gw INTEGER NOT NULL, boot TEXT NOT NULL, utc_ms INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
   PRIMARY KEY (gw, boot)) STRICT, WITHOUT ROWID;
+";
+
+/// Telling responders: see `store::ledger`. One call for an incident, list and escalation.
+const CALLS: &str = "
+CREATE TABLE IF NOT EXISTS calls (
+  call INTEGER PRIMARY KEY, district TEXT NOT NULL, site TEXT NOT NULL, gateway TEXT NOT NULL,
+  gw INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, incident TEXT NOT NULL,
+  class INTEGER NOT NULL, kind TEXT NOT NULL, severity INTEGER NOT NULL, source TEXT NOT NULL,
+  list TEXT NOT NULL, escalated INTEGER NOT NULL, utc_ms INTEGER NOT NULL, basis INTEGER NOT NULL,
+  recv_ms INTEGER NOT NULL, matter INTEGER, over TEXT, over_ms INTEGER,
+  UNIQUE (gw, incident, list, escalated)) STRICT;
+CREATE INDEX IF NOT EXISTS calls_open ON calls (district, call) WHERE over IS NULL;
+CREATE INDEX IF NOT EXISTS calls_by_matter ON calls (matter);
+CREATE TABLE IF NOT EXISTS told (
+  told INTEGER PRIMARY KEY AUTOINCREMENT, district TEXT NOT NULL, matter INTEGER NOT NULL,
+  list TEXT NOT NULL, round INTEGER NOT NULL, member TEXT NOT NULL, way TEXT NOT NULL,
+  place INTEGER NOT NULL, pass INTEGER NOT NULL, at_ms INTEGER NOT NULL, why TEXT,
+  next_ms INTEGER, token TEXT NOT NULL, published INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (token, pass, place)) STRICT;
+CREATE INDEX IF NOT EXISTS told_by_matter ON told (matter);
+CREATE INDEX IF NOT EXISTS told_by_way ON told (district, way, told);
+CREATE INDEX IF NOT EXISTS told_unpublished ON told (told) WHERE published = 0;
 ";
 
 #[cfg(test)]

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use gatehouse_core::event;
-use gatehouse_core::id::Seq;
+use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
-use super::super::{Basis, FORMER, Loaded, NewEvent, Progress, StoreError, Wanted, Writer};
+use super::super::{
+    Basis, FORMER, Loaded, NewCall, NewEvent, Progress, StoreError, Wanted, Writer,
+};
 use super::expire;
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
+use crate::responders::End;
 use crate::wire::{self, Anchor};
 
 /// A row has no other writer, and never another revision.
@@ -306,6 +309,43 @@ impl Writer for SqliteWriter<'_> {
             update.execute(params![arrival, utc.0, Basis::Anchor as u8])?;
         }
         Ok(corrected.len() as u64)
+    }
+
+    fn call(&mut self, call: &NewCall<'_>) -> Result<(), StoreError> {
+        let (address, called) = (call.address, call.called);
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO calls (district, site, gateway, gw, seq, event, incident, class, kind, \
+             severity, source, list, escalated, utc_ms, basis, recv_ms) VALUES (?1, ?2, ?3, ?4, \
+             ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
+        )?;
+        insert.execute(params![
+            address.district.as_str(),
+            address.site.as_str(),
+            address.gateway.as_str(),
+            call.gw,
+            signed(call.seq),
+            call.event,
+            called.incident.as_str(),
+            call.class as u8,
+            call.kind,
+            called.severity,
+            called.source,
+            called.list.as_ref().map_or("", Id::as_str),
+            called.escalated,
+            call.when.utc.0,
+            call.when.basis as u8,
+            call.recv.0
+        ])?;
+        Ok(())
+    }
+
+    fn call_over(&mut self, gw: i64, incident: &Id, end: End, at: UtcMs) -> Result<(), StoreError> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE calls SET over = ?3, over_ms = ?4 \
+             WHERE gw = ?1 AND incident = ?2 AND over IS NULL",
+        )?;
+        update.execute(params![gw, incident.as_str(), end.as_str(), at.0])?;
+        Ok(())
     }
 
     fn progress(&mut self, progress: &Progress<'_>) -> Result<i64, StoreError> {

@@ -71,6 +71,7 @@ function update(node, [key, one]) {
   if (chosen) {
     lines.push(["since", t("incident.since", { at: clock(one.began, now()), id: one.id })]);
     one.notes.forEach((note, n) => lines.push([`note${n}`, t("incident.note", { by: note.by ?? t("nobody"), at: clock(note.at, now()), text: note.text })]));
+    one.told.forEach((line, n) => lines.push([`told${n}`, toldLine(line)]));
   } else if (one.notes.length > 0) lines.push(["notes", tn("incident.notes", one.notes.length)]);
   keyed(facts, lines, ([name]) => name, ([name]) => element("p", name), (line, [, text]) => say(line, text));
   buttons.hidden = !chosen;
@@ -95,6 +96,16 @@ function sourcesOf(one) {
   if (still.length > 0) parts.push(t(blindness() || one.shown === "unknown" ? "incident.was" : "incident.still", { what: still.join(t("comma")) }));
   if (over.length > 0) parts.push(t("incident.over", { what: over.join(t("comma")) }));
   return parts.join(" ");
+}
+
+/** Who was told, or could not be. */
+function toldLine(line) {
+  const at = clock(line.at, now());
+  if (!line.member) return t("told.nobody", { list: line.list, at, why: line.why });
+  const way = word("way", line.way);
+  if (!line.why) return t("told.done", { member: line.member, way, at });
+  const next = line.next ? t("told.next", { at: clock(line.next, now()) }) : "";
+  return t("told.failed", { member: line.member, way, at, why: line.why, next }).trim();
 }
 
 /** Ages go on without news. */

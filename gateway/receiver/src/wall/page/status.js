@@ -41,6 +41,10 @@ export function drawStatus() {
   box.className = how;
   say(byId("status-text"), text);
   say(byId("status-more"), more);
+  // Of the control room itself, whatever the district does. Without a room nothing of it is known.
+  const untold = (blindness() === "lost" ? [] : state.room?.untold ?? []).map((one) => t("untold", { way: word("way", one.way), at: clock(one.since, now()) }));
+  byId("untold").hidden = untold.length === 0;
+  say(byId("untold"), untold.join(" "));
   document.body.dataset.state = blindness() ? "blind" : "known";
   const waiting = [...state.incidents.values()].filter((one) => !one.acked).length;
   // The tab says it too, where the page is behind others.
