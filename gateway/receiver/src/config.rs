@@ -9,6 +9,7 @@ use gatehouse_core::contract::Replay;
 use gatehouse_core::id::Id;
 use gatehouse_link::Tls;
 
+use crate::handover::RoomConfig;
 use crate::store::Database;
 use crate::storms::StormRule;
 
@@ -193,6 +194,8 @@ pub struct ReceiverConfig {
     pub replay: Option<Replay>,
     /// When many faults are shown as one.
     pub storm: StormRule,
+    /// Who this control room is to others; none: it hands nothing over and takes nothing.
+    pub room: Option<RoomConfig>,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
     /// leave no session behind: an absent one would keep its share of the events. Brokers of MQTT
     /// 3.1.1 are told only whether to keep it: 0 or not.
@@ -217,6 +220,7 @@ impl ReceiverConfig {
             heartbeat_s: None,
             replay: None,
             storm: StormRule::default(),
+            room: None,
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,
         }

@@ -49,6 +49,7 @@ mod correspondent;
 mod desk;
 pub mod gaps;
 mod handle;
+pub mod handover;
 mod life;
 mod link;
 mod meter;

@@ -11,6 +11,7 @@ use gatehouse_core::site::Danger;
 use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 use gatehouse_core::topic::Address;
 
+use crate::handover::RoomsView;
 use crate::life::Life;
 use crate::storms::StormView;
 
@@ -87,6 +88,8 @@ pub struct Snapshot {
     pub gateways: BTreeMap<Address, GatewayView>,
     /// Faults of many gateways that are one matter, the latest first.
     pub storms: Vec<StormView>,
+    /// Other control rooms, and what goes to them or comes from them.
+    pub rooms: Arc<RoomsView>,
     /// The latest events, newest last.
     pub latest: VecDeque<Committed>,
 }

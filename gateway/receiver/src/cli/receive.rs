@@ -12,6 +12,7 @@ use super::Failed;
 use super::db::Db;
 use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
 use crate::control::socket_of;
+use crate::handover::RoomConfig;
 use crate::password::{self, PasswordError};
 use crate::storms::StormRule;
 
@@ -60,6 +61,16 @@ pub(super) struct Receive {
     /// The name in the broker's certificate, when it is not the host.
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     server_name: Option<String>,
+    /// This control room's name to others, as their peers' files have it.
+    #[arg(long, value_name = "ID", requires_all = ["room_key", "peers"],
+          help_heading = "Other control rooms")]
+    room: Option<Id>,
+    /// Its own key, as `keygen` makes it: what it says to others is signed with it.
+    #[arg(long, value_name = "FILE", requires = "room", help_heading = "Other control rooms")]
+    room_key: Option<PathBuf>,
+    /// Which other control rooms are known, and what each may hand to this one.
+    #[arg(long, value_name = "FILE", requires = "room", help_heading = "Other control rooms")]
+    peers: Option<PathBuf>,
     /// The gateways' heartbeat period that the district asks for, where it is shorter than a
     /// gateway's own; without it each follows its failure reporting profile.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -108,6 +119,9 @@ impl Receive {
             window: Duration::from_secs(self.storm_window.into()),
             gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),
         };
+        let files = self.room_key.zip(self.peers);
+        let room = self.room.zip(files);
+        config.room = room.map(|(name, (key, peers))| RoomConfig { name, key, peers });
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,

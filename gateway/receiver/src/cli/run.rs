@@ -21,6 +21,7 @@ use super::wall::{self, WallArgs};
 use crate::config::ReceiverConfig;
 use crate::control::Control;
 use crate::handle::{Handle, Receiver, StartError};
+use crate::handover::RoomError;
 use crate::snapshot::Committed;
 
 /// How long a stop waits for whoever reads the lines.
@@ -132,6 +133,11 @@ pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     Receiver::start(config).await.map_err(|error| match error {
         StartError::Open(error) => error.into(),
         StartError::Security(_) => Failed::new(64, error),
+        StartError::Room(RoomError::NoDatabase) => Failed::new(64, error),
+        StartError::Room(RoomError::Mistakes { .. }) => Failed::new(78, error),
+        StartError::Room(RoomError::Key(_) | RoomError::Unreadable { .. }) => {
+            Failed::new(77, error)
+        }
         StartError::Thread(_) => Failed::new(70, error),
     })
 }

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, broadcast};
 use crate::clock::Clock;
 use crate::command::Answered;
 use crate::correspondent::Correspondent;
+use crate::handover::Inbox;
 use crate::meter::{Meter, count};
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
@@ -121,6 +122,8 @@ pub(crate) struct Parts {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) elsewhere: Arc<Elsewhere>,
+    /// Where other control rooms' messages go, if this one is in touch with any.
+    pub(crate) inbox: Option<Inbox>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,
 }

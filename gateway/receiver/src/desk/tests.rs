@@ -26,6 +26,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         slots: Arc::new(Semaphore::new(0)),
         meter: Arc::default(),
         elsewhere: Arc::default(),
+        inbox: None,
         stop: Arc::default(),
     }
 }

@@ -93,6 +93,7 @@ fn reason(error: &ActError) -> Value {
             json!({"error": "acknowledged", "by": by, "at": at.0})
         }
         ActError::Closed { by, .. } => json!({"error": "closed", "by": by}),
+        ActError::HandedOver(_, peer) => json!({"error": "handed_over", "by": peer}),
         ActError::Escalated(_) => json!({"error": "escalated"}),
         ActError::Away(_, life) => json!({"error": "away", "life": life}),
         ActError::NoBroker(_) => json!({"error": "no_broker"}),

@@ -15,6 +15,7 @@
 mod address;
 mod connection;
 mod gateways;
+mod handovers;
 mod news;
 mod read;
 mod schema;
@@ -31,6 +32,7 @@ use connection::Session;
 use write::PostgresWriter;
 
 pub use address::{Server, ServerError};
+pub(super) use handovers::Handovers;
 pub(crate) use news::{Reader, listen};
 
 /// A server, with a connection when one is needed.

@@ -1,6 +1,7 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one receiver, and a commit that has
 //! returned survives the power.
 
+mod handovers;
 mod read;
 mod schema;
 mod write;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{OpenError, StoreError};
+pub(super) use handovers::Handovers;
 use write::SqliteWriter;
 
 /// The open file.

@@ -18,7 +18,9 @@ const CHECKPOINT_PAGES: u32 = 4096;
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let found = marks(connection).map_err(sqlite)?;
-    if ![(0, 0), (APPLICATION, 1), (APPLICATION, VERSION)].contains(&found) {
+    // Layout 2 lacks the tables of handovers, which are made where there are none.
+    let known = [(0, 0), (APPLICATION, 1), (APPLICATION, 2), (APPLICATION, VERSION)];
+    if !known.contains(&found) {
         return Err(foreign(path, found));
     }
     connection
@@ -121,6 +123,15 @@ CREATE TABLE IF NOT EXISTS breaks (
 CREATE TABLE IF NOT EXISTS anchors (
   gw INTEGER NOT NULL, boot TEXT NOT NULL, utc_ms INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
   PRIMARY KEY (gw, boot)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS handovers (
+  room TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, open INTEGER NOT NULL,
+  changed_ms INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (room, id)) STRICT;
+CREATE TABLE IF NOT EXISTS handover_messages (
+  room TEXT NOT NULL, id TEXT NOT NULL, ours INTEGER NOT NULL, number INTEGER NOT NULL,
+  kind TEXT NOT NULL, at_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+  receipted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (room, id, ours, number)) STRICT;
+CREATE INDEX IF NOT EXISTS handover_messages_owed ON handover_messages (room, id)
+  WHERE ours = 1 AND NOT receipted;
 ";
 
 #[cfg(test)]
@@ -158,7 +169,7 @@ mod tests {
             old.execute("INSERT INTO events VALUES (NULL, 1, ?1, 7, ?2, 0, ?3)", values).unwrap();
         }
         let unread = Store::open_to_read(&path).map(drop).unwrap_err().to_string();
-        assert!(unread.contains("layout 1; allowed is 0x67617465, 2"), "{unread}");
+        assert!(unread.contains("layout 1; allowed is 0x67617465, 3"), "{unread}");
         drop(Store::open(&Database::File(path.clone())).unwrap());
         let mut found = Vec::new();
         Store::open_to_read(&path)
