@@ -331,6 +331,23 @@ async fn a_connection_that_is_cut_at_the_commit_leaves_each_event_stored_once() 
 }
 
 #[tokio::test]
+async fn a_connection_that_is_cut_while_the_receiver_begins_does_not_end_it() {
+    let (broker, home) = (Broker::start().await, Home::postgres().await);
+    let server = home.postgres.as_ref().unwrap();
+    let proxy = Proxy::start(server.address()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    for n in 1..=10 {
+        let handle = member(&broker.url(), "one", server.database_at(proxy.address)).await;
+        // Its thread is at what the database knows, or has just read it.
+        proxy.cut();
+        gateway.send(Class::Door, &journal.door()).await;
+        gateway.receipt("stored all the same", |r| r.upto == Seq(n)).await;
+        handle.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_opened_is_named_with_what_to_do() {
     let server = Postgres::start().await;
     let password = server.password();

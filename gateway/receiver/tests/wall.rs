@@ -14,8 +14,8 @@ use gatehouse_core::contract::{AlarmOp, GatewayState};
 use gatehouse_core::event::Class;
 use gatehouse_core::site::Danger;
 use gatehouse_link::{ServerTls, Tls};
-use gatehouse_receiver::Handle;
 use gatehouse_receiver::wall::{DEFAULT_SESSION, Wall, WallConfig, WallError};
+use gatehouse_receiver::{Handle, Life};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,6 +57,7 @@ impl Room {
             accounts: folder.path().join("accounts.toml"),
             session: DEFAULT_SESSION,
             database: database.into(),
+            signing: None,
         };
         let wall = Wall::open(config, handle.operator()).await.unwrap();
         let (address, mut serving) = (wall.address(), JoinSet::new());
@@ -201,6 +202,52 @@ async fn an_operator_acts_and_a_viewer_looks() {
 }
 
 #[tokio::test]
+async fn a_command_needs_an_account_that_may_and_sees_and_a_gateway_that_hears() {
+    let all: &[&str] =
+        &["--command", "all", "--site", "s-1", "--class", "door", "--class", "alarm"];
+    let accounts: [(&str, &str, &[&str]); 3] =
+        [("eye", "viewer", &[]), ("op-7", "operator", &[]), ("op-8", "operator", all)];
+    let room = Room::open(&accounts).await;
+    let gateway = room.gateway("s-1", "g-1").await;
+    let other = room.gateway("s-2", "g-2").await;
+    let (eye, plain) = (room.page("eye").await, room.page("op-7").await);
+    let page = room.page("op-8").await;
+    assert_eq!(plain.get("/api/session").await.json()["commands"], json!([]));
+    let may = page.get("/api/session").await.json()["commands"].as_array().unwrap().len();
+    assert_eq!(may, 8);
+    let door = json!({"args": {"door": "front"}});
+    let output = "/api/commands/s-1/g-1/output";
+    assert_eq!(eye.post(output, &door).await.error(), (403, "viewer".into()));
+    assert_eq!(plain.post(output, &door).await.error(), (403, "not_yours".into()));
+    let wrong = page.post(output, &json!({"args": {"doors": "front"}})).await;
+    assert_eq!(wrong.error(), (400, "args".into()));
+    assert!(wrong.json()["why"].as_str().unwrap().contains("doors"), "{}", wrong.json());
+    for path in ["s-1/g-1/config.get", "s-1/g-1/open", "s-1/g%201/output"] {
+        let answer = page.post(&format!("/api/commands/{path}"), &door).await;
+        assert_eq!(answer.error(), (404, "unknown".into()), "{path}");
+    }
+    // What it may not see: another site, and partitions, of which the class `arm` tells.
+    let unseen = page.post("/api/commands/s-2/g-2/output", &door).await;
+    assert_eq!(unseen.error(), (404, "gone".into()));
+    let arm = json!({"args": {"partition": "flat"}});
+    let unseen = page.post("/api/commands/s-1/g-1/arm", &arm).await;
+    assert_eq!(unseen.error(), (404, "gone".into()));
+    assert_eq!(
+        page.post("/api/commands/s-1/g-9/output", &door).await.error(),
+        (409, "gone".into())
+    );
+    gateway.status(GatewayState::Lost, 1).await;
+    until(&room.handle, "lost", |snapshot| {
+        snapshot.gateways.get(&gateway.address).is_some_and(|view| view.life == Life::Lost)
+    })
+    .await;
+    let away = page.post(output, &door).await;
+    assert_eq!((away.error(), &away.json()["life"]), ((409, "away".into()), &json!("lost")));
+    drop(other);
+    room.handle.stop().await;
+}
+
+#[tokio::test]
 async fn an_account_sees_its_own_sites_and_classes_and_nothing_else_anywhere() {
     let room = Room::open(&[
         ("all", "operator", &[]),
@@ -310,6 +357,7 @@ async fn a_wall_that_others_can_reach_needs_tls_and_somebody_who_may_come_in() {
         accounts: file.clone(),
         session: DEFAULT_SESSION,
         database: folder.path().join("r.db").into(),
+        signing: None,
     };
     let open = async |config| Wall::open(config, handle.operator()).await.map(drop).unwrap_err();
     assert!(open(config("127.0.0.1:0", false)).await.to_string().contains("account add op-1"));
@@ -346,6 +394,7 @@ async fn over_tls_the_cookie_is_secure_and_a_renewed_certificate_serves_the_next
         accounts: path("accounts.toml"),
         session: DEFAULT_SESSION,
         database: path("r.db").into(),
+        signing: None,
     };
     let wall = Wall::open(config, handle.operator()).await.unwrap();
     assert!(wall.url().starts_with("https://"));
@@ -415,5 +464,12 @@ fn accounts_are_added_listed_renewed_and_removed_by_the_program() {
     fs::write(secret, "short\n").unwrap();
     let short = ["account", "password", "op-7", "--password-file", secret];
     case(&short, 78, "has 5 characters; allowed are 12 to 256");
+    case(&["account", "command", "op-7", "open"], 64, "allowed are arm, disarm");
+    case(&["account", "command", "guard-204", "arm"], 1, "a viewer commands nothing");
+    let (code, out, _) = run(&["account", "command", "op-7", "arm", "output"]);
+    assert_eq!((code, out.as_str()), (Some(0), "op-7 may command: arm, output\n"));
+    assert!(run(&["account", "list"]).1.contains("commands arm, output"));
+    let (code, out, _) = run(&["account", "command", "op-7", "none"]);
+    assert_eq!((code, out.as_str()), (Some(0), "op-7 may command: none\n"));
     case(&["account", "remove", "op-7"], 0, "");
 }

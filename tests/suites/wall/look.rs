@@ -9,16 +9,16 @@ use gatehouse_tests::browser::{PHONE, WALL};
 use super::scene::{DESK, SHUTTER, Scene, WINDOW, status};
 
 /// Where pictures go, if they are wanted.
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     std::env::var_os("WALL_SCREENSHOTS").map(PathBuf::from)
 }
 
 /// Nothing may stand beyond the edge, and nothing may lack its word.
-async fn whole(tab: &Tab, what: &str) -> anyhow::Result<()> {
+pub(crate) async fn whole(tab: &Tab, what: &str) -> anyhow::Result<()> {
     let wide = tab.eval("document.documentElement.scrollWidth - window.innerWidth").await?;
     ensure!(wide.as_i64().is_some_and(|more| more <= 0), "{what}: {wide} pixels too wide");
     // A key without a text shows itself: two words with a dot between.
-    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound|stats|reason|view|refused)\\.[a-z_.]+/)?.[0] ?? ''";
+    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound|stats|reason|view|refused|refusal|order|answer|command|mode)\\.[a-z_.]+/)?.[0] ?? ''";
     let bare = tab.eval(bare).await?;
     ensure!(bare == "", "{what}: no word for {bare}");
     Ok(())
@@ -43,6 +43,9 @@ pub(crate) async fn pictures(
             for view in views {
                 tab.press(view).await?;
                 let drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
+                if *view == "5" {
+                    tab.until("counted", "!document.getElementById('stats-told').hidden").await?;
+                }
                 tab.until("drawn", drawn).await?;
                 let what = format!("{name}-{view}-{size}-{language}-{theme}");
                 whole(tab, &what).await?;
@@ -56,7 +59,7 @@ pub(crate) async fn pictures(
 }
 
 /// By the keys that people use.
-async fn set(tab: &Tab, language: &str, theme: &str) -> anyhow::Result<()> {
+pub(crate) async fn set(tab: &Tab, language: &str, theme: &str) -> anyhow::Result<()> {
     let html = if language == "zh" { "zh-CN" } else { "en-GB" };
     if tab.eval("document.documentElement.lang").await? != html {
         tab.press("l").await?;

@@ -7,4 +7,5 @@ mod act;
 mod figures;
 mod honest;
 mod look;
+mod orders;
 mod scene;

@@ -16,6 +16,9 @@ pub(crate) const DESK: u32 = 3;
 pub(crate) const SHUTTER: u32 = 4;
 
 const ZONES: &str = r#"
+[commands]
+allow = ["disarm", "bypass"]
+
 [[partition]]
 id = "lobby"
 

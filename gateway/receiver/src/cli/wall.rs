@@ -1,13 +1,16 @@
 //! The options of the wall, and the words of `account`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use gatehouse_core::commands::Verb;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 use gatehouse_link::ServerTls;
@@ -17,6 +20,7 @@ use tokio::task::JoinSet;
 use super::{Failed, class};
 use crate::handle::Handle;
 use crate::password;
+use crate::signing::SigningKey;
 use crate::store::Database;
 use crate::wall::{
     self, Account, Accounts, AccountsError, Role, Scope, Wall, WallConfig, WallError,
@@ -47,6 +51,13 @@ pub(super) struct WallArgs {
     #[arg(long, value_name = "HOURS", requires = "wall", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(1..=168))]
     wall_session: u32,
+    /// Sign the commands of the wall with this key, as `keygen` makes it. It stands for the control
+    /// room; the operator's id is in the command.
+    #[arg(long, value_name = "FILE", requires = "wall", requires = "command_key_id")]
+    command_key: Option<PathBuf>,
+    /// The key's id, as the gateways' configurations name it.
+    #[arg(long, value_name = "ID", requires = "wall", requires = "command_key")]
+    command_key_id: Option<Id>,
 }
 
 impl WallArgs {
@@ -62,6 +73,10 @@ impl WallArgs {
                 return Err(Failed::new(64, what));
             }
         };
+        let signing = match self.command_key.zip(self.command_key_id) {
+            Some((file, id)) => Some(Arc::new(SigningKey::read(&file, id)?)),
+            None => None,
+        };
         let tls = self.wall_cert.zip(self.wall_key);
         let tls = tls.map(|(certificate, key)| ServerTls { certificate, key });
         Ok(Some(WallConfig {
@@ -71,6 +86,7 @@ impl WallArgs {
             accounts,
             session: Duration::from_secs(u64::from(self.wall_session) * 3600),
             database: database.clone(),
+            signing,
         }))
     }
 }
@@ -105,6 +121,8 @@ Examples:
   gatehouse-receiver account add op-7 --role operator --accounts accounts.toml
   gatehouse-receiver account add guard-204 --role viewer --site s-204 --class panic --class alarm \\
       --accounts accounts.toml
+  gatehouse-receiver account add shift --role operator --command arm --command output \\
+      --accounts accounts.toml
 A wall that runs knows it within a second or two.")]
     Add {
         #[command(flatten)]
@@ -118,8 +136,20 @@ A wall that runs knows it within a second or two.")]
         /// Only this class of event; may be repeated. Without it every class.
         #[arg(long, value_name = "CLASS", value_parser = class)]
         class: Vec<Class>,
+        /// May want this of gateways whose sites let the control room do it; may be repeated, or
+        /// `all`. Without it nothing.
+        #[arg(long, value_name = "VERB", value_parser = commands)]
+        command: Vec<BTreeSet<Verb>>,
         #[command(flatten)]
         secret: Secret,
+    },
+    /// Let an account want other things of gateways; whoever is logged in by it stays.
+    Command {
+        #[command(flatten)]
+        of: OfAccount,
+        /// This, and what else is named; `all` or `none`.
+        #[arg(required = true, value_name = "VERB", value_parser = commands)]
+        may: Vec<BTreeSet<Verb>>,
     },
     /// Give an account another password; whoever is logged in by it is out.
     Password {
@@ -164,6 +194,17 @@ fn role(word: &str) -> Result<Role, String> {
     Role::from_word(word).ok_or_else(|| "allowed are viewer and operator".to_owned())
 }
 
+/// A verb that the wall offers, `all` or `none` of them.
+fn commands(word: &str) -> Result<BTreeSet<Verb>, String> {
+    match word {
+        "all" => Ok(wall::OFFERED.into()),
+        "none" => Ok(BTreeSet::new()),
+        _ => wall::command(word)
+            .map(|verb| BTreeSet::from([verb]))
+            .map_err(|allowed| format!("{allowed}, all, none")),
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
     let allowed = "allowed are 1 to 64 visible characters without spaces";
     wall::is_name(text).then(|| text.to_owned()).ok_or_else(|| allowed.to_owned())
@@ -188,8 +229,13 @@ pub(super) fn account(command: AccountCommand) -> Result<ExitCode, Failed> {
             role,
             site,
             class,
+            command,
             secret,
         } => {
+            let command: BTreeSet<_> = command.into_iter().flatten().collect();
+            if role == Role::Viewer && !command.is_empty() {
+                return Err(Failed::new(64, VIEWER));
+            }
             let mut accounts = if fs::exists(&file).unwrap_or(true) {
                 Accounts::read(&file)?
             } else {
@@ -207,17 +253,30 @@ pub(super) fn account(command: AccountCommand) -> Result<ExitCode, Failed> {
                 sites: (!site.is_empty()).then(|| site.into_iter().collect()),
                 classes: (!class.is_empty()).then(|| class.into_iter().collect()),
             };
-            accounts.put(Account::new(name.clone(), role, limits, password));
+            accounts.put(Account::new(name.clone(), role, limits, command, password));
             accounts.write(&file)?;
             writeln!(out, "{name} may log in as {}", role.as_str())?;
         }
         AccountCommand::Password { of: OfAccount { name, accounts: file }, secret } => {
             let mut accounts = Accounts::read(&file)?;
             let account = accounts.get(&name).cloned().ok_or_else(|| none(&name))?;
-            let Account { role, scope, .. } = (*account).clone();
-            accounts.put(Account::new(name.clone(), role, scope, secret.hashed()?));
+            let Account { role, scope, commands, .. } = (*account).clone();
+            accounts.put(Account::new(name.clone(), role, scope, commands, secret.hashed()?));
             accounts.write(&file)?;
             writeln!(out, "{name} has another password")?;
+        }
+        AccountCommand::Command { of: OfAccount { name, accounts: file }, may } => {
+            let mut accounts = Accounts::read(&file)?;
+            let account = accounts.get(&name).cloned().ok_or_else(|| none(&name))?;
+            let mut account = (*account).clone();
+            account.commands = may.into_iter().flatten().collect();
+            if account.role == Role::Viewer && !account.commands.is_empty() {
+                return Err(Failed::new(1, VIEWER));
+            }
+            let told = words(&account.commands);
+            accounts.put(account);
+            accounts.write(&file)?;
+            writeln!(out, "{name} may command: {told}")?;
         }
         AccountCommand::Remove { of: OfAccount { name, accounts: file } } => {
             let mut accounts = Accounts::read(&file)?;
@@ -237,16 +296,25 @@ pub(super) fn account(command: AccountCommand) -> Result<ExitCode, Failed> {
                     classes.map(|all| all.iter().map(|one| one.as_str()).collect::<Vec<_>>());
                 writeln!(
                     out,
-                    "{:<24} {:<9} sites {}; classes {}",
+                    "{:<24} {:<9} sites {}; classes {}; commands {}",
                     account.name,
                     account.role.as_str(),
                     sites.map_or_else(all, |sites| sites.join(", ")),
-                    classes.map_or_else(all, |classes| classes.join(", "))
+                    classes.map_or_else(all, |classes| classes.join(", ")),
+                    words(&account.commands)
                 )?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+const VIEWER: &str = "a viewer commands nothing; --role operator may";
+
+/// Verbs in a line.
+fn words(verbs: &BTreeSet<Verb>) -> String {
+    let all: Vec<_> = verbs.iter().map(|verb| verb.as_str()).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 impl Secret {

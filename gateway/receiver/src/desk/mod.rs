@@ -158,6 +158,12 @@ impl Desk {
     /// knows whether the last one reached it.
     pub(crate) fn load(&mut self, writer: &mut dyn Writer) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
+        // What an earlier try took over.
+        self.storms = Storms::new(self.parts.storm);
+        self.gateways.clear();
+        self.by_prefix.clear();
+        self.due.clear();
+        self.touched.clear();
         for (address, loaded) in writer.load_all(self.parts.district.as_str(), now.mono)? {
             let at = self.gateways.len();
             self.by_prefix.insert(address.to_string().into(), at);
@@ -173,10 +179,11 @@ impl Desk {
 
     /// Works until told to stop, or until every sender is gone.
     pub(crate) fn run(mut self, store: &Store, work: &Receiver<Work>) -> Result<(), StoreError> {
-        let mut writer = store.writer()?;
+        let Some(mut writer) = self.open(store)? else {
+            self.parts.outbox.finish();
+            return Ok(());
+        };
         let writer = &mut *writer;
-        self.load(writer)?;
-        self.recall(store)?;
         let mut batch = Vec::with_capacity(QUEUE);
         let mut stop = false;
         while !stop {
@@ -217,6 +224,35 @@ impl Desk {
         }
         self.parts.outbox.finish();
         Ok(())
+    }
+
+    /// A connection, and all that the database knows, trying again while the server is away: it
+    /// was there a moment ago. None if the receiver is to stop before that.
+    fn open<'s>(&mut self, store: &'s Store) -> Result<Option<Box<dyn Writer + 's>>, StoreError> {
+        loop {
+            let begun = store.writer().and_then(|mut writer| {
+                self.load(&mut *writer)?;
+                self.recall(store)?;
+                Ok(writer)
+            });
+            let error = match begun {
+                Ok(writer) => {
+                    self.board().failing = None;
+                    self.parts.outbox.set_failing(false);
+                    return Ok(Some(writer));
+                }
+                Err(error) if error.is_passing() => error,
+                Err(error) => return Err(error),
+            };
+            tracing::error!(%error, "the database cannot be read; nothing is received, trying again");
+            count(&self.parts.meter.failures);
+            self.board().failing = Some(error.to_string());
+            self.parts.outbox.set_failing(true);
+            if self.parts.stop.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            std::thread::park_timeout(RETRY);
+        }
     }
 
     /// Which faults had not ended, from the latest of them in the database.

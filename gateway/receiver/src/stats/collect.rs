@@ -55,6 +55,14 @@ struct Spells {
     ends: HashMap<(Gateway, u64), UtcMs>,
 }
 
+/// When a gateway was heard, by what its events say of when they happened.
+#[derive(Debug, Default)]
+struct Heard {
+    days: BTreeSet<usize>,
+    /// Of its earliest event: when, and whether its journal began with it.
+    earliest: Option<(UtcMs, bool)>,
+}
+
 /// What is added up of a site, or of all, in the period or a day of it.
 #[derive(Debug, Default)]
 struct Cell {
@@ -67,7 +75,7 @@ struct Cell {
 #[derive(Debug)]
 pub struct Collector {
     period: Period,
-    gateways: BTreeMap<String, BTreeSet<String>>,
+    gateways: BTreeMap<String, BTreeMap<String, Heard>>,
     incidents: HashMap<(Gateway, String), Incident>,
     faults: Spells,
     losses: Spells,
@@ -92,11 +100,8 @@ impl Collector {
     pub fn take(&mut self, stored: &Stored) {
         let at = stored.when.utc;
         let here = self.period.day(at);
-        if here.is_some() {
-            let known = self.gateways.entry(stored.site.clone()).or_default();
-            if !known.contains(&stored.gateway) {
-                known.insert(stored.gateway.clone());
-            }
+        if let Some(day) = here {
+            self.heard(stored, day);
         }
         // What cannot be read was never committed as an event.
         let Ok(told) = serde_json::from_slice::<Told<'_>>(&stored.body) else { return };
@@ -134,6 +139,26 @@ impl Collector {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn heard(&mut self, stored: &Stored, day: usize) {
+        // A box that began anew is the same gateway: its former life has a mark behind its id.
+        let id = stored.gateway.split('#').next().unwrap_or_default();
+        if !self.gateways.contains_key(&stored.site) {
+            self.gateways.insert(stored.site.clone(), BTreeMap::new());
+        }
+        let Some(known) = self.gateways.get_mut(&stored.site) else { return };
+        if !known.contains_key(id) {
+            known.insert(id.to_owned(), Heard::default());
+        }
+        let Some(heard) = known.get_mut(id) else { return };
+        heard.days.insert(day);
+        let this = (stored.when.utc, stored.seq.0 == 1);
+        // Of two at one instant it is the first of the journal.
+        let before = |(at, first): (UtcMs, bool)| this.0 < at || (this.0 == at && !first);
+        if heard.earliest.is_none_or(before) {
+            heard.earliest = Some(this);
         }
     }
 
@@ -198,22 +223,35 @@ impl Collector {
         self.spells(faults, now, |figures, seconds| figures.paths.down_s += seconds);
         let losses = std::mem::take(&mut self.losses);
         self.spells(losses, now, |figures, seconds| figures.paths.unreachable_s += seconds);
-        for (site, gateways) in self.gateways.clone() {
-            for (day, (from, to)) in self.period.clone().days().enumerate() {
-                let watched = seconds(from, to.min(now)) * gateways.len() as u64;
-                self.add(&site, Some(day), |figures| figures.paths.watched_s += watched);
+        let known = std::mem::take(&mut self.gateways);
+        for (site, gateways) in &known {
+            for heard in gateways.values() {
+                self.watched(site, heard, now);
             }
         }
         let days = self.period.len();
-        let gateways = self.gateways.values().map(BTreeSet::len).sum();
+        let gateways = known.values().map(BTreeMap::len).sum();
         let all = self.site(None, gateways, days);
-        let known: Vec<_> =
-            self.gateways.iter().map(|(site, all)| (site.clone(), all.len())).collect();
-        let of = |(site, gateways): (String, usize)| {
-            let figures = self.site(Some(&site), gateways, days);
+        let of = |(site, gateways): (String, BTreeMap<String, Heard>)| {
+            let figures = self.site(Some(&site), gateways.len(), days);
             (site, figures)
         };
         Report { sites: known.into_iter().map(of).collect(), all, period: self.period }
+    }
+
+    /// A gateway is watched from its first event on. It tells something every day, its ledger at
+    /// least: of a whole day of which it tells nothing it is not known that it could be reached.
+    fn watched(&mut self, site: &str, heard: &Heard, now: UtcMs) {
+        let begun = heard.earliest.filter(|(_, first)| *first).map(|(at, _)| at);
+        for (day, (from, to)) in self.period.clone().days().enumerate() {
+            let from = begun.map_or(from, |begun| begun.max(from));
+            let watched = seconds(from, to.min(now));
+            let silent = to <= now && !heard.days.contains(&day);
+            self.add(site, Some(day), |figures| {
+                figures.paths.watched_s += watched;
+                figures.paths.silent_s += if silent { watched } else { 0 };
+            });
+        }
     }
 
     fn site(&mut self, site: Option<&str>, gateways: usize, days: usize) -> SiteFigures {

@@ -11,7 +11,7 @@ const CLASSES: [Class; 3] = [Class::Panic, Class::Alarm, Class::Tamper];
 const HEAD: &str = "site,from,to,gateways,incidents,panic,alarm,tamper,escalated,\
     acknowledged,acknowledge_median_s,acknowledge_p95_s,closed,close_median_s,close_p95_s,\
     closed_by_itself,real,false,test,unknown,unsaid,false_share,unprotected_min,disarmed_min,\
-    rounds_done,rounds_late,rounds_missed,path_faults,path_down_min,unreachable_min,availability";
+    rounds_done,rounds_late,rounds_missed,path_faults,path_down_min,unreachable_min,silent_min,availability";
 
 /// What is not known is empty. Times are in seconds and minutes with decimals; `site` is empty in the
 /// lines of all sites together, which come first.
@@ -66,7 +66,8 @@ fn fields(of: &Figures) -> Vec<String> {
     all.extend([minutes(of.unprotected()), minutes(of.disarmed())]);
     all.extend([of.rounds.done, of.rounds.late, of.rounds.missed].map(|count| count.to_string()));
     all.push(of.paths.faults.to_string());
-    all.extend([minutes(of.paths.down_s), minutes(of.paths.unreachable_s)]);
+    let paths = [of.paths.down_s, of.paths.unreachable_s, of.paths.silent_s];
+    all.extend(paths.map(minutes));
     all.push(share(of.paths.available_ppm(), 1_000_000));
     all
 }

@@ -70,14 +70,17 @@ pub struct Paths {
     pub down_s: u64,
     /// Seconds in which no path worked, added up over all gateways.
     pub unreachable_s: u64,
-    /// Seconds of the period times the gateways that were heard in it.
+    /// Seconds of whole days of which a gateway told nothing, not even its ledger, added up over all
+    /// gateways: it was dead, or is.
+    pub silent_s: u64,
+    /// Seconds of the period, from a gateway's first event on, times the gateways that were heard in it.
     pub watched_s: u64,
 }
 
 impl Paths {
-    /// Parts of a million of the period in which a gateway could be reached; none without one.
+    /// Parts of a million of the time in which a gateway could be reached; none without one.
     pub fn available_ppm(&self) -> Option<u64> {
-        let reached = self.watched_s.saturating_sub(self.unreachable_s);
+        let reached = self.watched_s.saturating_sub(self.unreachable_s + self.silent_s);
         (self.watched_s > 0)
             .then(|| u64::try_from(u128::from(reached) * 1_000_000 / u128::from(self.watched_s)))
             .and_then(Result::ok)

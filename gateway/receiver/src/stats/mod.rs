@@ -12,8 +12,9 @@
 //! | unprotected | `ledger.day` of the period's days, in seconds of a zone or reader, by reason |
 //! | rounds | `round.done`, `round.late`, `round.missed` |
 //! | paths | `path.fault` until `path.restored`; `uplink.lost` until `uplink.restored`: not reachable at all |
+//! | silent | whole days of which a gateway that was heard before tells nothing, not even its `ledger.day` |
 //!
-//! Limits: a fault of a path that began before the period and did not end in it or the week after is not
+//! Limits: a gateway of which the whole period has no event is not in it; a fault of a path that began before the period and did not end in it or the week after is not
 //! known; what was never recorded (a box without power) stands in the ledger of the day as `dark`.
 
 mod collect;

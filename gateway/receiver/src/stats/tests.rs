@@ -175,5 +175,40 @@ fn a_path_is_down_until_it_is_restored_over_midnight_and_from_before_the_period(
     assert_eq!(down, [30 + 10, 20 + 5]);
     assert_eq!((of(0).available_ppm(), of(1).available_ppm()), (Some(1_000_000), Some(500_000)));
     assert_eq!(report.all.whole.paths.faults, 2);
-    assert_eq!(report.all.whole.paths.available_ppm(), Some(750_000));
+    // Watched since the first event: 30 minutes after the begin.
+    assert_eq!(report.all.whole.paths.available_ppm(), Some(747_368));
+}
+
+#[test]
+fn nobody_could_be_reached_before_there_was_anybody_nor_while_a_dead_box_tells_nothing() {
+    let mut log = Log::default();
+    log.at(2 * DAY + DAY / 2, Class::System, "gateway.started", &json!({}));
+    log.at(3 * DAY, Class::System, "ledger.day", &json!({}));
+    // Then it is dead for two days; of the last day nobody knows yet.
+    log.at(6 * DAY + MINUTE, Class::System, "gateway.started", &json!({}));
+    let mut report = log.report(8);
+    let of = |report: &Report| {
+        let days = &report.sites["s-1"].days;
+        days.iter().map(|day| day.paths.available_ppm()).collect::<Vec<_>>()
+    };
+    let (good, dead) = (Some(1_000_000), Some(0));
+    assert_eq!(of(&report), [None, None, good, good, dead, dead, good, dead]);
+    let whole = report.all.whole.paths;
+    assert_eq!((whole.silent_s, whole.watched_s), (3 * 86_400, 5 * 86_400 + 43_200));
+    let mut collector = Collector::new(period(8));
+    log.0.iter().for_each(|event| collector.take(event));
+    report = collector.report(UtcMs(7 * DAY + MINUTE));
+    assert_eq!(of(&report)[7], good, "a day that is not over has not told its ledger");
+    // Heard before the period: watched from its begin.
+    for event in &mut log.0 {
+        event.seq = Seq(event.seq.0 + 100);
+    }
+    assert_eq!(of(&log.report(8))[..3], [dead, dead, good]);
+    // The same box after its flash was wiped is no second one.
+    let mut former = log.0[0].clone();
+    former.gateway = "g-1#1".into();
+    log.0.push(former);
+    let report = log.report(8);
+    assert_eq!(report.all.gateways, 1);
+    assert_eq!(report.all.whole.paths.watched_s, 8 * 86_400);
 }

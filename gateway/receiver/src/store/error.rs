@@ -91,6 +91,20 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether it ends without anybody's help: the server, or the way to it, is away. What the
+    /// database itself says of a statement or of its contents does not.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Silent(_) => true,
+            // Without a code it is the connection that failed. Classes of PostgreSQL's appendix A:
+            // 08 connection, 53 resources, 57 the operator's intervention.
+            Self::Postgres(error) => error
+                .code()
+                .is_none_or(|code| ["08", "53", "57"].iter().any(|c| code.code().starts_with(c))),
+            _ => self.is_contention(),
+        }
+    }
 }
 
 /// The server's own words: the crate's are only "db error".

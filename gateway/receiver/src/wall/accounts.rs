@@ -6,6 +6,7 @@
 //! role = "operator"             # or "viewer"
 //! sites = ["s-204"]             # absent: every site
 //! classes = ["panic", "alarm"]  # absent: every class
+//! commands = ["arm", "output"]  # what it may want of gateways; absent: nothing
 //! password = "$argon2id$v=19$…" # made by `gatehouse-receiver account add`
 //! ```
 //!
@@ -21,11 +22,13 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gatehouse_core::commands::Verb;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::commands::OFFERED;
 use super::scope::Scope;
 use super::secret;
 
@@ -66,13 +69,21 @@ pub struct Account {
     pub role: Role,
     /// What it may see.
     pub scope: Scope,
+    /// What it may want of gateways, where their sites let the control room do it.
+    pub commands: BTreeSet<Verb>,
     /// The PHC string.
     pub(crate) password: String,
 }
 
 impl Account {
-    pub(crate) fn new(name: String, role: Role, scope: Scope, password: String) -> Self {
-        Self { name, role, scope, password }
+    pub(crate) fn new(
+        name: String,
+        role: Role,
+        scope: Scope,
+        commands: BTreeSet<Verb>,
+        password: String,
+    ) -> Self {
+        Self { name, role, scope, commands, password }
     }
 }
 
@@ -134,6 +145,7 @@ struct RawAccount {
     password: Spanned<String>,
     sites: Option<Vec<Spanned<String>>>,
     classes: Option<Vec<Spanned<String>>>,
+    commands: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Serialize)]
@@ -144,6 +156,8 @@ struct Written<'a> {
     sites: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<&'static str>,
     password: &'a str,
 }
 
@@ -151,6 +165,15 @@ struct Written<'a> {
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.chars().count())
         && text.chars().all(|c| !c.is_control() && !c.is_whitespace())
+}
+
+/// The command of this word, if the wall offers it.
+///
+/// # Errors
+/// Which are allowed.
+pub(crate) fn command(word: &str) -> Result<Verb, String> {
+    let verb = Verb::from_word(word).filter(|verb| OFFERED.contains(verb));
+    verb.ok_or_else(|| format!("allowed are {}", OFFERED.map(Verb::as_str).join(", ")))
 }
 
 impl Accounts {
@@ -251,10 +274,25 @@ impl Accounts {
                 };
                 all.iter().filter_map(of).collect::<BTreeSet<_>>()
             });
+            let of = |word: &Spanned<String>| match command(word.get_ref()) {
+                Ok(verb) => Some(verb),
+                Err(allowed) => {
+                    mistake(&word.span(), format!("command {:?}; {allowed}", word.get_ref()));
+                    None
+                }
+            };
+            let words = raw.commands.unwrap_or_default();
+            let commands: BTreeSet<_> = words.iter().filter_map(of).collect();
+            if let (Some(Role::Viewer), Some(first)) = (role, words.first()) {
+                mistake(
+                    &first.span(),
+                    "a viewer commands nothing; role \"operator\" may".to_owned(),
+                );
+            }
             let scope = Scope { sites, classes };
             let (name, password) = (raw.name.into_inner(), raw.password.into_inner());
             let role = role.unwrap_or(Role::Viewer);
-            accounts.put(Account { name, role, scope, password });
+            accounts.put(Account { name, role, scope, commands, password });
         }
         if mistakes.is_empty() { Ok(accounts) } else { Err(mistakes) }
     }
@@ -300,6 +338,7 @@ impl Accounts {
                 role: account.role,
                 sites: sites.map(|all| all.iter().map(Id::as_str).collect()),
                 classes: classes.map(|all| all.iter().map(|class| class.as_str()).collect()),
+                commands: account.commands.iter().map(|verb| verb.as_str()).collect(),
                 password: &account.password,
             };
             // Nothing in it that TOML could not say.
@@ -330,6 +369,7 @@ mod tests {
             name: "op-7".to_owned(),
             role: Role::Operator,
             scope,
+            commands: BTreeSet::from([Verb::Arm, Verb::Output]),
             password: HASH.to_owned(),
         };
         accounts.put(account.clone());
@@ -345,7 +385,8 @@ mod tests {
     #[test]
     fn every_mistake_is_told_with_its_line_and_no_password_is_repeated() {
         let text = "[[account]]\nname = \"op 7\"\nrole = \"boss\"\npassword = \"hunter2\"\n\
-                    sites = [\"Tower 1\"]\nclasses = [\"allarm\"]\n";
+                    sites = [\"Tower 1\"]\nclasses = [\"allarm\"]\n\
+                    commands = [\"open\", \"config.get\"]\n";
         let mistakes = Accounts::parse(text).unwrap_err();
         let wanted = [
             "line 2: name \"op 7\" is no operator's id",
@@ -353,6 +394,8 @@ mod tests {
             "line 4: password is no Argon2 hash",
             "line 5: site \"Tower 1\"",
             "line 6: class \"allarm\"; allowed are panic, alarm",
+            "line 7: command \"open\"; allowed are arm, disarm, bypass",
+            "line 7: command \"config.get\"; allowed are arm",
         ];
         for wanted in wanted {
             assert!(mistakes.contains(wanted), "{wanted}: {mistakes}");
@@ -360,6 +403,8 @@ mod tests {
         assert!(!mistakes.contains("hunter2"));
         let one = format!("[[account]]\nname=\"a\"\nrole=\"viewer\"\npassword=\"{HASH}\"\n");
         assert!(Accounts::parse(&one).is_ok());
+        let eye = Accounts::parse(&format!("{one}commands = [\"arm\"]\n")).unwrap_err();
+        assert!(eye.contains("line 5: a viewer commands nothing"), "{eye}");
         let twice = Accounts::parse(&one.repeat(2)).unwrap_err();
         assert!(twice.contains("line 6: a second account \"a\""), "{twice}");
         let unknown = Accounts::parse(&format!("{one}site = \"s-1\"\n")).unwrap_err();

@@ -87,7 +87,7 @@ pub(crate) async fn incident(
 }
 
 /// Why it was not done, as a word with its facts. Broker and files stay in the log.
-fn reason(error: &ActError) -> Value {
+pub(crate) fn reason(error: &ActError) -> Value {
     match error {
         ActError::Acknowledged { by, at, .. } => {
             json!({"error": "acknowledged", "by": by, "at": at.0})

@@ -112,6 +112,7 @@ fn who(signed: &Signed) -> Value {
         "role": signed.account.role,
         "sites": sites,
         "classes": classes,
+        "commands": signed.account.commands,
         "csrf": signed.csrf,
         "version": env!("CARGO_PKG_VERSION"),
     })

@@ -19,6 +19,7 @@
 
 mod accounts;
 mod acts;
+mod commands;
 mod guard;
 mod history;
 pub(crate) mod listen;
@@ -47,8 +48,9 @@ use gatehouse_core::time::Mono;
 use gatehouse_link::{ServerTls, Stamp, TlsError};
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use accounts::is_name;
 pub use accounts::{Account, Accounts, AccountsError, Role};
+pub(crate) use accounts::{command, is_name};
+pub(crate) use commands::OFFERED;
 pub use scope::Scope;
 pub use secret::SecretError;
 pub(crate) use secret::{LONGEST, SHORTEST, hash};
@@ -60,6 +62,7 @@ use picture::Picture;
 use session::Sessions;
 
 use crate::operator::Operator;
+use crate::signing::SigningKey;
 use crate::store::Database;
 
 /// How long a login lasts: a shift.
@@ -89,6 +92,8 @@ pub struct WallConfig {
     pub session: Duration,
     /// Where the history is.
     pub database: Database,
+    /// What signs the commands; without it they are not signed.
+    pub signing: Option<Arc<SigningKey>>,
 }
 
 /// Why there is no wall.
@@ -142,6 +147,7 @@ pub(crate) struct Inner {
     streams: Arc<Semaphore>,
     hashing: Semaphore,
     history: history::Desk,
+    signing: Option<Arc<SigningKey>>,
     session: Duration,
     cookie: String,
     /// With TLS.
@@ -213,6 +219,7 @@ impl Wall {
             streams: Arc::new(Semaphore::new(STREAMS)),
             hashing: Semaphore::new(1),
             history: history::Desk::new(config.database),
+            signing: config.signing,
             session: config.session,
             cookie,
             secure,
@@ -256,6 +263,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/events", get(history::events))
         .route("/api/stats", get(stats::stats))
         .route("/api/incidents/{site}/{gateway}/{id}/{verb}", post(acts::incident))
+        .route("/api/commands/{site}/{gateway}/{verb}", post(commands::command))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)

@@ -80,6 +80,7 @@ mod tests {
             name: "op-7".into(),
             role: Role::Viewer,
             scope: Scope::default(),
+            commands: std::collections::BTreeSet::new(),
             password: "hash".into(),
         };
         let mut sessions = Sessions::new(Duration::from_secs(100));

@@ -38,7 +38,7 @@ fn act(op: AlarmOp) -> Act {
 fn event(seq: u64, kind: &str, by: &str) -> Event {
     let body = json!({"v": 1, "gw": "g-1", "session": 1, "seq": seq, "prev": "00", "id": "x",
         "class": "arm", "type": kind, "qualifier": "status", "severity": 4,
-        "source": {"kind": "incident", "id": "a1"}, "actor": by, "cause": "patrol goes",
+        "source": {"kind": "incident", "id": "a1"}, "actor": by, "test": false, "cause": "patrol goes",
         "time": {"utc": "2026-11-29T00:00:05.000Z", "boot": "b", "mono_ns": 1, "clock": "synced"}});
     serde_json::from_value(body).unwrap()
 }

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/status.js", SCRIPT, include_str!("status.js")),
     ("/incidents.js", SCRIPT, include_str!("incidents.js")),
     ("/acts.js", SCRIPT, include_str!("acts.js")),
+    ("/commands.js", SCRIPT, include_str!("commands.js")),
     ("/sites.js", SCRIPT, include_str!("sites.js")),
     ("/history.js", SCRIPT, include_str!("history.js")),
     ("/gateways.js", SCRIPT, include_str!("gateways.js")),
@@ -113,7 +114,14 @@ mod tests {
         let sources = sources.filter_map(|line| line.split('|').nth(3));
         let sources = sources.flat_map(|kinds| kinds.trim().split('/').map(str::trim));
         let sources = sources.map(|kind| format!("kind.{kind}"));
-        for key in of_html.chain(of_scripts).chain(table).chain(sources) {
+        let answers = schemars::schema_for!(gatehouse_core::commands::Reason).to_value();
+        let answers = answers["oneOf"].as_array().unwrap().iter();
+        let answers = answers.map(|one| format!("refusal.{}", one["const"].as_str().unwrap()));
+        let offers = super::super::OFFERED.map(|verb| format!("command.{}", verb.as_str()));
+        let of_commands = answers.chain(offers).collect::<Vec<_>>();
+        assert!(of_commands.len() > 40);
+        let all = of_html.chain(of_scripts).chain(table).chain(sources).chain(of_commands);
+        for key in all {
             assert!(en.contains_key(&key), "no word for {key}");
         }
     }

@@ -1,5 +1,6 @@
 // The sites, and one of them with everything that it has.
 
+import { offers, openOrder } from "./commands.js";
 import { byId, element, keyed, say } from "./dom.js";
 import { blindness, now, sites, state } from "./state.js";
 import { age, t, tn, word } from "./words.js";
@@ -92,7 +93,7 @@ function draw() {
 function makeGateway() {
   const node = element("article", "gateway");
   const head = element("h3");
-  head.append(element("span"), element("b", "life"));
+  head.append(element("span"), element("b", "life"), orderButton());
   node.append(head);
   for (const kind of KINDS) {
     const group = element("section", "group");
@@ -106,21 +107,48 @@ function makeGateway() {
 function updateGateway(node, [id, gateway]) {
   const head = node.firstElementChild;
   const life = blindness() ? "unknown" : gateway.life;
-  say(head.firstElementChild, id);
-  say(head.lastElementChild, word("life", life));
-  head.lastElementChild.dataset.life = life;
+  const [name, how, order] = head.children;
+  say(name, id);
+  say(how, word("life", life));
+  how.dataset.life = life;
+  const heard = ["online", "suspect"].includes(life);
+  setOrder(order, heard, id, "gateway", id, life);
   for (const group of node.querySelectorAll(".group")) {
     const things = Object.entries(gateway.things[group.dataset.kind] ?? {});
     group.hidden = things.length === 0;
     say(group.firstElementChild, t(`kinds.${group.dataset.kind}`));
-    keyed(group.lastElementChild, things, ([name]) => name, makeThing, (thing, [name, one]) => updateThing(thing, group.dataset.kind, name, one));
+    keyed(group.lastElementChild, things, ([name]) => name, makeThing, (thing, [name, one]) => {
+      updateThing(thing, group.dataset.kind, name, one);
+      setOrder(thing.lastElementChild, heard, id, group.dataset.kind, name, one.state);
+    });
   }
 }
 
 function makeThing() {
   const node = element("li", "thing");
-  node.append(element("b"), element("span", "state"), element("small", "flags"), element("time", "age"));
+  node.append(element("b"), element("span", "state"), element("small", "flags"), element("time", "age"), orderButton());
   return node;
+}
+
+/** What is wanted of a thing is asked behind this. */
+function orderButton() {
+  const button = element("button", "order", "⋯");
+  button.type = "button";
+  button.addEventListener("click", () => {
+    const { gateway, kind, name, is } = button.dataset;
+    openOrder(state.site, gateway, kind, name, is);
+  });
+  return button;
+}
+
+function setOrder(button, heard, gateway, kind, name, is) {
+  button.hidden = !heard || offers(kind).length === 0;
+  Object.assign(button.dataset, { gateway, kind, name, is });
+  const title = t("order.open", { what: t(`kinds.one.${kind}`), name });
+  if (button.title !== title) {
+    button.title = title;
+    button.setAttribute("aria-label", title);
+  }
 }
 
 function updateThing(node, kind, name, one) {
