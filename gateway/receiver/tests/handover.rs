@@ -107,11 +107,12 @@ impl Rooms {
         command.args(["--peers", &text(&self.file(&format!("{room}.toml")))]);
         command.args(["--socket", &text(&self.file(&format!("{room}.sock")))]);
         match &self.home.postgres {
-            Some(_) => drop(command.args(self.home.words())),
+            Some(_) => command.args(self.home.words()),
             None => {
-                drop(command.args(["--db", &text(&self.home.path().join(format!("{room}.db")))]))
+                let file = self.home.path().join(format!("{room}.db"));
+                command.args(["--db", &text(&file)])
             }
-        }
+        };
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Running(child)
     }
