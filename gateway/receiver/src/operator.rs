@@ -424,13 +424,11 @@ pub(crate) fn open_incident(
     incident: &Id,
 ) -> Result<(Address, Incident), ActError> {
     let (address, view) = find(snapshot, place)?;
-    match view.incidents.get(incident.as_str()) {
-        Some(known) => Ok((address.clone(), known.state.incident.clone())),
-        None => {
-            let open = listed(view.incidents.keys().map(String::as_str));
-            Err(ActError::NoIncident(place.clone(), incident.clone(), open))
-        }
-    }
+    let Some(known) = view.incidents.get(incident.as_str()) else {
+        let open = listed(view.incidents.keys().map(String::as_str));
+        return Err(ActError::NoIncident(place.clone(), incident.clone(), open));
+    };
+    Ok((address.clone(), known.state.incident.clone()))
 }
 
 /// Whether an act makes sense by what is known now, and where it goes.

@@ -106,13 +106,11 @@ impl Rooms {
         command.args(["--room", room, "--room-key", &text(&self.file(&format!("{room}.key")))]);
         command.args(["--peers", &text(&self.file(&format!("{room}.toml")))]);
         command.args(["--socket", &text(&self.file(&format!("{room}.sock")))]);
-        match &self.home.postgres {
-            Some(_) => command.args(self.home.words()),
-            None => {
-                let file = self.home.path().join(format!("{room}.db"));
-                command.args(["--db", &text(&file)])
-            }
-        };
+        if self.home.postgres.is_some() {
+            command.args(self.home.words());
+        } else {
+            command.args(["--db", &text(&self.home.path().join(format!("{room}.db")))]);
+        }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Running(child)
     }
@@ -616,6 +614,10 @@ async fn a_receiver_without_peers_ignores_what_rooms_say_and_its_silence_is_show
             owed.is_some_and(|owed| owed.trouble.as_deref() == Some("nobody_listens"))
         })
         .await;
+    // Whoever waits in vain takes it back, and may offer it again.
+    let waits = north.desk.view().handovers[0].handover.id.clone();
+    north.desk.withdraw(&waits, "op-7").await.unwrap();
+    assert_ne!(north.offers("a1").await, waits);
     assert_eq!(*deaf.snapshot().rooms, RoomsView::default());
     assert_eq!(deaf.snapshot().gateways.len(), 0);
     assert_eq!(deaf.snapshot().quarantined, 0);
@@ -624,12 +626,34 @@ async fn a_receiver_without_peers_ignores_what_rooms_say_and_its_silence_is_show
 }
 
 #[tokio::test]
+async fn a_server_of_layout_2_gets_the_tables_of_handovers_and_keeps_its_events() {
+    let rooms = Rooms::of(Home::postgres().await).await;
+    let north = rooms.start("north").await;
+    rooms.in_alarm().await;
+    north.handle.stop().await;
+    let postgres = rooms.home.postgres.as_ref().unwrap();
+    let older = "SET search_path = gatehouse; DROP TABLE handovers, handover_messages; \
+                 UPDATE layout SET version = 2";
+    postgres.sql(older).await.unwrap();
+    let unread = gatehouse_receiver::Store::open_to_read(postgres.database()).map(drop);
+    assert!(unread.unwrap_err().to_string().contains("layout 2"));
+    let (north, south) = (rooms.start("north").await, rooms.start("south").await);
+    assert_eq!(north.handle.snapshot().received, 2);
+    north.offers("a1").await;
+    south.state(State::Offered).await;
+    north.handle.stop().await;
+    south.handle.stop().await;
+}
+
+#[tokio::test]
 async fn a_peers_file_that_cannot_be_read_is_never_one_without_peers() {
     let rooms = Rooms::of(Home::sqlite()).await;
     let start = async |file: &str, content: Option<&str>| {
         let mut config = rooms.config("north");
         let path = rooms.file(file);
-        content.map(|content| fs::write(&path, content).unwrap());
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
         config.room.as_mut().unwrap().peers = path;
         match Receiver::start(config).await {
             Err(StartError::Room(error)) => error.to_string(),

@@ -76,6 +76,13 @@ Exit 0: the offer is kept, and on its way. `handover list` says what came of it.
         #[command(flatten)]
         by: By,
     },
+    /// Take an offer back that nobody has answered, to offer the incident to another room.
+    Withdraw {
+        /// The handover's id.
+        id: Id,
+        #[command(flatten)]
+        by: By,
+    },
     /// Act on an incident that was taken over: the other room hands it to the gateway.
     #[command(after_help = "\
 Examples:
@@ -149,6 +156,10 @@ pub(super) fn run(command: HandoverCommand) -> Result<ExitCode, Failed> {
         HandoverCommand::Refuse { id, why, by } => {
             let (at, operator) = by.apart();
             (at, HandoverWish::Refuse { id, operator, why }, false, None)
+        }
+        HandoverCommand::Withdraw { id, by } => {
+            let (at, operator) = by.apart();
+            (at, HandoverWish::Withdraw { id, operator }, false, None)
         }
         HandoverCommand::Act { id, act, text, reason, by } => {
             if (act == AlarmOp::Note) != text.is_some() {

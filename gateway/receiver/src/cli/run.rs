@@ -132,8 +132,7 @@ fn line(out: &mut impl Write, event: &Committed) -> io::Result<()> {
 pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     Receiver::start(config).await.map_err(|error| match error {
         StartError::Open(error) => error.into(),
-        StartError::Security(_) => Failed::new(64, error),
-        StartError::Room(RoomError::NoDatabase) => Failed::new(64, error),
+        StartError::Security(_) | StartError::Room(RoomError::NoDatabase) => Failed::new(64, error),
         StartError::Room(RoomError::Mistakes { .. }) => Failed::new(78, error),
         StartError::Room(RoomError::Key(_) | RoomError::Unreadable { .. }) => {
             Failed::new(77, error)

@@ -178,6 +178,12 @@ impl Book {
         self.change(id, |matter| Ok(((), vec![matter.refuse(Some(by), why, now)?])))
     }
 
+    /// An operator of ours takes an offer back.
+    pub(crate) fn withdraw(&mut self, id: &Id, by: &str) -> Result<(), HandoverError> {
+        let now = self.now();
+        self.change(id, |matter| Ok(((), vec![matter.withdraw(by, now)?])))
+    }
+
     /// An operator of ours acts on what was taken over; the number of the act.
     pub(crate) fn ask(&mut self, id: &Id, act: Act) -> Result<u64, HandoverError> {
         let now = self.now();
@@ -377,7 +383,6 @@ impl Book {
 
     /// Whether an offer may be shown to an operator: the history that it tells and the last event of
     /// it, or a word why not.
-    #[expect(clippy::type_complexity, reason = "it is told and taken apart within this file")]
     fn weigh(
         &mut self,
         peer: &Peer,

@@ -3,6 +3,7 @@
 //! ```text
 //!   giver   offered ──accepted──▶ accepted ──incident closed──▶ ended
 //!              ├────refused─────▶ refused      (the incident stays the giver's, as all along)
+//!              ├─by the giver────▶ withdrawn   (likewise)
 //!              └─incident closed▶ ended
 //! ```
 //!
@@ -52,6 +53,8 @@ pub enum State {
     Accepted,
     /// The incident is the giver's.
     Refused,
+    /// The giver has taken the offer back: the incident is the giver's.
+    Withdrawn,
     /// The incident is closed.
     Ended,
 }
@@ -63,6 +66,7 @@ impl State {
             Self::Offered => "offered",
             Self::Accepted => "accepted",
             Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
             Self::Ended => "ended",
         }
     }
@@ -173,7 +177,7 @@ pub enum NotNow {
     #[error("{0} was offered to {1} from here: {1} answers, not we")]
     NotOurs(Id, Id),
     /// Of this side.
-    #[error("{0} was handed over to us by {1}: act on it, it is not ours to hand on")]
+    #[error("{0} was offered to us by {1}: that room withdraws, we accept or refuse")]
     NotTheirs(Id, Id),
     /// Too early or too late.
     #[error("{0} is {state} already", state = .1.as_str())]
@@ -270,6 +274,20 @@ impl Handover {
         Ok(Said::Refused { operator: operator.map(str::to_owned), why })
     }
 
+    /// The giver's operator takes an offer back that nobody has answered here. A word that crosses
+    /// this one has no effect: the giver's side decides, and the taker is told.
+    pub(crate) fn withdraw(&mut self, operator: &str, at: UtcMs) -> Result<Said, NotNow> {
+        match (self.side, self.state) {
+            (Side::Taken, _) => Err(NotNow::NotTheirs(self.id.clone(), self.peer.clone())),
+            (Side::Given, State::Offered) => {
+                self.state = State::Withdrawn;
+                self.answered = Some(Mark { by: operator.to_owned(), at });
+                Ok(Said::Withdrawn { operator: operator.to_owned() })
+            }
+            (Side::Given, state) => Err(NotNow::State(self.id.clone(), state)),
+        }
+    }
+
     fn may_answer(&self) -> Result<(), NotNow> {
         match (self.side, self.state) {
             (Side::Given, _) => Err(NotNow::NotOurs(self.id.clone(), self.peer.clone())),
@@ -316,7 +334,7 @@ impl Handover {
                     State::Accepted if late => Some("expired"),
                     State::Accepted => None,
                     State::Ended => Some("closed"),
-                    State::Offered | State::Refused => Some("not_accepted"),
+                    State::Offered | State::Refused | State::Withdrawn => Some("not_accepted"),
                 };
                 let mut asked = asked(self.heard, &act, sent);
                 asked.outcome = refusal.map(|why| Outcome::Failed(why.to_owned()));
@@ -327,6 +345,10 @@ impl Handover {
                 let done =
                     error.map(|why| Said::Done { act: self.heard, seq: None, error: Some(why) });
                 return done.into_iter().collect();
+            }
+            (Side::Taken, Said::Withdrawn { operator }) if self.is_open() => {
+                self.state = State::Withdrawn;
+                self.answered = Some(Mark { by: foreign(&operator, &self.peer), at: now });
             }
             (Side::Taken, Said::Done { act, seq, error }) => {
                 let outcome = match (seq, error) {
@@ -382,11 +404,7 @@ impl Handover {
                 incident.notes.drain(..over);
             }
             "alarm.escalated" => incident.escalated = true,
-            "incident.closed" => {
-                if self.is_open() {
-                    self.state = State::Ended;
-                }
-            }
+            "incident.closed" if self.is_open() => self.state = State::Ended,
             _ => {}
         }
         self.remember(vec![entry]);
@@ -396,10 +414,8 @@ impl Handover {
     pub(crate) fn entry(&self, event: &Event, own: &Id) -> Entry {
         let draft = &event.draft;
         let act = bundle::is_act(&draft.kind);
-        let text = match act {
-            true => draft.cause.clone(),
-            false => Some(format!("{}/{}", draft.source.kind, draft.source.id)),
-        };
+        let source = || format!("{}/{}", draft.source.kind, draft.source.id);
+        let text = if act { draft.cause.clone() } else { Some(source()) };
         let by = draft.actor.as_deref().filter(|_| act).map(|by| self.named(by, own));
         Entry { seq: event.seq, kind: draft.kind.to_string(), by, at: draft.time.utc, text }
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `offer` | giver | take this incident over: its state, and the bundle of its history |
 //! | `accepted` `refused` | taker | after its commit; only then it is handed over, or stays |
+//! | `withdrawn` | giver | an offer that nobody had answered is taken back |
 //! | `act` | taker | what its operator does about it; the giver's room hands it to the gateway |
 //! | `done` | giver | what came of an act: the number of the gateway's event, or why not |
 //! | `event` | giver | what the gateway recorded of the incident since the offer, as it stored it |
@@ -60,6 +61,9 @@ pub(crate) enum Said {
         operator: Option<String>,
         why: String,
     },
+    Withdrawn {
+        operator: String,
+    },
     Act(Act),
     Done {
         /// The number of the act.
@@ -84,6 +88,7 @@ impl Said {
             Self::Offer(_) => "offer",
             Self::Accepted { .. } => "accepted",
             Self::Refused { .. } => "refused",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::Act(_) => "act",
             Self::Done { .. } => "done",
             Self::Event { .. } => "event",

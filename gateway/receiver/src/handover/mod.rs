@@ -121,7 +121,7 @@ pub(crate) struct Offered {
 /// What of a handover the other room has not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
-    /// The oldest message: `offer`, `accepted`, `refused`, `act`, `done` or `event`.
+    /// The oldest message: `offer`, `accepted`, `refused`, `withdrawn`, `act`, `done` or `event`.
     pub kind: String,
     /// Since when, by this room's clock.
     pub since: UtcMs,

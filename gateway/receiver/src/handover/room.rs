@@ -48,6 +48,7 @@ pub(crate) enum Input {
     Offer(Box<Offered>, Told<Id>),
     Accept(Id, String, Told<()>),
     Refuse(Id, String, String, Told<()>),
+    Withdraw(Id, String, Told<()>),
     Act(Id, Act, Told<u64>),
     Bundle(Id, Told<Vec<u8>>),
 }
@@ -127,6 +128,15 @@ impl Handovers {
     pub async fn refuse(&self, id: &Id, operator: &str, why: &str) -> Result<(), HandoverError> {
         let operator = crate::operator::checked(operator)?.to_owned();
         self.want(|told| Input::Refuse(id.clone(), operator, why.to_owned(), told)).await
+    }
+
+    /// Takes an offer back that nobody has answered, as one to a room that is away.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn withdraw(&self, id: &Id, operator: &str) -> Result<(), HandoverError> {
+        let operator = crate::operator::checked(operator)?.to_owned();
+        self.want(|told| Input::Withdraw(id.clone(), operator, told)).await
     }
 
     /// Acts on an incident that was taken over. Done is what the view says of the act of the number
@@ -321,6 +331,9 @@ impl Room {
             }
             Input::Refuse(id, by, why, told) => {
                 drop(told.send(self.on_book(move |book| book.refuse(&id, &by, &why)).await));
+            }
+            Input::Withdraw(id, by, told) => {
+                drop(told.send(self.on_book(move |book| book.withdraw(&id, &by)).await));
             }
             Input::Act(id, act, told) => {
                 drop(told.send(self.on_book(move |book| book.ask(&id, act)).await));

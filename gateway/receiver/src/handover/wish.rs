@@ -30,6 +30,10 @@ pub(crate) enum HandoverWish {
         operator: String,
         why: String,
     },
+    Withdraw {
+        id: Id,
+        operator: String,
+    },
     /// On what was taken over.
     Act {
         id: Id,
@@ -83,6 +87,10 @@ impl HandoverWish {
             }
             Self::Refuse { id, operator, why } => {
                 desk.refuse(&id, &operator, &why).await?;
+                HandoverOutcome::Kept(id)
+            }
+            Self::Withdraw { id, operator } => {
+                desk.withdraw(&id, &operator).await?;
                 HandoverOutcome::Kept(id)
             }
             Self::Act { id, op, operator, text, reason } => {

@@ -71,7 +71,7 @@ pub(crate) async fn offer(
     told(done.map(|id| json!({"id": id})), "offer", who)
 }
 
-/// `POST /api/handovers/{id}/{accept,refuse,ack,note,escalate,close}`
+/// `POST /api/handovers/{id}/{accept,refuse,withdraw,ack,note,escalate,close}`
 pub(crate) async fn answer(
     State(shared): State<Shared>,
     acting: Acting,
@@ -93,6 +93,9 @@ pub(crate) async fn answer(
         "refuse" => {
             let Some(why) = said.text() else { return refuse(StatusCode::BAD_REQUEST, "text") };
             return told(desk.refuse(&id, who, why).await.map(|()| json!({})), "refuse", who);
+        }
+        "withdraw" => {
+            return told(desk.withdraw(&id, who).await.map(|()| json!({})), "withdraw", who);
         }
         "ack" => AlarmOp::Ack,
         "note" => AlarmOp::Note,

@@ -123,3 +123,19 @@ fn both_rooms_acts_stand_in_both_histories_under_their_rooms_names() {
     giver.hear(Said::Accepted { operator: "op-9".into() }, UtcMs(0), &id("north"), UtcMs(0));
     assert_eq!(giver.state, State::Ended);
 }
+
+#[test]
+fn an_offer_that_is_taken_back_stays_the_givers_whatever_crosses_it() {
+    let (mut giver, mut taker) = both();
+    let word = taker.accept("op-9", UtcMs(2000)).unwrap();
+    let back = giver.withdraw("op-7", UtcMs(2000)).unwrap();
+    giver.hear(word, UtcMs(2000), &id("north"), UtcMs(2100));
+    taker.hear(back, UtcMs(2000), &id("south"), UtcMs(2100));
+    assert_eq!((giver.state, taker.state), (State::Withdrawn, State::Withdrawn));
+    assert!(!giver.is_theirs() && taker.ask(act(AlarmOp::Ack), UtcMs(2200)).is_err());
+    assert_eq!(taker.answered.clone().unwrap().by, "op-7@north");
+    assert!(taker.withdraw("op-9", UtcMs(1)).is_err(), "it is not the taker's to withdraw");
+    let (mut giver, _) = both();
+    giver.hear(Said::Accepted { operator: "op-9".into() }, UtcMs(0), &id("north"), UtcMs(0));
+    assert_eq!(giver.withdraw("op-7", UtcMs(9)), Err(NotNow::State(id("h-1"), State::Accepted)));
+}

@@ -153,6 +153,35 @@ mod tests {
     PRAGMA application_id=0x67617465; PRAGMA user_version=1;";
 
     #[test]
+    fn a_file_of_layout_2_gets_the_tables_of_handovers_and_keeps_its_events() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("r.db");
+        drop(Store::open(&Database::File(path.clone())).unwrap());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "DROP TABLE handovers; DROP TABLE handover_messages; PRAGMA user_version=2; \
+             INSERT INTO gateways (district, site, gateway) VALUES ('d', 's', 'g'); \
+             INSERT INTO events VALUES (1, 1, 1, 7, 0, 0, CAST('x' AS BLOB), 0, 0);",
+        )
+        .unwrap();
+        drop(old);
+        let unread = Store::open_to_read(&path).map(drop).unwrap_err().to_string();
+        assert!(unread.contains("layout 2; allowed is"), "{unread}");
+        drop(Store::open(&Database::File(path.clone())).unwrap());
+        let mut book =
+            crate::store::ledger(&Database::File(path.clone()), &"north".parse().unwrap()).unwrap();
+        assert!(book.list(gatehouse_core::time::UtcMs(0)).unwrap().is_empty());
+        let mut events = 0;
+        let each = |_| {
+            events += 1;
+            Ok(())
+        };
+        let store = Store::open_to_read(&path).unwrap();
+        store.query::<StoreError>(&Filter::default(), each).unwrap();
+        assert_eq!(events, 1);
+    }
+
+    #[test]
     fn an_older_file_gets_the_times_of_its_events_and_its_bytes_stay() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("r.db");

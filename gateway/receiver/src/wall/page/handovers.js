@@ -6,7 +6,7 @@ import { post } from "./login.js";
 import { blindness, now, operator, state } from "./state.js";
 import { age, clock, has, t, tn, word } from "./words.js";
 
-const PASSES = ["accept", "refuse", "ack", "note", "escalate", "close"];
+const PASSES = ["accept", "refuse", "withdraw", "ack", "note", "escalate", "close"];
 // What is over stays for so long, so that whoever comes back sees what became of it.
 const OVER_MS = 3600_000;
 const HISTORY = 8;
@@ -21,7 +21,9 @@ function shown() {
   const fresh = (one) => now() - at((one.answered ?? one.offered).at) < OVER_MS;
   const open = (one) => one.state === "offered" || one.state === "accepted";
   const place = (one) => (one.side === "taken" && one.state === "offered" ? 0 : one.side === "taken" && one.state === "accepted" ? 1 : open(one) ? 2 : 3);
-  return state.rooms.handovers.filter((one) => open(one) || one.owed || fresh(one)).sort((a, b) => place(a) - place(b));
+  // What is given and stands among the incidents says so there, unless something of it is owed.
+  const there = (one) => one.side === "given" && one.state !== "offered" && !one.owed && state.incidents.has(keyOf(one));
+  return state.rooms.handovers.filter((one) => (open(one) || one.owed || fresh(one)) && !there(one)).sort((a, b) => place(a) - place(b));
 }
 
 export function drawHandovers() {
@@ -71,7 +73,8 @@ function update(node, one) {
   const ours = one.side === "taken" && one.state === "accepted" && !here;
   for (const button of buttons.children) {
     const verb = button.dataset.pass;
-    const may = verb === "accept" || verb === "refuse" ? offered : ours && !(verb === "ack" && one.incident.acked) && !(verb === "escalate" && one.incident.escalated);
+    const back = one.side === "given" && one.state === "offered";
+    const may = verb === "withdraw" ? back : verb === "accept" || verb === "refuse" ? offered : ours && !(verb === "ack" && one.incident.acked) && !(verb === "escalate" && one.incident.escalated);
     say(button, t(`verb.${verb}`));
     button.hidden = !may || !operator();
     button.disabled = unsure || state.doing.has(one.id);
@@ -82,6 +85,7 @@ function update(node, one) {
 /** Who offered and answered, what the gateway recorded, what was wanted, and what is not confirmed. */
 function linesOf(one) {
   const lines = [["who", t("handover.offered_by", { by: one.offered.by, at: clock(at(one.offered.at), now()) })]];
+  if (one.incident.danger === "silent-panic") lines.push(["silent", t("silent")]);
   if (one.answered) lines.push(["answer", t("handover.answered_by", { by: one.answered.by, at: clock(at(one.answered.at), now()) })]);
   if (one.why) lines.push(["why", t("handover.why", { why: has(`handover.why.${one.why}`) ? t(`handover.why.${one.why}`) : one.why })]);
   for (const [n, entry] of one.history.slice(-HISTORY).entries()) {
@@ -125,7 +129,7 @@ async function pass(id, verb) {
   if (blindness()) return toast(t("refused.blind"), true);
   const said = ["refuse", "note", "close"].includes(verb) ? await ask(verb, one.incident.id) : {};
   if (said === null) return undefined;
-  const kept = verb === "accept" ? t("handover.accepted", { peer: one.peer }) : verb === "refuse" ? t("handover.refused_now", { peer: one.peer }) : t("handover.act_kept", { peer: one.peer });
+  const kept = verb === "accept" ? t("handover.accepted", { peer: one.peer }) : verb === "refuse" ? t("handover.refused_now", { peer: one.peer }) : verb === "withdraw" ? t("handover.withdrawn") : t("handover.act_kept", { peer: one.peer });
   return send(`/api/handovers/${id}/${verb}`, said, verb, one.incident.id, kept, id);
 }
 
