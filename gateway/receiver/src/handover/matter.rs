@@ -328,7 +328,7 @@ impl Handover {
                 self.why = Some(short(&why));
             }
             (Side::Given, Said::Act(act)) => {
-                let late = act.op != AlarmOp::Note && now.0 - sent.0 > ACT_LIVES_MS;
+                let late = is_late(act.op, sent, now);
                 let refusal = match self.state {
                     _ if self.acts.len() >= MAX_ACTS => Some("busy"),
                     State::Accepted if late => Some("expired"),
@@ -428,6 +428,11 @@ impl Handover {
             (Side::Taken, _) => foreign(by, &self.peer),
         }
     }
+}
+
+/// Whether an act comes too late to be done.
+pub(crate) fn is_late(op: AlarmOp, sent: UtcMs, now: UtcMs) -> bool {
+    op != AlarmOp::Note && now.0.saturating_sub(sent.0) > ACT_LIVES_MS
 }
 
 fn asked(number: u64, act: &Act, at: UtcMs) -> Asked {

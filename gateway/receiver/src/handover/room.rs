@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::book::nonce;
-use super::matter::{Asked, Handover, Outcome, foreign};
+use super::matter::{Asked, Handover, Outcome, foreign, is_late};
 use super::{Act, Book, HandoverError, HandoverView, Offered, Owed, RoomsView, Side, Voice};
 use crate::bundle::holds;
 use crate::clock::Clock;
@@ -177,8 +177,13 @@ struct Sent {
     trouble: Option<String>,
 }
 
-/// What came of relaying an act: of which handover, its number, and the outcome.
-type Relayed = (Id, u64, Outcome);
+/// What came of relaying an act: of which handover, its number, and the outcome; none: it is tried
+/// again.
+type Relayed = (Id, u64, Option<Outcome>);
+
+/// A broker tells what is retained at once; until this long after a connection has begun, that a
+/// gateway or its incident is not known says nothing.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// See the module's page.
 pub(crate) struct Room {
@@ -197,8 +202,12 @@ pub(crate) struct Room {
     receipts: Vec<oneshot::Receiver<Taken>>,
     relays: JoinSet<Relayed>,
     relaying: HashSet<(Id, u64)>,
+    /// Of these, what is tried again.
+    later: Vec<(Id, u64)>,
     /// Whether there was a connection at the last look: a new one gets everything again at once.
     connected: bool,
+    /// Since when.
+    since: Option<Mono>,
     failing: bool,
 }
 
@@ -245,7 +254,9 @@ impl Room {
             receipts: Vec::new(),
             relays: JoinSet::new(),
             relaying: HashSet::new(),
+            later: Vec::new(),
             connected: false,
+            since: None,
             failing: false,
         }
     }
@@ -260,22 +271,29 @@ impl Room {
             self.look(follow).await;
             follow = false;
             tokio::select! {
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => {
+                    for key in self.later.drain(..) {
+                        self.relaying.remove(&key);
+                    }
+                }
                 input = self.inputs.recv() => match input {
                     Some(input) => self.take(input).await,
                     None => return,
                 },
                 Some(relayed) = self.relays.join_next(), if !self.relays.is_empty() => {
                     if let Ok((id, act, outcome)) = relayed {
-                        let done = self.on_book({
-                            let id = id.clone();
-                            move |book| book.outcome(&id, act, outcome)
-                        });
-                        self.note(done.await);
-                        self.relaying.remove(&(id, act));
+                        let key = (id.clone(), act);
+                        if let Some(outcome) = outcome {
+                            let done = self.on_book(move |book| book.outcome(&id, act, outcome));
+                            self.note(done.await);
+                            // The event of it may have come before.
+                            follow = true;
+                            self.relaying.remove(&key);
+                        } else {
+                            // At the next tick, not at once.
+                            self.later.push(key);
+                        }
                     }
-                    // The event of it may have come before.
-                    follow = true;
                 }
                 told = next_of(&mut self.events, &self.kept) => match told {
                     Some(()) => follow = true,
@@ -401,6 +419,7 @@ impl Room {
     fn send(&mut self) {
         let up = self.board().link == Link::Up;
         if !std::mem::replace(&mut self.connected, up) {
+            self.since = up.then(|| self.clock.now().mono);
             // What still lies in the outbox is withdrawn with its channel.
             self.sent.clear();
         }
@@ -457,6 +476,11 @@ impl Room {
 
     /// Hands acts of takers to their gateways, each once.
     fn relay(&mut self) {
+        if !self.connected {
+            return;
+        }
+        let now = self.clock.now();
+        let settled = self.since.is_some_and(|since| now.mono.since(since) >= SETTLED);
         for Kept { matter, .. } in &self.kept {
             if !matter.is_theirs() {
                 continue;
@@ -467,7 +491,9 @@ impl Room {
                     continue;
                 }
                 let (book, operator) = (Arc::clone(&self.book), self.operator.clone());
-                self.relays.spawn(relayed(book, operator, matter.clone(), asked.clone()));
+                let late = is_late(asked.op, asked.at, now.utc);
+                let asked = asked.clone();
+                self.relays.spawn(relayed(book, operator, matter.clone(), asked, settled, late));
             }
         }
     }
@@ -529,6 +555,8 @@ async fn relayed(
     operator: Operator,
     matter: Handover,
     asked: Asked,
+    settled: bool,
+    late: bool,
 ) -> Relayed {
     let nonce = nonce(&matter.peer, &matter.id, asked.number);
     let done = tokio::task::spawn_blocking({
@@ -540,12 +568,33 @@ async fn relayed(
     });
     let (id, number) = (matter.id.clone(), asked.number);
     if let Ok(Ok(Some(seq))) = done.await {
-        return (id, number, Outcome::Done(seq));
+        return (id, number, Some(Outcome::Done(seq)));
+    }
+    if late {
+        return (id, number, Some(Outcome::Failed("expired".to_owned())));
     }
     let place = Place { site: Some(matter.site.clone()), gateway: matter.gateway.clone() };
     let by = foreign(&asked.operator, &matter.peer);
-    let outcome = operator.relay(&place, &matter.incident.id, &by, &asked, nonce).await;
-    (id, number, outcome.map_or_else(|error| Outcome::Failed(word(&error)), Outcome::Done))
+    let outcome = match operator.relay(&place, &matter.incident.id, &by, &asked, nonce).await {
+        Ok(seq) => Some(Outcome::Done(seq)),
+        Err(error) if is_passing(&error, settled) => None,
+        Err(error) => Some(Outcome::Failed(word(&error))),
+    };
+    (id, number, outcome)
+}
+
+/// Whether an act was not sent for a reason that goes by itself: then it waits, until it is late.
+fn is_passing(error: &ActError, settled: bool) -> bool {
+    match error {
+        ActError::NoBroker(_) | ActError::NotCommitting(_) | ActError::Busy | ActError::Ending => {
+            true
+        }
+        ActError::NoGateway(..)
+        | ActError::NoIncident(..)
+        | ActError::NobodyListens(_)
+        | ActError::Away(..) => !settled,
+        _ => false,
+    }
 }
 
 /// Why an act was not done, as the taker's wall knows it.
