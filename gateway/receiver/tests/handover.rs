@@ -566,6 +566,31 @@ async fn while_the_broker_is_away_what_is_owed_is_shown_and_goes_when_it_is_back
     south.handle.stop().await;
 }
 
+async fn what_a_broker_had_and_has_forgotten_is_said_again(home: Home) {
+    let mut rooms = Rooms::of(home).await;
+    let (north, south) = (rooms.start("north").await, rooms.start("south").await);
+    let (_gateway, _journal) = rooms.in_alarm().await;
+    // South has a session there: the broker takes the offer for it, and dies with it.
+    south.handle.stop().await;
+    let mut stranger = Stranger::at(&rooms.broker).await;
+    let handover = north.offers("a1").await;
+    stranger.hears("offer").await;
+    north
+        .sees("the broker has it, south has not", |view| {
+            view.owed.as_ref().is_some_and(|owed| owed.kind == "offer" && owed.trouble.is_none())
+        })
+        .await;
+    rooms.broker.kill();
+    rooms.broker.forget();
+    rooms.broker.restart().await;
+    let south = rooms.start("south").await;
+    let offered = south.state(State::Offered).await;
+    assert_eq!(offered.id, handover);
+    north.sees("nothing is owed any more", |view| view.owed.is_none()).await;
+    north.handle.stop().await;
+    south.handle.stop().await;
+}
+
 async fn a_guard_room_and_a_district_at_one_broker_hand_over_within_it(home: Home) {
     let rooms = Rooms::with(home, "d-1", "").await;
     let (north, south) = (rooms.start("north").await, rooms.start("south").await);
@@ -596,6 +621,7 @@ on_both!(
     a_room_that_is_killed_between_its_commit_and_its_word_says_it_afterwards,
     what_is_forged_foreign_or_said_again_changes_nothing,
     while_the_broker_is_away_what_is_owed_is_shown_and_goes_when_it_is_back,
+    what_a_broker_had_and_has_forgotten_is_said_again,
     a_guard_room_and_a_district_at_one_broker_hand_over_within_it,
 );
 

@@ -1,7 +1,7 @@
 // What an alarm sounds like: another pattern for each severity, repeated until somebody takes it.
 // A browser plays nothing before somebody has touched the page; until then the page says so.
 
-import { blindness, fromOthers, isTheirs, handoverOf, state } from "./state.js";
+import { blindness, fromOthers, state, waitsHere } from "./state.js";
 import { byId, say } from "./dom.js";
 import { t } from "./words.js";
 
@@ -35,8 +35,7 @@ function wanted() {
   const why = blindness();
   if (why && why !== "starting") return hushed.has("blind") ? null : "blind";
   hushed.delete("blind");
-  // What another room has taken is heard there.
-  const ours = [...state.incidents].filter(([key, one]) => !one.acked && !isTheirs(handoverOf(key)));
+  const ours = [...state.incidents].filter(([key, one]) => waitsHere(key, one));
   const waiting = [...ours, ...others()].filter(([key]) => !hushed.has(key));
   if (waiting.length === 0) return deaf().some((key) => !hushed.has(key)) ? "blind" : null;
   const [, worst] = waiting.reduce((a, b) => (b[1].severity < a[1].severity ? b : a));

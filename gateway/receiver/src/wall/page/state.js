@@ -65,6 +65,9 @@ export function handoverOf(key) {
 /** Whether another room acts on this incident. */
 export const isTheirs = (one) => one?.side === "given" && one.state === "accepted";
 
+/** Whether an incident waits for this room: what another has taken is heard there, unless nobody took it in time. */
+export const waitsHere = (key, one) => !one.acked && (one.escalated || !isTheirs(handoverOf(key)));
+
 /** What other rooms have handed to this one, or want to, and nobody here has taken. */
 export function fromOthers() {
   return state.rooms.handovers.filter((one) => {

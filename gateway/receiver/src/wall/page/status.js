@@ -1,14 +1,14 @@
 // One line that says how the district is. Green only when silence means safety.
 
 import { byId, say } from "./dom.js";
-import { blindness, fromOthers, handoverOf, isTheirs, now, queue, sites, state } from "./state.js";
+import { blindness, fromOthers, now, queue, sites, state, waitsHere } from "./state.js";
 import { clock, t, tn, word } from "./words.js";
 
 /** How it is: a code, how bad (`bad`, `warn`, `good`, `none`), a text and a remark. */
 function judge() {
   const why = blindness();
   const all = [...state.gateways.values()];
-  const waiting = [...state.incidents].filter(([key, one]) => !one.acked && !isTheirs(handoverOf(key))).length;
+  const waiting = [...state.incidents].filter(([key, one]) => waitsHere(key, one)).length;
   const behind = waiting > 0 ? tn("status.known", waiting) : "";
   if (why === "starting") return ["starting", "none", t("status.starting"), ""];
   if (why === "lost") return ["lost", "bad", t("status.lost", { at: clock(state.lost, now()) }), behind];
