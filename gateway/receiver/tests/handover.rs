@@ -471,7 +471,7 @@ async fn a_room_that_is_killed_between_its_commit_and_its_word_says_it_afterward
     north.kill();
     assert!(gateway.acts.try_recv().is_err(), "the gateway heard of it before the kill");
     proxy.mute(false);
-    let _north = rooms.program("north", &proxy.url());
+    let mut north = rooms.program("north", &proxy.url());
     does(&mut gateway, &mut journal, AlarmOp::Ack, "incident.acked", "op-9@south").await;
     let done = |view: &HandoverView| {
         view.handover.acts.first().is_some_and(|asked| asked.outcome == Some(Outcome::Done(Seq(3))))
@@ -483,6 +483,22 @@ async fn a_room_that_is_killed_between_its_commit_and_its_word_says_it_afterward
     let note = ["note", "g-1", "a1", "patrol goes", "--operator", "op-7"];
     let answer = does(&mut gateway, &mut journal, AlarmOp::Note, "incident.noted", "op-7");
     tokio::join!(rooms.tool("north", &note), answer);
+
+    // And once more, when the gateway has the act and its event of it comes to nobody.
+    let close = ["handover", "act", handover.as_str(), "close", "--operator", "op-9"];
+    rooms.tool("south", &close).await;
+    let act = gateway.act("a1", AlarmOp::Close).await;
+    north.kill();
+    let event = journal.answered("a1", "incident.closed", "op-9@south", Some(&act.nonce));
+    gateway.send(Class::Arm, &event).await;
+    gateway.forget(gateway.address.state("alarm", &id("a1"))).await;
+    let _north = rooms.program("north", &proxy.url());
+    let ended = |view: &HandoverView| {
+        view.handover.state == State::Ended
+            && view.handover.acts.last().unwrap().outcome == Some(Outcome::Done(Seq(5)))
+    };
+    rooms.listed("south", "closed, and by its own act", ended).await;
+    rooms.listed("north", "closed", ended).await;
 }
 
 async fn what_is_forged_foreign_or_said_again_changes_nothing(home: Home) {

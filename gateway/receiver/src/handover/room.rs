@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::book::nonce;
 use super::matter::{Asked, Handover, Outcome, foreign, is_late};
-use super::{Act, Book, HandoverError, HandoverView, Offered, Owed, RoomsView, Side, Voice};
+use super::{Act, Book, HandoverError, HandoverView, Offered, Owed, RoomsView, Side, State, Voice};
 use crate::bundle::holds;
 use crate::clock::Clock;
 use crate::desk;
@@ -482,7 +482,9 @@ impl Room {
         let now = self.clock.now();
         let settled = self.since.is_some_and(|since| now.mono.since(since) >= SETTLED);
         for Kept { matter, .. } in &self.kept {
-            if !matter.is_theirs() {
+            // An incident that has ended may have been ended by the very act that nobody answered.
+            let ended = matter.side == Side::Given && matter.state == State::Ended;
+            if !matter.is_theirs() && !ended {
                 continue;
             }
             for asked in matter.acts.iter().filter(|asked| asked.outcome.is_none()) {
