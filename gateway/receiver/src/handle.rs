@@ -133,6 +133,7 @@ impl Receiver {
             host: config.host.clone(),
             period: config.period(),
             storm: config.storm,
+            keep: config.keep.clone(),
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),

@@ -62,6 +62,7 @@ mod password;
 pub mod proof;
 mod protection;
 pub mod receipts;
+mod retention;
 mod signing;
 mod snapshot;
 mod states;
@@ -82,6 +83,7 @@ pub use handle::{Ended, Handle, Receiver, StartError};
 pub use life::{LOST_AFTER, Life, SUSPECT_AFTER};
 pub use operator::{ActError, Operator, Place};
 pub use password::PasswordError;
+pub use retention::{Keep, Rule, RuleError};
 pub use signing::{KeyError, SigningKey};
 pub use snapshot::{
     Committed, GatewayView, IncidentView, LATEST_EVENTS, Link, Snapshot, ThingView,

@@ -61,6 +61,8 @@ pub(crate) struct Meter {
     pub(crate) quarantined: AtomicU64,
     pub(crate) deferred: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// Events of which only the place is left.
+    pub(crate) expired: AtomicU64,
     /// In microseconds.
     pub(crate) commits: Histogram,
     pub(crate) messages: Histogram,
@@ -77,6 +79,7 @@ impl Default for Meter {
             quarantined: AtomicU64::default(),
             deferred: AtomicU64::default(),
             failures: AtomicU64::default(),
+            expired: AtomicU64::default(),
             commits: Histogram::new(&COMMIT_US),
             messages: Histogram::new(&MESSAGES),
             in_hand: AtomicU64::default(),
@@ -106,7 +109,12 @@ impl Meter {
 
 /// One more of these.
 pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+    add(counter, 1);
+}
+
+/// So many more.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Relaxed);
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use gatehouse_core::id::{Id, Seq};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::Serialize;
 
+use crate::retention::Stump;
+
 /// Hashes of so many events are remembered for the checkpoint that signs one of them: it comes a few
 /// events later, a storm's worth at most.
 const REMEMBERED: usize = 16_384;
@@ -48,6 +50,9 @@ pub struct Proof {
     pub events: u64,
     /// The first and the last of them.
     pub range: (Seq, Seq),
+    /// Of these: emptied since they have had their time. Their place is proven as any other's, and
+    /// what stood there is not known.
+    pub emptied: u64,
     /// Events that are proven.
     pub proven: u64,
     /// Checkpoints whose signature and hash hold.
@@ -117,6 +122,12 @@ impl Prover {
 
     /// The next event: canonical bytes.
     pub fn take(&mut self, body: &[u8]) {
+        if let Some(stump) = Stump::read(body) {
+            if self.place(stump.seq, &stump.prev, stump.hash()) {
+                self.proof.emptied += 1;
+            }
+            return;
+        }
         let hash = event::chain_hash(body);
         let event: Event = match serde_json::from_slice(body) {
             Ok(event) => event,
@@ -126,21 +137,30 @@ impl Prover {
         if event.gw != self.gateway {
             return self.wrong(format!("event {seq} is of {}, not of this gateway", event.gw));
         }
-        if self.before.is_some_and(|(before, _)| before >= seq) {
-            return self.wrong(format!("event {seq} stands behind one of a higher number"));
+        if !self.place(seq, &event.prev, hash) {
+            return;
         }
-        self.proof.events += 1;
-        self.chain(seq, &event.prev);
-        self.before = Some((seq, hash));
-        if self.recent.len() >= REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((seq, hash));
         match &*event.draft.kind {
             "system.gap" => self.gap(&event),
             checkpoint::EVENT => self.checkpoint(&event),
             _ => {}
         }
+    }
+
+    /// Puts the next one into the chain; false if it cannot stand there.
+    fn place(&mut self, seq: Seq, prev: &str, hash: [u8; 32]) -> bool {
+        if self.before.is_some_and(|(before, _)| before >= seq) {
+            self.wrong(format!("event {seq} stands behind one of a higher number"));
+            return false;
+        }
+        self.proof.events += 1;
+        self.chain(seq, prev);
+        self.before = Some((seq, hash));
+        if self.recent.len() >= REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((seq, hash));
+        true
     }
 
     fn chain(&mut self, seq: Seq, prev: &str) {

@@ -12,6 +12,7 @@ use super::make::told;
 use super::members::Members;
 use super::{Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, Manifest, Part, SIGNATURE, tar};
 use crate::proof::{Proof, Prover};
+use crate::retention::Stump;
 
 /// The bytes are no bundle: damaged, changed where that shows at once, or something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +160,13 @@ fn chained(
     let (mut own, mut acts, mut hashes) = (Vec::new(), Vec::<Act>::new(), String::new());
     let (mut last, mut covering) = (None, None);
     for body in events.split(|byte| *byte == b'\n').filter(|body| !body.is_empty()) {
+        if let Some(stump) = Stump::read(body) {
+            // A String takes everything.
+            let _ = writeln!(hashes, "{} {}", stump.seq, event::hex(&stump.hash()));
+            last = Some(stump.seq);
+            prover.take(body);
+            continue;
+        }
         let Ok(event) = serde_json::from_slice::<Event>(body) else {
             // The prover names it.
             prover.take(body);

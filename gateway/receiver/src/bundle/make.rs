@@ -12,6 +12,7 @@ use super::{
     Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MAX_BYTES, Manifest, Own, Part, SIGNATURE, tar,
 };
 use crate::operator::Place;
+use crate::retention;
 use crate::signing::SigningKey;
 use crate::store::{Filter, Store, StoreError, Stored};
 
@@ -156,7 +157,7 @@ pub fn make(
         if (events.len() + stored.body.len()) as u64 > MAX_BYTES / 2 {
             return Err(MakeError::TooLarge { from, to });
         }
-        let hash = event::hex(&event::chain_hash(&stored.body));
+        let hash = event::hex(&retention::chain_hash(&stored.body));
         // A String takes everything.
         let _ = writeln!(chain, "{} {hash}", stored.seq);
         events.extend_from_slice(&stored.body);

@@ -128,6 +128,10 @@ fn explain(proof: &Proof, to: &mut dyn Write) -> io::Result<()> {
         to,
         "{gateway}: {events} events, {first} to {last}; proven {proven}, by {checkpoints} checkpoints"
     )?;
+    if proof.emptied > 0 {
+        let what = "have had their time: their places are here, what they said is not kept";
+        writeln!(to, "  {} of these {what}", proof.emptied)?;
+    }
     for (id, public, since) in &proof.keys {
         writeln!(to, "  signed by the key {id} since {since}: {public}")?;
     }

@@ -14,6 +14,7 @@ use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, Secu
 use crate::control::socket_of;
 use crate::handover::RoomConfig;
 use crate::password::{self, PasswordError};
+use crate::retention::{Keep, Rule};
 use crate::storms::StormRule;
 
 /// What is received, from where, into what.
@@ -83,6 +84,11 @@ pub(super) struct Receive {
     #[arg(long, value_name = "COUNT", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(2..=10_000))]
     storm_gateways: u32,
+    /// How many days what is kept, as door=30: a class of event, `unreadable`, or `all` for every
+    /// other; may be repeated. Then only the place of an event is left, so that the log stays proven.
+    /// Without it everything is kept.
+    #[arg(long, value_name = "WHAT=DAYS")]
+    keep: Vec<Rule>,
 }
 
 impl Receive {
@@ -122,6 +128,9 @@ impl Receive {
         let files = self.room_key.zip(self.peers);
         let room = self.room.zip(files);
         config.room = room.map(|(name, (key, peers))| RoomConfig { name, key, peers });
+        config.keep = Keep::of(self.keep).map_err(|twice| {
+            Failed::new(64, format!("--keep {twice} is the second of its kind"))
+        })?;
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,

@@ -14,6 +14,7 @@ use super::{Desk, Fate, Inbound, MAX_GATEWAYS};
 use crate::command::Answered;
 use crate::correspondent::Correspondent;
 use crate::gaps::{MAX_SEQ, Seen};
+use crate::retention::{self, same};
 use crate::snapshot::LATEST_EVENTS;
 use crate::states::Kind;
 use crate::store::{Basis, NewEvent, Progress, StoreError, Wanted, When, Writer};
@@ -311,7 +312,7 @@ fn store_event(
     let stored = if seen == Seen::Known { writer.body(row, head.seq)? } else { None };
     let (mut duplicate, mut time) = (false, None);
     match stored {
-        Some(stored) if stored == body => duplicate = true,
+        Some(stored) if same(&stored, body) => duplicate = true,
         Some(stored) if began_anew(head, &stored) && !former(writer, gateway, head, body)? => {
             tracing::error!(gateway = %gateway.address, upto = gateway.tracker.upto().0,
                 "GATEWAY BEGAN ANEW: its journal was wiped or lost, and it numbers from 1 again. \
@@ -337,7 +338,7 @@ fn store_event(
                 // The tracker was wrong about a stored event: never seen, and not worth losing one
                 // over.
                 match writer.body(row, head.seq)? {
-                    Some(stored) if stored == body => duplicate = true,
+                    Some(stored) if same(&stored, body) => duplicate = true,
                     _ => return conflict(writer, gateway, row, event),
                 }
             }
@@ -427,7 +428,7 @@ fn former(
     body: &[u8],
 ) -> Result<bool, StoreError> {
     for row in &gateway.former {
-        if writer.body(*row, head.seq)?.is_some_and(|stored| stored == body) {
+        if writer.body(*row, head.seq)?.is_some_and(|stored| same(&stored, body)) {
             return Ok(true);
         }
     }
@@ -465,7 +466,7 @@ fn check_chain(
         _ if before == Seq::ZERO => None,
         Some((seq, hash)) if seq == before => Some(hash),
         _ if gateway.tracker.contains(before) => {
-            writer.body(row, before)?.map(|body| event::chain_hash(&body))
+            writer.body(row, before)?.map(|body| retention::chain_hash(&body))
         }
         _ => None,
     };

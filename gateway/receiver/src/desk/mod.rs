@@ -6,6 +6,7 @@
 //! fills, the broker stops at the receive maximum, and the gateways keep what they have.
 
 mod elsewhere;
+mod expiry;
 mod ingest;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,9 @@ use crate::meter::{Meter, count};
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
 pub(crate) use elsewhere::{Bell, Elsewhere};
+use expiry::Expiry;
 
+use crate::retention::Keep;
 use crate::store::{Search, Store, StoreError, Stored, Wanted, When, Writer};
 use crate::storms::{StormRule, Storms};
 
@@ -114,6 +117,7 @@ pub(crate) struct Parts {
     pub(crate) host: String,
     pub(crate) period: Duration,
     pub(crate) storm: StormRule,
+    pub(crate) keep: Keep,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
@@ -139,6 +143,7 @@ pub(crate) struct Desk {
     storms: Storms,
     /// Something of them may be other than it is shown.
     stormy: bool,
+    expiry: Expiry,
 }
 
 impl Desk {
@@ -146,6 +151,7 @@ impl Desk {
         Self {
             storms: Storms::new(parts.storm),
             stormy: false,
+            expiry: Expiry::new(parts.keep.clone(), parts.clock.now().mono),
             parts,
             gateways: Vec::new(),
             by_prefix: HashMap::new(),
@@ -221,6 +227,9 @@ impl Desk {
                 self.look(writer);
             }
             self.say_what_is_due(writer, stop);
+            if !stop {
+                self.expiry.step(writer, self.parts.clock.now(), &self.parts.meter);
+            }
         }
         self.parts.outbox.finish();
         Ok(())
@@ -278,7 +287,8 @@ impl Desk {
     }
 
     fn wait(&self) -> Duration {
-        let Some((due, _)) = self.due.first() else { return LONG };
+        let due = self.due.first().map(|(due, _)| *due);
+        let Some(due) = due.into_iter().chain(self.expiry.due()).min() else { return LONG };
         due.since(self.parts.clock.now().mono)
     }
 

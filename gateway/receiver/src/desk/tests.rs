@@ -19,6 +19,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         host: "room".into(),
         period: Duration::from_secs(30),
         storm: StormRule::default(),
+        keep: crate::retention::Keep::default(),
         outbox: Arc::default(),
         board: Arc::default(),
         watchers,

@@ -122,6 +122,11 @@ pub(super) fn page(gauges: &Gauges) -> String {
             "Commits that the database did not take.",
             &meter.failures,
         ),
+        (
+            "gatehouse_emptied_total",
+            "Events that have had their time, of which only the place in the chain is left.",
+            &meter.expired,
+        ),
     ] {
         page.counter(name, help, read(counter));
     }

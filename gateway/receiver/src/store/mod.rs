@@ -29,7 +29,7 @@ pub use error::{OpenError, StoreError};
 pub(crate) use ledger::{Change, Kept, Ledger, Spoken, ledger};
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
 pub use writer::{Basis, When};
-pub(crate) use writer::{Loaded, NewEvent, Progress, Wanted, Writer};
+pub(crate) use writer::{Expiring, Loaded, NewEvent, Progress, Wanted, Writer};
 
 /// The layout of the tables.
 const VERSION: i64 = 3;

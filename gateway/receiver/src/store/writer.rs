@@ -105,6 +105,32 @@ pub(crate) struct Progress<'a> {
     pub(crate) counts: Counts,
 }
 
+/// What stays in the place of an event's bytes, by its class, time and number; none: it stays whole.
+pub(crate) type Left<'a> = &'a dyn Fn(Class, UtcMs, Seq, &[u8]) -> Option<Vec<u8>>;
+
+/// What is to be emptied: events in the order of their time, from a place on.
+pub(crate) struct Expiring<'a> {
+    /// Time and arrival of the last that was looked at.
+    pub(crate) after: (i64, i64),
+    /// Nothing from this on.
+    pub(crate) until: UtcMs,
+    /// So many are looked at.
+    pub(crate) limit: u32,
+    /// What stays of them.
+    pub(crate) left: Left<'a>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Expired {
+    /// How many were looked at: fewer than the limit, and there are no more.
+    pub(crate) looked: u32,
+    /// How many were emptied.
+    pub(crate) gone: u64,
+    /// Time and arrival of the last.
+    pub(crate) last: (i64, i64),
+}
+
 /// See the module's page.
 pub(crate) trait Writer {
     /// Every gateway of a district.
@@ -180,6 +206,16 @@ pub(crate) trait Writer {
         expected: &str,
         found: &str,
     ) -> Result<(), StoreError>;
+
+    /// Outside of a transaction: the latest time that a gateway's own clock gave an event.
+    fn newest(&mut self) -> Result<Option<UtcMs>, StoreError>;
+
+    /// Outside of a transaction: empties events that have had their time.
+    fn expire(&mut self, expiring: &Expiring<'_>) -> Result<Expired, StoreError>;
+
+    /// Outside of a transaction: empties what is no event, or a second content of a number, from
+    /// before this; says how many.
+    fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError>;
 
     /// The anchor of a gateway's boot, if one has come.
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError>;

@@ -14,6 +14,7 @@
 
 mod address;
 mod connection;
+mod expire;
 mod gateways;
 mod handovers;
 mod news;

@@ -14,10 +14,11 @@ use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::super::writer::{MAX_ODD_ROWS, count, seq, signed, signed_count};
+use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
 use super::super::{Basis, FORMER, Loaded, NewEvent, Progress, StoreError, Wanted, Writer};
 use super::Client;
 use super::connection::{ANSWER_S, Session};
+use super::expire;
 use super::gateways::{self, Found};
 use crate::wire::{self, Anchor};
 
@@ -483,6 +484,21 @@ impl Writer for PostgresWriter<'_> {
                 .await?;
             Ok(())
         })
+    }
+
+    fn newest(&mut self) -> Result<Option<UtcMs>, StoreError> {
+        let session = self.client.session()?;
+        self.ask(expire::newest(&session.client))
+    }
+
+    fn expire(&mut self, expiring: &Expiring<'_>) -> Result<Expired, StoreError> {
+        let session = self.client.session()?;
+        self.ask(expire::expire(&session.client, expiring))
+    }
+
+    fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError> {
+        let session = self.client.session()?;
+        self.ask(expire::odd(&session.client, before))
     }
 
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{FORMER, Store, StoreError};
 use super::Reading;
 use crate::gaps::GapTracker;
+use crate::retention::{self, Stump};
 
 /// What the database says of its own completeness.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -114,7 +115,7 @@ fn one(
             audit.breaks += 1;
             finding(format!("{name} seq {number}: {complaint}"));
         }
-        before = Some((number, event::chain_hash(body)));
+        before = Some((number, retention::chain_hash(body)));
     })?;
     let side = reading.side(life.row)?;
     for (from, to) in side.gaps {
@@ -149,6 +150,9 @@ fn complaint(
         prev: std::borrow::Cow<'a, str>,
         class: Class,
     }
+    if let Some(stump) = Stump::read(body) {
+        return linked(expected, &stump.prev);
+    }
     let link: Link<'_> = match serde_json::from_slice(body) {
         Ok(link) => link,
         Err(error) => return Some(format!("the stored bytes are no event: {error}")),
@@ -161,10 +165,10 @@ fn complaint(
             link.class.as_str()
         ));
     }
-    match expected {
-        Some(expected) if expected != link.prev => {
-            Some(format!("prev is {}, the event before hashes to {expected}", link.prev))
-        }
-        _ => None,
-    }
+    linked(expected, &link.prev)
+}
+
+fn linked(expected: Option<&str>, prev: &str) -> Option<String> {
+    let expected = expected.filter(|expected| *expected != prev)?;
+    Some(format!("prev is {prev}, the event before hashes to {expected}"))
 }

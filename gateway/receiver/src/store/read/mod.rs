@@ -13,6 +13,7 @@ use gatehouse_core::time::UtcMs;
 use serde::Deserialize;
 
 use super::{Inner, Store, StoreError, When};
+use crate::retention::Stump;
 
 pub use audit::Audit;
 pub(super) use audit::{Life, Side};
@@ -134,6 +135,11 @@ impl Stored {
         Cursor { utc: self.when.utc.0, arrival: self.arrival }
     }
 
+    /// Whether it has had its time, and only its place is left.
+    pub(crate) fn is_emptied(&self) -> bool {
+        Stump::read(&self.body).is_some()
+    }
+
     /// Whether the event passes what a database is not asked for.
     fn passes(&self, kind: Option<&str>, text: Option<&str>) -> bool {
         #[derive(Deserialize)]
@@ -145,7 +151,8 @@ impl Stored {
             serde_json::from_slice::<Only<'_>>(&self.body)
                 .is_ok_and(|event| event.kind.starts_with(wanted))
         });
-        of_kind
+        !self.is_emptied()
+            && of_kind
             && text.is_none_or(|wanted| {
                 let wanted = wanted.as_bytes();
                 wanted.is_empty()
@@ -203,7 +210,8 @@ impl Store {
         stopped
     }
 
-    /// Calls `each` with every event of a search, newest first, until it has enough. What the search
+    /// Calls `each` with every event of a search that is still whole, newest first, until it has
+    /// enough. What the search
     /// says of a type, a text or a place in the order is not looked at.
     ///
     /// # Errors
@@ -213,10 +221,11 @@ impl Store {
         search: &Search,
         mut each: impl FnMut(Stored) -> bool,
     ) -> Result<(), StoreError> {
-        self.reading().events(&select::by_time(search, None, u32::MAX), &mut each)
+        let mut whole = |stored: Stored| stored.is_emptied() || each(stored);
+        self.reading().events(&select::by_time(search, None, u32::MAX), &mut whole)
     }
 
-    /// A page of the history, newest first.
+    /// A page of the history, newest first, without what has had its time.
     ///
     /// # Errors
     /// When the database cannot be read.

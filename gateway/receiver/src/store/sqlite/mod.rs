@@ -1,6 +1,7 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one receiver, and a commit that has
 //! returned survives the power.
 
+mod expire;
 mod handovers;
 mod read;
 mod schema;

@@ -26,7 +26,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenEr
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
-             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA temp_store=MEMORY; \
+             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON; \
              PRAGMA busy_timeout=5000; BEGIN IMMEDIATE;"
         ))
         .map_err(sqlite)?;

@@ -8,8 +8,9 @@ use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
-use super::super::writer::{MAX_ODD_ROWS, count, seq, signed, signed_count};
+use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
 use super::super::{Basis, FORMER, Loaded, NewEvent, Progress, StoreError, Wanted, Writer};
+use super::expire;
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
 use crate::wire::{self, Anchor};
@@ -255,6 +256,18 @@ impl Writer for SqliteWriter<'_> {
             params![gw, signed(seq), recv.0, expected, found],
         )?;
         Ok(())
+    }
+
+    fn newest(&mut self) -> Result<Option<UtcMs>, StoreError> {
+        expire::newest(self.connection)
+    }
+
+    fn expire(&mut self, expiring: &Expiring<'_>) -> Result<Expired, StoreError> {
+        expire::expire(self.connection, expiring)
+    }
+
+    fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError> {
+        expire::odd(self.connection, before)
     }
 
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError> {

@@ -1,0 +1,60 @@
+//! Emptying what has had its time, on a server. Any number of receivers may do it at once: each event
+//! is emptied once, and to the same bytes.
+
+use gatehouse_core::event::Class;
+use gatehouse_core::time::UtcMs;
+use tokio_postgres::Client;
+
+use super::super::StoreError;
+use super::super::writer::{Expired, Expiring, seq};
+
+const SELECT: &str = "SELECT utc_ms, arrival, seq, class, body, gw FROM gatehouse.events \
+     WHERE (utc_ms, arrival) > ($1, $2) AND utc_ms < $3 ORDER BY utc_ms, arrival LIMIT $4";
+
+const UPDATE: &str = "UPDATE gatehouse.events e SET body = w.body \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS w (gw, seq, body) \
+     WHERE e.gw = w.gw AND e.seq = w.seq";
+
+pub(super) async fn expire(
+    client: &Client,
+    expiring: &Expiring<'_>,
+) -> Result<Expired, StoreError> {
+    let (utc, arrival) = expiring.after;
+    let limit = i64::from(expiring.limit);
+    let rows = client.query(SELECT, &[&utc, &arrival, &expiring.until.0, &limit]).await?;
+    let mut expired = Expired { last: expiring.after, ..Expired::default() };
+    let (mut gw, mut numbers, mut bodies) = (Vec::new(), Vec::new(), Vec::<Vec<u8>>::new());
+    for row in rows {
+        expired.looked += 1;
+        expired.last = (row.get(0), row.get(1));
+        let number: i64 = row.get(2);
+        let class = u8::try_from(row.get::<_, i16>(3)).ok().and_then(Class::from_number);
+        let class = class.unwrap_or(Class::System);
+        let left = (expiring.left)(class, UtcMs(expired.last.0), seq(number), row.get(4));
+        if let Some(left) = left {
+            gw.push(row.get::<_, i64>(5));
+            numbers.push(number);
+            bodies.push(left);
+        }
+    }
+    if !gw.is_empty() {
+        expired.gone = client.execute(UPDATE, &[&gw, &numbers, &bodies]).await?;
+    }
+    Ok(expired)
+}
+
+pub(super) async fn odd(client: &Client, before: UtcMs) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for table in ["conflicts", "quarantine"] {
+        let sql = format!(
+            "UPDATE gatehouse.{table} SET body = '' WHERE recv_ms < $1 AND length(body) > 0"
+        );
+        gone += client.execute(&sql, &[&before.0]).await?;
+    }
+    Ok(gone)
+}
+
+pub(super) async fn newest(client: &Client) -> Result<Option<UtcMs>, StoreError> {
+    let sql = "SELECT utc_ms FROM gatehouse.events WHERE basis = 0 ORDER BY utc_ms DESC LIMIT 1";
+    Ok(client.query_opt(sql, &[]).await?.map(|row| UtcMs(row.get(0))))
+}

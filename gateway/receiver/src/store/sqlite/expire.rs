@@ -1,0 +1,55 @@
+//! Emptying what has had its time, in a file.
+
+use gatehouse_core::event::Class;
+use gatehouse_core::time::UtcMs;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::StoreError;
+use super::super::writer::{Expired, Expiring, seq};
+
+pub(super) fn expire(
+    connection: &Connection,
+    expiring: &Expiring<'_>,
+) -> Result<Expired, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT utc_ms, arrival, seq, class, body FROM events \
+         WHERE (utc_ms, arrival) > (?1, ?2) AND utc_ms < ?3 ORDER BY utc_ms, arrival LIMIT ?4",
+    )?;
+    let (utc, arrival) = expiring.after;
+    let mut rows = select.query(params![utc, arrival, expiring.until.0, expiring.limit])?;
+    let mut expired = Expired { last: expiring.after, ..Expired::default() };
+    let mut gone = Vec::new();
+    while let Some(row) = rows.next()? {
+        expired.looked += 1;
+        expired.last = (row.get(0)?, row.get(1)?);
+        let class = Class::from_number(row.get(3)?).unwrap_or(Class::System);
+        let body = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
+        let left = (expiring.left)(class, UtcMs(expired.last.0), seq(row.get(2)?), body);
+        gone.extend(left.map(|left| (expired.last.1, left)));
+    }
+    drop(rows);
+    if gone.is_empty() {
+        return Ok(expired);
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut update = connection.prepare_cached("UPDATE events SET body = ?2 WHERE arrival = ?1")?;
+    for (arrival, left) in &gone {
+        expired.gone += update.execute(params![arrival, left])? as u64;
+    }
+    connection.execute_batch("COMMIT")?;
+    Ok(expired)
+}
+
+pub(super) fn odd(connection: &Connection, before: UtcMs) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for table in ["conflicts", "quarantine"] {
+        let sql = format!("UPDATE {table} SET body = x'' WHERE recv_ms < ?1 AND length(body) > 0");
+        gone += connection.execute(&sql, [before.0])? as u64;
+    }
+    Ok(gone)
+}
+
+pub(super) fn newest(connection: &Connection) -> Result<Option<UtcMs>, StoreError> {
+    let sql = "SELECT utc_ms FROM events WHERE basis = 0 ORDER BY utc_ms DESC LIMIT 1";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(UtcMs))
+}

@@ -1,0 +1,218 @@
+//! What has had its time is gone, and the log is proven all the same: in either kind of database.
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use common::postgres::Home;
+use common::{Broker, Gateway, Journal, config, program, receiver, started};
+use gatehouse_core::checkpoint::{self, Checkpoint, to_hex};
+use gatehouse_core::event::{self, Class};
+use gatehouse_core::id::Seq;
+use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
+use gatehouse_receiver::{Filter, Keep, Search, Store};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+/// What only the events that go say.
+const SECRET: &str = "somebody-s-own-door";
+
+fn now() -> UtcMs {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    UtcMs(i64::try_from(since.as_millis()).unwrap())
+}
+
+/// An event of this moment: by it the receiver believes its own clock.
+fn of_today(journal: &mut Journal, class: Class, kind: &'static str) -> Vec<u8> {
+    let (utc, clock) = (now(), ClockState::Synced);
+    let time = Time { utc, boot: "b".into(), mono_ns: Mono(journal.next), err_ms: Some(3), clock };
+    journal.timed(class, kind, time)
+}
+
+fn signed(gateway: &Gateway, upto: u64, body: &[u8]) -> serde_json::Value {
+    let device = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let public: [u8; 32] = device.public_key().as_ref().try_into().unwrap();
+    let hash = event::chain_hash(body);
+    let stated = checkpoint::statement(&gateway.address.gateway, Seq(upto), &hash);
+    serde_json::to_value(Checkpoint {
+        upto: Seq(upto),
+        hash: event::hex(&hash),
+        key: checkpoint::key_id(&public),
+        public: to_hex(&public),
+        sig: to_hex(device.sign(&stated).as_ref()),
+    })
+    .unwrap()
+}
+
+fn keep(rules: &[&str]) -> Keep {
+    Keep::of(rules.iter().map(|rule| rule.parse().unwrap())).unwrap()
+}
+
+/// Number and bytes of all that is stored.
+fn stored(store: &Store) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    store
+        .query::<gatehouse_receiver::StoreError>(&Filter::default(), |event| {
+            all.push((event.seq.0, String::from_utf8(event.body).unwrap()));
+            Ok(())
+        })
+        .unwrap();
+    all
+}
+
+/// Waits until the database is so.
+async fn until(home: &Home, what: &str, is: impl Fn(&[(u64, String)]) -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let all = stored(&home.store());
+        if is(&all) {
+            return;
+        }
+        assert!(Instant::now() < end, "not within 30 s: {what}: {all:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn emptied(all: &[(u64, String)]) -> Vec<u64> {
+    all.iter().filter(|(_, body)| body.starts_with("{\"expired\"")).map(|(seq, _)| *seq).collect()
+}
+
+async fn an_event_goes_its_place_stays(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    let secret = json!({ "by": SECRET });
+    // Of September: doors, an alarm, and the checkpoint over all of them.
+    let mut old = Vec::new();
+    for _ in 0..6 {
+        old.push(journal.detailed(Class::Door, "door.opened", Some(secret.clone())));
+    }
+    let alarm = journal.detailed(Class::Alarm, "zone.alarm", Some(json!({"incident": "a1"})));
+    let told = signed(&gateway, 7, &alarm);
+    let proof = journal.detailed(Class::System, checkpoint::EVENT, Some(told));
+    for body in &old {
+        gateway.send(Class::Door, body).await;
+    }
+    gateway.send(Class::Alarm, &alarm).await;
+    gateway.send(Class::System, &proof).await;
+    gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
+    gateway.receipt("all is stored", |receipt| receipt.upto == Seq(9)).await;
+    handle.stop().await;
+    assert_eq!(emptied(&stored(&home.store())), [0; 0]);
+
+    let mut kept = config(&broker.url(), home.database());
+    kept.keep = keep(&["door=30", "system=10", "all=3650"]);
+    let handle = started(kept).await;
+    until(&home, "the doors' events are empty", |all| emptied(all) == [1, 2, 3, 4, 5, 6]).await;
+    let all = stored(&home.store());
+    assert_eq!(all.len(), 9);
+    assert!(all.iter().all(|(_, body)| !body.contains(SECRET)));
+    assert!(all[7].1.contains(checkpoint::EVENT), "what proves the rest stays");
+
+    // A copy that comes late is one, and another content under its number is none.
+    gateway.send(Class::Door, &old[2]).await;
+    let mut forger = Journal::new(&gateway);
+    forger.event(Class::Door, "door.opened");
+    gateway.send(Class::Door, &forger.event(Class::Door, "door.closed")).await;
+    gateway.send(Class::Door, &journal.door()).await;
+    gateway.receipt("the next", |receipt| receipt.upto == Seq(10)).await;
+    let counts = handle.snapshot();
+    let view = &counts.gateways[&gateway.address];
+    assert_eq!((counts.duplicates, view.conflicts, view.breaks), (1, 1, 0));
+    handle.stop().await;
+
+    // The history shows what can be read; the log is proven whole.
+    let store = home.store();
+    let page = store.page(&Search { limit: 100, ..Search::default() }).unwrap();
+    let shown: Vec<_> = page.events.iter().map(|event| event.seq.0).collect();
+    assert_eq!(shown.len(), 4, "{shown:?}");
+    let words: Vec<_> = home.words();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (code, out, err) = program(&[&["verify", "g-1"], &words[..]].concat());
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(err.contains("10 events, 1 to 10; proven 7, by 1 checkpoints"), "{err}");
+    assert!(err.contains("6 of these have had their time"), "{err}");
+    let (_, out, err) = program(&[&["verify"], &words[..]].concat());
+    assert!(out.contains("\"breaks\":0") && out.contains("\"holes\":0"), "{out}{err}");
+}
+
+#[tokio::test]
+async fn in_a_file_an_event_goes_and_its_place_stays() {
+    an_event_goes_its_place_stays(Home::sqlite()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_an_event_goes_and_its_place_stays() {
+    an_event_goes_its_place_stays(Home::postgres().await).await;
+}
+
+#[tokio::test]
+async fn nothing_of_it_is_left_in_the_file() {
+    let (broker, home) = (Broker::start().await, Home::sqlite());
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    for _ in 0..300 {
+        let event = journal.detailed(Class::Door, "door.opened", Some(json!({ "by": SECRET })));
+        gateway.send(Class::Door, &event).await;
+    }
+    gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
+    gateway.receipt("all is stored", |receipt| receipt.upto == Seq(301)).await;
+    handle.stop().await;
+    let bytes = || fs::read(home.path().join("r.db")).unwrap();
+    let found = |bytes: &[u8]| {
+        bytes.windows(SECRET.len()).filter(|window| *window == SECRET.as_bytes()).count()
+    };
+    assert!(found(&bytes()) >= 300);
+    let mut kept = config(&broker.url(), home.database());
+    kept.keep = keep(&["all=30"]);
+    let handle = started(kept).await;
+    until(&home, "empty", |all| emptied(all).len() == 300).await;
+    // The last connection that closes moves all into the file.
+    handle.stop().await;
+    assert!(!home.path().join("r.db-wal").exists());
+    assert_eq!(found(&bytes()), 0, "what was emptied can still be read in the file");
+}
+
+#[tokio::test]
+async fn a_clock_that_has_jumped_empties_nothing() {
+    let (broker, home) = (Broker::start().await, Home::sqlite());
+    let mut kept = config(&broker.url(), home.database());
+    // Today is two months after what any gateway says: who knows which of them is right.
+    kept.keep = keep(&["door=30"]);
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    gateway.send(Class::Door, &journal.door()).await;
+    gateway.receipt("stored", |receipt| receipt.upto == Seq(1)).await;
+    handle.stop().await;
+    let handle = started(kept.clone()).await;
+    gateway.send(Class::Door, &journal.door()).await;
+    gateway.receipt("and the next", |receipt| receipt.upto == Seq(2)).await;
+    handle.stop().await;
+    assert_eq!(emptied(&stored(&home.store())), [0; 0]);
+    // By an event of today it is.
+    let handle = receiver(&broker, home.database()).await;
+    gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
+    gateway.receipt("of today", |receipt| receipt.upto == Seq(3)).await;
+    handle.stop().await;
+    let handle = started(kept).await;
+    until(&home, "both are empty", |all| emptied(all) == [1, 2]).await;
+    handle.stop().await;
+}
+
+#[test]
+fn a_wrong_rule_is_told_with_what_is_allowed() {
+    let run = ["run", "--broker", "mqtt://127.0.0.1:1", "--district", "d-1", "--db", "x.db"];
+    let case = |rules: &[&str], text: &str| {
+        let (code, _, err) = program(&[&run[..], rules].concat());
+        assert!(code == Some(64) && err.contains(text), "{rules:?}: {code:?} {err}");
+    };
+    case(&["--keep", "doors=3"], "WHAT is all, unreadable, or a class: panic, alarm");
+    case(&["--keep", "door=0"], "1 to 36500 days");
+    case(&["--keep", "door=3", "--keep", "door=4"], "--keep door=4 is the second of its kind");
+}
