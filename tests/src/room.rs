@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
+use gatehouse_receiver::SigningKey;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -28,6 +29,9 @@ pub struct Room {
     folder: TempDir,
     port: Port,
     broker: SocketAddr,
+    district: &'static str,
+    /// Further words of `run`.
+    words: Vec<String>,
     log: Record<String>,
     /// With a file of responders.
     tells: bool,
@@ -38,12 +42,53 @@ impl Room {
     /// Starts a receiver of district `d-1` whose wall has these accounts: the words of
     /// `gatehouse-receiver account add`, as `op-7 --role operator`. Returns when the wall is open.
     pub async fn start(broker: SocketAddr, accounts: &[&str]) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("gatehouse-room-").tempdir()?;
+        let folder = folder()?;
+        Self::begin(folder, broker, "d-1", Vec::new(), accounts).await
+    }
+
+    /// Starts two that hand incidents over to each other: `north` of district `d-1` and `south` of
+    /// `d-2`, each with these accounts.
+    pub async fn pair(
+        broker: SocketAddr,
+        north: &[&str],
+        south: &[&str],
+    ) -> anyhow::Result<(Self, Self)> {
+        let (at_north, at_south) = (folder()?, folder()?);
+        let key = |folder: &TempDir, name: &str| -> anyhow::Result<String> {
+            Ok(SigningKey::make(&folder.path().join("room.key"), name.parse()?)?.public())
+        };
+        let words = |folder: &TempDir, name: &str, peer: &str, district: &str, key: &str| {
+            let file =
+                format!("[[peer]]\nname = {peer:?}\ndistrict = {district:?}\nkey = {key:?}\n");
+            fs::write(folder.path().join("peers.toml"), file)?;
+            let path = |file: &str| folder.path().join(file).display().to_string();
+            let words = ["--room", name, "--room-key", &path("room.key"), "--peers"];
+            let mut words: Vec<_> = words.map(str::to_owned).into();
+            words.push(path("peers.toml"));
+            anyhow::Ok(words)
+        };
+        let (of_north, of_south) = (key(&at_north, "north")?, key(&at_south, "south")?);
+        let to_south = words(&at_north, "north", "south", "d-2", &of_south)?;
+        let to_north = words(&at_south, "south", "north", "d-1", &of_north)?;
+        tokio::try_join!(
+            Self::begin(at_north, broker, "d-1", to_south, north),
+            Self::begin(at_south, broker, "d-2", to_north, south)
+        )
+    }
+
+    async fn begin(
+        folder: TempDir,
+        broker: SocketAddr,
+        district: &'static str,
+        words: Vec<String>,
+        accounts: &[&str],
+    ) -> anyhow::Result<Self> {
         let secret = folder.path().join("secret");
         fs::write(&secret, format!("{PASSWORD}\n"))?;
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
         let (port, log) = (Port::hold()?, Record::default());
-        let mut room = Self { folder, port, broker, log, tells: false, process: None };
+        let (tells, process) = (false, None);
+        let mut room = Self { folder, port, broker, district, words, log, tells, process };
         for account in accounts {
             let mut command = Command::new(program()?);
             command.args(["account", "add"]).args(account.split(' '));
@@ -62,7 +107,8 @@ impl Room {
         ensure!(self.process.is_none(), "the receiver still runs");
         let seen = self.log.len();
         let mut command = Command::new(program()?);
-        command.args(["run", "--district", "d-1", "--host", "room", "--heartbeat", "2"]);
+        command.args(["run", "--district", self.district, "--host", "room", "--heartbeat", "2"]);
+        command.args(&self.words);
         command.arg("--broker").arg(format!("mqtt://{}", self.broker));
         command.arg("--db").arg(self.database());
         command.arg("--wall").arg(self.port.address().to_string());
@@ -124,6 +170,10 @@ impl Room {
     pub fn log(&self) -> &Record<String> {
         &self.log
     }
+}
+
+fn folder() -> anyhow::Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("gatehouse-room-").tempdir()?)
 }
 
 /// `GATEHOUSE_RECEIVER_BIN`, or the binary of the profile that this test was built with.

@@ -120,6 +120,43 @@ pub fn district_told(district: &Id) -> String {
     format!("{ROOT}/{district}/_dc/told")
 }
 
+/// Where control rooms hand incidents over to each other: `…/{district}/_dc/handover/{to}/{from}/{id}`.
+/// The district is that of the room which is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandoverTopic {
+    /// The district of the room that is spoken to.
+    pub district: Id,
+    /// The room that is spoken to.
+    pub to: Id,
+    /// The room that speaks; a broker lets nobody else write here.
+    pub from: Id,
+    /// The handover.
+    pub id: Id,
+}
+
+impl fmt::Display for HandoverTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { district, to, from, id } = self;
+        write!(f, "{ROOT}/{district}/_dc/handover/{to}/{from}/{id}")
+    }
+}
+
+impl HandoverTopic {
+    /// Everything that is said to this room.
+    pub fn all_to(district: &Id, to: &Id) -> String {
+        format!("{ROOT}/{district}/_dc/handover/{to}/+/+")
+    }
+
+    /// The parts of such a topic, if it is one.
+    pub fn parse(topic: &str) -> Option<Self> {
+        let (district, rest) = topic.strip_prefix(ROOT)?.strip_prefix('/')?.split_once('/')?;
+        let mut ids = rest.strip_prefix("_dc/handover/")?.split('/').map(str::parse);
+        let mut id = || ids.next()?.ok();
+        let found = Self { district: district.parse().ok()?, to: id()?, from: id()?, id: id()? };
+        ids.next().is_none().then_some(found)
+    }
+}
+
 /// The subscription of a receiver to everything that gateways of a district send up with `what`
 /// below their prefix, as `ev/+`; shared with other receivers of the same `group` if one is named.
 pub fn subscription(district: &Id, what: &str, group: Option<&Id>) -> String {
@@ -153,6 +190,13 @@ mod tests {
         assert_eq!((address.command_of(&result), &*result), (None, &*format!("{command}/res")));
         assert_eq!(Address::parse(&topic), Some((address, "ev/door")));
         assert_eq!(Address::parse("gatehouse/v1/d1/_dc/state"), None);
+        let handover = "gatehouse/v1/d1/_dc/handover/south/north/h-1";
+        let parsed = HandoverTopic::parse(handover).unwrap();
+        assert_eq!((parsed.to_string().as_str(), parsed.from.as_str()), (handover, "north"));
+        for wrong in ["d1/_dc/handover/south/north", "d1/_dc/handover/s/n/h/x", "d1/_dc/state"] {
+            assert_eq!(HandoverTopic::parse(&format!("{ROOT}/{wrong}")), None, "{wrong}");
+        }
+        assert_eq!(Address::parse(handover), None);
         assert_eq!(Address::parse("gatehouse/v1/d1/S/g/ev/door"), None);
     }
 }

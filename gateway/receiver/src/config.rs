@@ -9,6 +9,7 @@ use gatehouse_core::contract::Replay;
 use gatehouse_core::id::Id;
 use gatehouse_link::Tls;
 
+use crate::handover::RoomConfig;
 use crate::retention::Keep;
 use crate::store::Database;
 use crate::storms::StormRule;
@@ -196,6 +197,8 @@ pub struct ReceiverConfig {
     pub storm: StormRule,
     /// The responders' file; none: nobody is told from here.
     pub responders: Option<PathBuf>,
+    /// Who this control room is to others; none: it hands nothing over and takes nothing.
+    pub room: Option<RoomConfig>,
     /// How long what is kept.
     pub keep: Keep,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
@@ -223,6 +226,7 @@ impl ReceiverConfig {
             replay: None,
             storm: StormRule::default(),
             responders: None,
+            room: None,
             keep: Keep::default(),
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,

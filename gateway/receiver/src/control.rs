@@ -21,6 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use crate::command::Prepared;
+use crate::handover::{HandoverOutcome, HandoverWish};
 use crate::operator::{Operator, Place};
 use crate::store::Database;
 
@@ -51,6 +52,8 @@ pub(crate) enum Wish {
         id: Id,
         command: Command,
     },
+    /// About incidents to and from other control rooms.
+    Handover { wish: HandoverWish },
     /// An operator's act.
     Act {
         /// As [`crate::Place`].
@@ -79,6 +82,7 @@ pub(crate) enum Outcome {
         nonce: Option<String>,
         now: UtcMs,
     },
+    Handover(HandoverOutcome),
     /// What came of a command, for good.
     Commanded(CommandResult),
     Error(String),
@@ -183,6 +187,9 @@ async fn answer(stream: UnixStream, operator: &Operator) -> io::Result<()> {
 async fn fulfil(wish: Wish, operator: &Operator) -> Outcome {
     let (gateway, incident, op, who, text, reason) = match wish {
         Wish::Incidents => return Outcome::Incidents(listed(operator)),
+        Wish::Handover { wish } => {
+            return wish.fulfil(operator).await.map_or_else(Outcome::Error, Outcome::Handover);
+        }
         Wish::Prepare { gateway } => return prepare(&gateway, operator),
         Wish::Command { gateway, id, command } => {
             return send(&gateway, &id, &command, operator).await;

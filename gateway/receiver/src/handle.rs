@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::command::Answered;
 use crate::config::{ReceiverConfig, SecurityError};
 use crate::desk::{self, Bell, Desk, Elsewhere, Parts, QUEUE, Work};
+use crate::handover::{self, Book, Handovers, Room, RoomError, Rooms, Shares, Voice};
 use crate::link::Linker;
 use crate::meter::Meter;
 use crate::metrics::Gauges;
@@ -22,7 +23,7 @@ use crate::outbox::Outbox;
 use crate::responders::{Books, Roster, RosterError, Teller};
 use crate::snapshot::{Committed, Snapshot};
 use crate::store::postgres::{Reader, listen};
-use crate::store::{Database, OpenError, Store};
+use crate::store::{Database, OpenError, Store, ledger};
 
 /// How long an orderly stop may take: a last commit, the goodbye, the end of the connection.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -42,7 +43,8 @@ pub struct Receiver;
 #[derive(Debug)]
 pub struct Handle {
     tasks: JoinSet<()>,
-    /// Hears what other receivers commit, for as long as this one lives.
+    /// Hears what other receivers commit, and keeps in touch with other control rooms, for as long
+    /// as this one lives.
     _listening: JoinSet<()>,
     /// Tells responders, for as long as this one lives.
     telling: JoinSet<()>,
@@ -74,6 +76,9 @@ pub enum StartError {
     /// The responders' file.
     #[error(transparent)]
     Roster(#[from] RosterError),
+    /// This room's key, or the peers' file.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// The system gave no thread: out of memory or of process ids.
     #[error("cannot start the database's thread: {0}")]
     Thread(std::io::Error),
@@ -111,6 +116,14 @@ impl Receiver {
         clock: Arc<dyn Clock>,
     ) -> Result<Handle, StartError> {
         config.check()?;
+        let rooms = match &config.room {
+            Some(_) if matches!(config.database, Database::Memory) => {
+                return Err(RoomError::NoDatabase.into());
+            }
+            Some(room) => Some(Arc::new(Rooms::read(room, &config.district)?)),
+            None => None,
+        };
+        let (inbox, inputs) = handover::channel();
         let config = Arc::new(config);
         let outbox = Arc::new(Outbox::default());
         let board = Arc::new(Mutex::new(Snapshot::default()));
@@ -146,6 +159,7 @@ impl Receiver {
             meter: Arc::clone(&meter),
             elsewhere: Arc::clone(&elsewhere),
             calling: calling.clone(),
+            inbox: rooms.is_some().then(|| inbox.clone()),
             stop: Arc::clone(&stop_desk),
         });
         let (opened, is_open) = oneshot::channel();
@@ -196,7 +210,18 @@ impl Receiver {
             };
             telling.spawn(teller.run());
         }
-        let operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
+        let mut operator = Operator::new(&outbox, &board, &watchers, &results, &clock);
+        if let Some(rooms) = rooms {
+            operator.handovers = Some(inbox.desk(&board));
+            let store = Store::open_to_read(&config.database)?;
+            let ledger = ledger(&config.database, &rooms.name)?;
+            let voice = Voice { rooms, clock: Arc::clone(&clock) };
+            let book = Book { voice, ledger, store };
+            let (outbox, board, clock) =
+                (Arc::clone(&outbox), Arc::clone(&board), Arc::clone(&clock));
+            let shares = Shares { outbox, board, clock, events: watchers.subscribe() };
+            listening.spawn(Room::new(book, operator.clone(), inputs, shares).run());
+        }
         let gauges = Gauges {
             config: Arc::clone(&config),
             operator: operator.clone(),
@@ -247,6 +272,11 @@ impl Handle {
     /// The operators' desk: incidents, and what is done about them. Of no use after the end.
     pub fn operator(&self) -> Operator {
         self.operator.clone()
+    }
+
+    /// The desk of handovers to other control rooms, if there are any.
+    pub fn handovers(&self) -> Option<Handovers> {
+        self.operator.handovers.clone()
     }
 
     /// What `/metrics` is made of. Of no use after the end.

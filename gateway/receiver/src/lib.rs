@@ -16,6 +16,8 @@
 //! * Nobody waits without a bound: the queue holds 4,096 messages, the broker may send 2,048
 //!   without an acknowledgement, and while the database takes no commits nothing is acknowledged.
 //!
+//! * Control rooms that know each other hand incidents over: see [`handover`].
+//!
 //! A file is for one receiver: a second is refused by a lock. On a PostgreSQL any number work side
 //! by side: see `store::postgres`.
 //!
@@ -49,6 +51,7 @@ mod correspondent;
 mod desk;
 pub mod gaps;
 mod handle;
+pub mod handover;
 mod life;
 mod link;
 mod meter;

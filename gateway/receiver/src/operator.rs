@@ -14,7 +14,7 @@ use std::time::Duration;
 use gatehouse_core::contract::{AlarmAct, AlarmOp};
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, IdError, Seq};
-use gatehouse_core::site::CloseReason;
+use gatehouse_core::site::{CloseReason, Incident};
 use gatehouse_core::time::{Now, UtcMs};
 use gatehouse_core::topic::Address;
 use tokio::sync::broadcast::error::RecvError;
@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::command::Answered;
 use crate::desk;
+use crate::handover::{Asked, Handovers, RoomsView, Side, State, foreign, is_takers};
 use crate::life::Life;
 use crate::outbox::{Outbox, Saying, Taken};
 use crate::snapshot::{Committed, GatewayView, Link, Snapshot};
@@ -92,6 +93,9 @@ pub enum ActError {
     /// It was escalated by somebody, or since nobody acknowledged it in time.
     #[error("{0} is escalated already")]
     Escalated(Id),
+    /// Another control room has taken it.
+    #[error("{0} is handed over to {1}: that room acts; from here a note can be added")]
+    HandedOver(Id, Id),
     /// More than one site has a gateway of this id.
     #[error("{0} is the id of more than one gateway; name its site too: {1}")]
     Ambiguous(Place, String),
@@ -149,6 +153,8 @@ pub struct Operator {
     watchers: broadcast::WeakSender<Arc<Committed>>,
     pub(crate) results: broadcast::WeakSender<Arc<Answered>>,
     clock: Arc<dyn Clock>,
+    /// To other control rooms, if this one is in touch with any.
+    pub(crate) handovers: Option<Handovers>,
 }
 
 impl fmt::Debug for Operator {
@@ -162,6 +168,8 @@ struct Act<'a> {
     op: AlarmOp,
     text: Option<&'a str>,
     reason: Option<CloseReason>,
+    /// Of another control room's act: as it names it, so that it is done once.
+    relayed: Option<String>,
 }
 
 /// What is to come of an act.
@@ -189,6 +197,7 @@ impl Operator {
             watchers: watchers.downgrade(),
             results: results.downgrade(),
             clock: Arc::clone(clock),
+            handovers: None,
         }
     }
 
@@ -228,7 +237,8 @@ impl Operator {
         operator: &str,
         text: Option<&str>,
     ) -> Result<Seq, ActError> {
-        self.say(place, incident, operator, Act { op, text, reason: None }).await
+        let act = Act { op, text, reason: None, relayed: None };
+        self.say(place, incident, operator, act).await
     }
 
     /// Closes an incident, and says what it was; a gateway of an older version closes it without
@@ -243,8 +253,24 @@ impl Operator {
         operator: &str,
         reason: CloseReason,
     ) -> Result<Seq, ActError> {
-        let act = Act { op: AlarmOp::Close, text: None, reason: Some(reason) };
+        let act = Act { op: AlarmOp::Close, text: None, reason: Some(reason), relayed: None };
         self.say(place, incident, operator, act).await
+    }
+
+    /// Hands the act of a control room that has taken the incident over to its gateway.
+    ///
+    /// # Errors
+    /// See [`Operator::act`].
+    pub(crate) async fn relay(
+        &self,
+        place: &Place,
+        incident: &Id,
+        operator: &str,
+        asked: &Asked,
+        nonce: String,
+    ) -> Result<Seq, ActError> {
+        let (op, text, reason) = (asked.op, asked.text.as_deref(), asked.reason);
+        self.say(place, incident, operator, Act { op, text, reason, relayed: Some(nonce) }).await
     }
 
     async fn say(
@@ -252,14 +278,16 @@ impl Operator {
         place: &Place,
         incident: &Id,
         operator: &str,
-        Act { op, text, reason }: Act<'_>,
+        Act { op, text, reason, relayed }: Act<'_>,
     ) -> Result<Seq, ActError> {
-        let visible = |c: char| !c.is_control() && !c.is_whitespace();
-        if !(1..=MAX_OPERATOR).contains(&operator.chars().count()) || !operator.chars().all(visible)
-        {
-            return Err(ActError::Operator(operator.to_owned()));
-        }
-        let (address, class) = check(&self.snapshot(), place, incident, op)?;
+        checked(operator)?;
+        let snapshot = self.snapshot();
+        let (address, class) = check(&snapshot, place, incident, op)?;
+        let operator = match &relayed {
+            Some(_) => operator.to_owned(),
+            None => by_rooms(&snapshot.rooms, &address, incident, op, operator)?,
+        };
+        let operator = checked(&operator)?;
         // Before it goes out: the answer may be here before this function goes on.
         let mut events = match self.watchers.upgrade() {
             Some(watchers) => watchers.subscribe(),
@@ -270,7 +298,7 @@ impl Operator {
             op,
             operator: operator.to_owned(),
             time: self.now(),
-            nonce: format!("{:032x}", fastrand::u128(..)),
+            nonce: relayed.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..))),
             text: text.map(str::to_owned),
             reason,
         };
@@ -357,6 +385,50 @@ impl Expected<'_> {
             AlarmOp::Note | AlarmOp::Close => None,
         }
     }
+}
+
+/// An operator's id, if it is one.
+pub(crate) fn checked(operator: &str) -> Result<&str, ActError> {
+    let visible = |c: char| !c.is_control() && !c.is_whitespace();
+    let fits = (1..=MAX_OPERATOR).contains(&operator.chars().count());
+    if fits && operator.chars().all(visible) {
+        return Ok(operator);
+    }
+    Err(ActError::Operator(operator.to_owned()))
+}
+
+/// Whether this room acts on an incident that is between rooms, and as whom: what another has taken
+/// is that one's, and who has taken one of its own district signs for its room.
+fn by_rooms(
+    rooms: &RoomsView,
+    address: &Address,
+    incident: &Id,
+    op: AlarmOp,
+    operator: &str,
+) -> Result<String, ActError> {
+    match (rooms.of(address, incident), &rooms.name) {
+        (Some(theirs), _) if theirs.is_theirs() && is_takers(op) => {
+            Err(ActError::HandedOver(incident.clone(), theirs.peer.clone()))
+        }
+        (Some(ours), Some(own)) if (ours.side, ours.state) == (Side::Taken, State::Accepted) => {
+            Ok(foreign(operator, own))
+        }
+        _ => Ok(operator.to_owned()),
+    }
+}
+
+/// An incident that is open, with its gateway's address.
+pub(crate) fn open_incident(
+    snapshot: &Snapshot,
+    place: &Place,
+    incident: &Id,
+) -> Result<(Address, Incident), ActError> {
+    let (address, view) = find(snapshot, place)?;
+    let Some(known) = view.incidents.get(incident.as_str()) else {
+        let open = listed(view.incidents.keys().map(String::as_str));
+        return Err(ActError::NoIncident(place.clone(), incident.clone(), open));
+    };
+    Ok((address.clone(), known.state.incident.clone()))
 }
 
 /// Whether an act makes sense by what is known now, and where it goes.

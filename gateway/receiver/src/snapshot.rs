@@ -11,6 +11,7 @@ use gatehouse_core::site::Danger;
 use gatehouse_core::time::{ClockState, Mono, Now, UtcMs};
 use gatehouse_core::topic::Address;
 
+use crate::handover::RoomsView;
 use crate::life::Life;
 use crate::responders::Shown;
 use crate::storms::StormView;
@@ -90,6 +91,8 @@ pub struct Snapshot {
     pub storms: Vec<StormView>,
     /// Who was told of incidents, and ways by which nobody can be.
     pub told: Arc<Shown>,
+    /// Other control rooms, and what goes to them or comes from them.
+    pub rooms: Arc<RoomsView>,
     /// The latest events, newest last.
     pub latest: VecDeque<Committed>,
 }

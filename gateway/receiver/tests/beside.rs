@@ -374,7 +374,7 @@ async fn a_server_that_cannot_be_opened_is_named_with_what_to_do() {
     case(
         &[&verify[..], &["--db-password-file", password]].concat(),
         77,
-        &["layout 99", "layout 2"],
+        &["layout 99", "layout 3"],
     );
     case(&["verify", "--db", "postgres://u:secret@h/d"], 64, &["--db-password-file"]);
     case(&["verify", "--db", "postgres://u@127.0.0.1:1/d"], 77, &["is the server there?"]);

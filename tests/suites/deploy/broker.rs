@@ -38,16 +38,20 @@ async fn recommended() -> anyhow::Result<Recommended> {
     let certificates = Certificates::new()?;
     let folder = certificates.folder();
     let tls = certificates.broker()?;
-    std::fs::copy(deploy("broker/acl"), folder.join("acl"))?;
+    let acl = std::fs::read_to_string(deploy("broker/acl"))?;
+    // A second control room, as the file says: the same lines under its own name.
+    let from = acl.find("user control-room").expect("the control room's lines");
+    let lines = acl[from..].split("\n\n").next().unwrap_or_default();
+    let second = lines.replace("control-room", "guard-room");
+    std::fs::write(folder.join("acl"), format!("{acl}\n{second}\n"))?;
     // Mosquitto wants both for itself alone.
     std::fs::set_permissions(folder.join("acl"), Permissions::from_mode(0o600))?;
     let passwords = folder.join("passwords");
-    let output = Command::new("mosquitto_passwd")
-        .args(["-c", "-b"])
-        .arg(&passwords)
-        .args(["control-room", PASSWORD])
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (how, room) in [(&["-c", "-b"][..], "control-room"), (&["-b"], "guard-room")] {
+        let mut command = Command::new("mosquitto_passwd");
+        let output = command.args(how).arg(&passwords).args([room, PASSWORD]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     let local = Port::hold()?;
     let path = |path: &Path| path.to_str().expect("a UTF-8 name").to_owned();
     let mut text = std::fs::read_to_string(deploy("broker/mosquitto.conf"))?;
@@ -77,8 +81,12 @@ impl Recommended {
 }
 
 fn control_room() -> ClientOptions {
-    let mut options = ClientOptions::new("control-room");
-    options.connect.username = Some("control-room".into());
+    room("control-room")
+}
+
+fn room(name: &str) -> ClientOptions {
+    let mut options = ClientOptions::new(name);
+    options.connect.username = Some(name.into());
     options.connect.password = Some(PASSWORD.into());
     options
 }
@@ -209,6 +217,50 @@ async fn a_gateway_reads_only_what_is_said_to_it() -> anyhow::Result<()> {
         })
         .await?;
     assert_eq!(seen, allowed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_control_room_speaks_to_others_only_as_itself_and_no_gateway_hears_it()
+-> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let mut first = Client::connect(ours.local.address(), room("control-room")).await?;
+    let mut second = Client::connect(ours.local.address(), room("guard-room")).await?;
+    let mut gateway = ours.gateway("g-1").await?;
+    // A gateway that an authority has let call itself like a room would be one: ids are unique.
+    for filter in ["gatehouse/v1/#", "gatehouse/v1/+/_dc/handover/#"] {
+        for client in [&mut first, &mut second, &mut gateway] {
+            client.subscribe(filter).await?;
+        }
+    }
+    let handover = |to: &str, from: &str| format!("gatehouse/v1/d-1/_dc/handover/{to}/{from}/h-1");
+    let (to_guard, to_room) =
+        (handover("guard-room", "control-room"), handover("control-room", "guard-room"));
+    // Refused: as another room, to oneself as another, and whatever a gateway says.
+    assert_eq!(first.publish(&to_room, b"forged").await?, 0x87);
+    assert_eq!(second.publish(&to_guard, b"forged").await?, 0x87);
+    for topic in [&to_guard, &to_room, &handover("control-room", "g-1")] {
+        assert_eq!(gateway.publish(topic, b"forged").await?, 0x87, "{topic}");
+    }
+    assert_eq!(first.publish("gatehouse/v1/d-1/_dc/handover", b"x").await?, 0x87);
+    // Heard: by the one it is said to, and by nobody else.
+    assert!(first.publish(&to_guard, b"to the guards").await? < 0x80);
+    assert!(second.publish(&to_room, b"to the room").await? < 0x80);
+    assert_eq!(first.publish("gatehouse/v1/d-1/_dc/state", b"the end").await?, 0);
+    for (client, own) in
+        [(&mut first, Some(to_room)), (&mut second, Some(to_guard)), (&mut gateway, None)]
+    {
+        let heard = client.messages("the end", SOON, |all| {
+            let end = all.iter().position(|message| message.payload == b"the end")?;
+            Some(
+                all[..end]
+                    .iter()
+                    .map(|message| message.topic.clone())
+                    .collect::<std::collections::BTreeSet<_>>(),
+            )
+        });
+        assert_eq!(heard.await?, own.into_iter().collect());
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod act;
 mod figures;
+mod handover;
 mod honest;
 mod look;
 mod orders;

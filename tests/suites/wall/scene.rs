@@ -98,6 +98,17 @@ impl Scene {
     pub(crate) async fn start(accounts: &[&str]) -> anyhow::Result<Self> {
         let broker = Broker::start(BrokerOptions::default()).await?;
         let room = Room::start(broker.address(), accounts).await?;
+        Self::around(broker, room).await
+    }
+
+    /// The same, and a room of another district that incidents can be handed over to.
+    pub(crate) async fn beside(north: &[&str], south: &[&str]) -> anyhow::Result<(Self, Room)> {
+        let broker = Broker::start(BrokerOptions::default()).await?;
+        let (room, other) = Room::pair(broker.address(), north, south).await?;
+        Ok((Self::around(broker, room).await?, other))
+    }
+
+    async fn around(broker: Broker, room: Room) -> anyhow::Result<Self> {
         let (home, other, browser) = tokio::try_join!(
             Site::start(&broker, "s-204", "g-7f3a"),
             Site::start(&broker, "s-118", "g-2c40"),
@@ -117,8 +128,19 @@ impl Scene {
         name: &str,
         query: &str,
     ) -> anyhow::Result<Tab> {
+        self.enter_at(&self.room, viewport, name, query).await
+    }
+
+    /// The same in another room.
+    pub(crate) async fn enter_at(
+        &self,
+        room: &Room,
+        viewport: Viewport,
+        name: &str,
+        query: &str,
+    ) -> anyhow::Result<Tab> {
         let tab = self.browser.tab(viewport).await?;
-        tab.open(&format!("{}{query}", self.room.url())).await?;
+        tab.open(&format!("{}{query}", room.url())).await?;
         login(&tab, name).await?;
         Ok(tab)
     }

@@ -15,7 +15,7 @@ use super::Act;
 const ACTS: [&str; 4] = ["incident.acked", "incident.noted", "incident.closed", "alarm.escalated"];
 
 /// Takes events by their numbers, and tells those of one incident.
-pub(super) struct Members {
+pub(crate) struct Members {
     incident: Id,
     /// The incident's id as JSON has it: what does not hold it need not be parsed.
     quoted: String,
@@ -23,13 +23,13 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn new(incident: &Id) -> Self {
+    pub(crate) fn new(incident: &Id) -> Self {
         let quoted = format!("\"{incident}\"");
         Self { incident: incident.clone(), quoted, seqs: BTreeSet::new() }
     }
 
     /// The event, if it is the incident's.
-    pub(super) fn look(&mut self, body: &[u8]) -> Option<Event> {
+    pub(crate) fn look(&mut self, body: &[u8]) -> Option<Event> {
         let named = holds(body, self.quoted.as_bytes());
         if !named && (self.seqs.is_empty() || !holds(body, b"\"opens\":")) {
             return None;
@@ -71,7 +71,12 @@ impl Members {
     }
 }
 
+/// Whether a type of event tells of an act.
+pub(crate) fn is_act(kind: &str) -> bool {
+    ACTS.contains(&kind)
+}
+
 /// Whether these bytes stand anywhere in the others.
-pub(super) fn holds(body: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn holds(body: &[u8], wanted: &[u8]) -> bool {
     body.windows(wanted.len()).any(|window| window == wanted)
 }

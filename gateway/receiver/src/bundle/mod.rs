@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{NotABundle, Report, check};
 pub use make::{MakeError, make};
+pub(crate) use members::{Members, holds, is_act};
 
 /// The first word of the manifest. Another form gets another number; this one never changes, since
 /// bundles of years ago must verify.

@@ -6,6 +6,7 @@
 mod bundle;
 mod command;
 mod db;
+mod handover;
 mod log;
 mod metrics;
 mod operate;
@@ -32,6 +33,7 @@ use gatehouse_core::id::Id;
 use gatehouse_core::site::CloseReason;
 
 use db::Db;
+use handover::HandoverCommand;
 use log::LogFormat;
 use metrics::MetricsArgs;
 use operate::{At, Of};
@@ -157,6 +159,16 @@ Example:
         /// What it was: real, false, test or unknown. `stats` counts false alarms by it.
         #[arg(long, value_name = "REASON", value_parser = operate::reason)]
         reason: Option<CloseReason>,
+    },
+    /// Hand incidents over to other control rooms, and take them over.
+    #[command(after_help = "\
+Examples:
+  gatehouse-receiver handover offer g-7f3a a12 --to south --db d-1.db --operator op-7
+  gatehouse-receiver handover list --db d-2.db
+  gatehouse-receiver handover accept h-5c0e6d1b7f22 --db d-2.db --operator op-9")]
+    Handover {
+        #[command(subcommand)]
+        command: HandoverCommand,
     },
     /// Who may log in at the wall.
     Account {
@@ -349,6 +361,7 @@ pub fn main() -> ExitCode {
         Command::Escalate { of } => operate::act(of, AlarmOp::Escalate, None),
         Command::Close { of, reason } => operate::close(of, reason),
         Command::Stats { wanted } => stats::stats(wanted),
+        Command::Handover { command } => handover::run(command),
         Command::Account { command } => wall::account(command),
         Command::Responders { command } => responders::responders(command),
         Command::Want { wanted } => command::command(wanted),

@@ -12,6 +12,7 @@ use super::Failed;
 use super::db::Db;
 use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
 use crate::control::socket_of;
+use crate::handover::RoomConfig;
 use crate::password::{self, PasswordError};
 use crate::retention::{Keep, Rule};
 use crate::storms::StormRule;
@@ -65,6 +66,16 @@ pub(super) struct Receive {
     /// receiver of a shared database needs it.
     #[arg(long, value_name = "FILE")]
     responders: Option<PathBuf>,
+    /// This control room's name to others, as their peers' files have it.
+    #[arg(long, value_name = "ID", requires_all = ["room_key", "peers"],
+          help_heading = "Other control rooms")]
+    room: Option<Id>,
+    /// Its own key, as `keygen` makes it: what it says to others is signed with it.
+    #[arg(long, value_name = "FILE", requires = "room", help_heading = "Other control rooms")]
+    room_key: Option<PathBuf>,
+    /// Which other control rooms are known, and what each may hand to this one.
+    #[arg(long, value_name = "FILE", requires = "room", help_heading = "Other control rooms")]
+    peers: Option<PathBuf>,
     /// The gateways' heartbeat period that the district asks for, where it is shorter than a
     /// gateway's own; without it each follows its failure reporting profile.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -119,6 +130,9 @@ impl Receive {
             window: Duration::from_secs(self.storm_window.into()),
             gateways: usize::try_from(self.storm_gateways).unwrap_or(usize::MAX),
         };
+        let files = self.room_key.zip(self.peers);
+        let room = self.room.zip(files);
+        config.room = room.map(|(name, (key, peers))| RoomConfig { name, key, peers });
         config.keep = Keep::of(self.keep).map_err(|twice| {
             Failed::new(64, format!("--keep {twice} is the second of its kind"))
         })?;

@@ -13,7 +13,7 @@ use super::db::Db;
 use super::run::runtime;
 use crate::clock::{Clock, SystemClock};
 use crate::responders::{Roster, RosterError, in_words, tell, test_message};
-use crate::store::ledger::{self, MOST_ROWS, Told, Wanted};
+use crate::store::calls::{self, MOST_ROWS, Told, Wanted};
 
 /// The words of `responders`.
 #[derive(Debug, Subcommand)]
@@ -98,7 +98,7 @@ fn test(roster: &Roster, list: &Id) -> Result<ExitCode, Failed> {
 }
 
 fn log(db: Db, incident: Option<Id>, json: bool) -> Result<ExitCode, Failed> {
-    let mut ledger = ledger::open_to_read(&db.database()?)?;
+    let mut ledger = calls::open_to_read(&db.database()?)?;
     let wanted = Wanted { incident, most: MOST_ROWS, ..Wanted::default() };
     let mut out = io::stdout().lock();
     for told in ledger.told(None, &wanted)? {

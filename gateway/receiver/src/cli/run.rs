@@ -21,6 +21,7 @@ use super::wall::{self, WallArgs};
 use crate::config::ReceiverConfig;
 use crate::control::Control;
 use crate::handle::{Handle, Receiver, StartError};
+use crate::handover::RoomError;
 use crate::snapshot::Committed;
 
 /// How long a stop waits for whoever reads the lines.
@@ -131,9 +132,15 @@ fn line(out: &mut impl Write, event: &Committed) -> io::Result<()> {
 pub(super) async fn start(config: ReceiverConfig) -> Result<Handle, Failed> {
     Receiver::start(config).await.map_err(|error| match error {
         StartError::Open(error) => error.into(),
-        StartError::Security(_) | StartError::NoLedger => Failed::new(64, error),
+        StartError::Security(_)
+        | StartError::NoLedger
+        | StartError::Room(RoomError::NoDatabase) => Failed::new(64, error),
         StartError::Roster(ref roster) => {
             Failed::new(if roster.is_unreadable() { 77 } else { 78 }, roster)
+        }
+        StartError::Room(RoomError::Mistakes { .. }) => Failed::new(78, error),
+        StartError::Room(RoomError::Key(_) | RoomError::Unreadable { .. }) => {
+            Failed::new(77, error)
         }
         StartError::Thread(_) => Failed::new(70, error),
     })

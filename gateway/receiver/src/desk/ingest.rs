@@ -6,7 +6,7 @@ use gatehouse_core::contract::{AlarmState, CommandResult, Heartbeat, RetainedSta
 use gatehouse_core::event;
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{Now, UtcMs};
-use gatehouse_core::topic::Address;
+use gatehouse_core::topic::{Address, HandoverTopic};
 use rumqttc::v5::mqttbytes::v5::Publish;
 use serde::de::DeserializeOwned;
 
@@ -233,6 +233,13 @@ impl Desk {
 
     /// Takes in a message that is no event: nothing of it is stored, it comes again retained.
     pub(super) fn apply(&mut self, inbound: &Inbound, now: Now) {
+        if let Some(inbox) = &self.parts.inbox
+            && let Ok(topic) = std::str::from_utf8(&inbound.publish.topic)
+            && let Some(topic) = HandoverTopic::parse(topic)
+        {
+            // Its sender waits for a receipt, not for the broker.
+            return inbox.put(topic, &inbound.publish.payload);
+        }
         let Some((topic, prefix, rest)) = split(&inbound.publish) else { return };
         let Some(at) = self.gateway(prefix) else { return };
         let gateway = &mut self.gateways[at];

@@ -27,6 +27,7 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use crate::clock::Clock;
 use crate::command::Answered;
 use crate::correspondent::Correspondent;
+use crate::handover::Inbox;
 use crate::meter::{Meter, count};
 use crate::outbox::Outbox;
 use crate::snapshot::{Committed, LATEST_EVENTS, Snapshot};
@@ -127,6 +128,8 @@ pub(crate) struct Parts {
     pub(crate) elsewhere: Arc<Elsewhere>,
     /// Told of calls to responders, where any are told from here.
     pub(crate) calling: Option<Arc<Notify>>,
+    /// Where other control rooms' messages go, if this one is in touch with any.
+    pub(crate) inbox: Option<Inbox>,
     /// Set when the receiver is to end even if the database takes no commits.
     pub(crate) stop: Arc<AtomicBool>,
 }

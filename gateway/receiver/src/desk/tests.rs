@@ -28,6 +28,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         meter: Arc::default(),
         elsewhere: Arc::default(),
         calling: None,
+        inbox: None,
         stop: Arc::default(),
     }
 }

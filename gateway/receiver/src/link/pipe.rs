@@ -93,7 +93,12 @@ pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
     // What the receivers beside this one say of themselves.
     let filter = topic::district_state(&linker.config.district);
     let beside = Wish { filter, at_least_once: false };
-    std::iter::once(Wish::of(linker, "ev/+", true)).chain(states).chain([beside]).collect()
+    let rooms = linker.config.room.iter().map(|room| {
+        let filter = topic::HandoverTopic::all_to(&linker.config.district, &room.name);
+        Wish { filter, at_least_once: true }
+    });
+    let events = std::iter::once(Wish::of(linker, "ev/+", true));
+    events.chain(states).chain([beside]).chain(rooms).collect()
 }
 
 /// Both sides of a connection that is yet to be made.

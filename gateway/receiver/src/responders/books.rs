@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::store::ledger::{self, Ledger};
+use crate::store::calls::{self, Ledger};
 use crate::store::{Database, OpenError, StoreError};
 
 /// Why the database did not do what it was asked to.
@@ -40,7 +40,7 @@ impl Books {
             // Whoever panicked holding it: a ledger has no state between two questions.
             let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             if ledger.is_none() {
-                *ledger = Some(ledger::open(&database)?);
+                *ledger = Some(calls::open(&database)?);
             }
             let open = ledger.as_mut().ok_or(BooksError::Ending)?;
             Ok(question(&mut **open)?)

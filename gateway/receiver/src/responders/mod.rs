@@ -9,7 +9,7 @@
 //!
 //! * A call is stored in the transaction of its event ([`call`]): a receiver that is killed after it
 //!   tells after its restart, or another one does that shares the database.
-//! * One receiver tells: whoever holds the district's lease (`store::ledger`). What came of an
+//! * One receiver tells: whoever holds the district's lease (`store::calls`). What came of an
 //!   attempt is recorded before anything else follows from it ([`machine`]).
 //! * Told at least once. Every attempt to tell one member in one round carries the same key.
 //! * What is told ([`words`]): site, place, time, type, incident. Nothing of a person, no picture.

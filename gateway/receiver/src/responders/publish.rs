@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::books::Books;
 use crate::outbox::{Outbox, Saying, Taken as Answer};
-use crate::store::ledger::{Told, Wanted};
+use crate::store::calls::{Told, Wanted};
 
 /// How often it is looked for what the broker has not got.
 const LOOK: Duration = Duration::from_secs(1);

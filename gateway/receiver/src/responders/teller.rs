@@ -25,7 +25,7 @@ use crate::desk;
 use crate::meter::Meter;
 use crate::outbox::Outbox;
 use crate::snapshot::Snapshot;
-use crate::store::ledger::Wanted;
+use crate::store::calls::Wanted;
 use crate::storms::StormRule;
 
 /// How often it is looked for what is due. Calls are gathered for two seconds anyway.

@@ -1,195 +1,150 @@
-//! What of telling responders is kept: calls, what was tried, and which receiver tells.
+//! What a room owes other rooms, and what they have said: kept before anything is sent or confirmed.
 //!
-//! | table | what |
-//! |---|---|
-//! | `calls` | what somebody may have to be told, written in the transaction of its event |
-//! | `told` | each attempt to tell somebody, and what came of it |
-//! | `tellers` | on a server: which receiver tells a district, and until when unless it says so again |
-//!
-//! The tables are made where they are missing, beside the layout: a receiver that knows nothing of
-//! them is not disturbed by them.
+//! Beside the events' writer, with a connection of its own: an incident changes hands a few times a
+//! day, and must not wait in the queue of a storm.
 
-use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
 
-use super::postgres::PostgresLedger;
-use super::sqlite::SqliteLedger;
-use super::{Basis, Database, OpenError, StoreError, When};
-use crate::responders::{Call, End, Outcome};
+use super::{Database, OpenError, StoreError, postgres, sqlite};
+use crate::handover::Handover;
 
-/// A receiver that tells says so again every few seconds; after so long, in seconds, another one
-/// does its work.
-pub(crate) const LEASE_S: i32 = 15;
+/// A handover that is over is listed for so long: a week, until the shift that gave it is back.
+const LISTED_MS: i64 = 7 * 24 * 3600 * 1000;
 
-/// Rows that are read at once, at most: a district in its worst hour.
-pub(crate) const MOST_ROWS: i64 = 10_000;
+/// Handovers in a list, at most: the latest.
+const LISTED: i64 = 1000;
 
-/// An attempt with whom it was about.
+/// A message of ours, or of theirs, with its payload as on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// Its number in the database.
-    pub(crate) number: i64,
-    pub(crate) site: Id,
-    pub(crate) gateway: Id,
-    pub(crate) incident: Id,
+pub(crate) struct Spoken {
+    pub(crate) number: u64,
     pub(crate) kind: String,
-    /// How many incidents the message was about.
-    pub(crate) calls: i64,
-    pub(crate) outcome: Outcome,
+    /// When it was stored.
+    pub(crate) at: UtcMs,
+    pub(crate) payload: Vec<u8>,
 }
 
-/// Which attempts are wanted.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) incident: Option<Id>,
-    /// Only those with a higher number.
-    pub(crate) above: Option<i64>,
-    pub(crate) since: Option<UtcMs>,
-    /// Only those that MQTT does not have yet, each once.
-    pub(crate) unpublished: bool,
-    pub(crate) most: i64,
+/// A handover with the messages of ours that no receipt covers, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) matter: Handover,
+    pub(crate) owed: Vec<Spoken>,
 }
 
-/// What the telling task asks of a database. Every answer is of one transaction.
+/// What one transaction changes of a handover.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) matter: Handover,
+    /// Owed from now on.
+    pub(crate) said: Vec<Spoken>,
+    /// Taken in.
+    pub(crate) heard: Option<Spoken>,
+    /// The other room has these of ours.
+    pub(crate) upto: Option<u64>,
+}
+
+/// Says what becomes of a handover; nothing: it stays as it is.
+pub(crate) type Decide<'a> = &'a mut dyn FnMut(Option<Handover>) -> Option<Change>;
+
+/// See the module's page.
 pub(crate) trait Ledger: Send {
-    /// Whether this receiver tells the district now, and for the next [`LEASE_S`].
-    fn lead(&mut self, district: &str) -> Result<bool, StoreError>;
+    /// Reads a handover, and writes what is decided of it, in one transaction that nobody else's
+    /// overlaps. When this returns `Ok`, it survives the power. Says whether anything was written.
+    fn change(&mut self, id: &Id, decide: Decide<'_>) -> Result<bool, StoreError>;
 
-    /// Every call of the district that is open, the oldest first.
-    fn open_calls(&mut self, district: &str) -> Result<Vec<Call>, StoreError>;
+    /// The payload that was taken in under this number, if one was.
+    fn heard(&mut self, id: &Id, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// What was tried for those, in order.
-    fn tried(&mut self, district: &str) -> Result<Vec<Outcome>, StoreError>;
-
-    /// These calls are of this message.
-    fn gather(&mut self, matter: i64, calls: &[i64]) -> Result<(), StoreError>;
-
-    /// Nobody is told of these any more.
-    fn over(&mut self, calls: &[i64], end: End, at: UtcMs) -> Result<(), StoreError>;
-
-    /// Records an attempt; the same one again changes nothing.
-    fn record(&mut self, district: &str, outcome: &Outcome) -> Result<(), StoreError>;
-
-    /// Attempts, the oldest first; of a storm one for each of its incidents.
-    fn told(&mut self, district: Option<&str>, wanted: &Wanted) -> Result<Vec<Told>, StoreError>;
-
-    /// The broker has these.
-    fn published(&mut self, numbers: &[i64]) -> Result<(), StoreError>;
-
-    /// Ways that failed since their last success: since when, and when last; in the order of
-    /// [`crate::responders::WAYS`].
-    fn failing(&mut self, district: &str) -> Result<Vec<(String, UtcMs, UtcMs)>, StoreError>;
+    /// Every handover that is open, owes something, or changed after this; the latest first.
+    fn all(&mut self, since: UtcMs, most: i64) -> Result<Vec<Kept>, StoreError>;
 }
 
-/// Opens it for the receiver that tells. The store makes its tables before.
-pub(crate) fn open(database: &Database) -> Result<Box<dyn Ledger>, OpenError> {
-    opened(database, true)
-}
-
-/// Opens it only for reading.
-pub(crate) fn open_to_read(database: &Database) -> Result<Box<dyn Ledger>, OpenError> {
-    opened(database, false)
-}
-
-fn opened(database: &Database, write: bool) -> Result<Box<dyn Ledger>, OpenError> {
-    match database {
-        Database::File(path) => Ok(Box::new(SqliteLedger::open(path, write)?)),
-        Database::Memory => Err(missing("a database in memory".to_owned())),
-        Database::Postgres(server) => Ok(Box::new(PostgresLedger::open(server)?)),
+impl dyn Ledger {
+    /// What a room is to look after, and to show.
+    pub(crate) fn list(&mut self, now: UtcMs) -> Result<Vec<Kept>, StoreError> {
+        self.all(UtcMs(now.0.saturating_sub(LISTED_MS)), LISTED)
     }
 }
 
-/// There are no tables for it.
-pub(super) fn missing(place: String) -> OpenError {
-    OpenError::Foreign {
-        place,
-        found: "no table of calls to responders".to_owned(),
-        allowed: "one that `gatehouse-receiver run` of this version has opened".to_owned(),
+/// Opens the ledger of this room in a database that [`super::Store::open`] has prepared. Rooms may
+/// share a database: each has its own side of a handover.
+pub(crate) fn ledger(database: &Database, room: &Id) -> Result<Box<dyn Ledger>, OpenError> {
+    Ok(match database {
+        Database::File(path) => Box::new(sqlite::Handovers::open(path, room)?),
+        Database::Memory => Box::new(sqlite::Handovers::in_memory(room)?),
+        Database::Postgres(server) => Box::new(postgres::Handovers::open(server, room)?),
+    })
+}
+
+/// How a handover is kept, as text.
+pub(super) fn written(matter: &Handover) -> String {
+    // Nothing in it that JSON could not say.
+    serde_json::to_string(matter).unwrap_or_default()
+}
+
+/// A handover as it was kept; one that a newer receiver has written may not be readable.
+pub(super) fn read(facts: &str) -> Option<Handover> {
+    match serde_json::from_str(facts) {
+        Ok(matter) => Some(matter),
+        Err(error) => {
+            tracing::error!(%error, "a handover in the database cannot be read; passed over");
+            None
+        }
     }
 }
 
-/// Columns of a call, in the order of [`RawCall`].
-pub(super) const CALL: &str = "c.call, c.site, c.gateway, c.seq, c.event, c.incident, c.class, \
-     c.kind, c.severity, c.source, c.list, c.escalated, c.utc_ms, c.basis, c.recv_ms, c.matter";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Columns of an attempt, in the order of [`RawOutcome`].
-pub(super) const OUTCOME: &str = "t.matter, t.list, t.round, t.member, t.way, t.place, t.pass, \
-     t.at_ms, t.why, t.next_ms, t.token";
-
-/// A call as it lies in a row.
-pub(super) struct RawCall {
-    pub(super) number: i64,
-    pub(super) site: String,
-    pub(super) gateway: String,
-    pub(super) seq: i64,
-    pub(super) event: String,
-    pub(super) incident: String,
-    pub(super) class: i64,
-    pub(super) kind: String,
-    pub(super) severity: i64,
-    pub(super) source: String,
-    pub(super) list: String,
-    pub(super) escalated: i64,
-    pub(super) utc: i64,
-    pub(super) basis: i64,
-    pub(super) recv: i64,
-    pub(super) matter: Option<i64>,
-}
-
-impl RawCall {
-    /// None: ids that this version does not know as ids.
-    pub(super) fn read(self) -> Option<Call> {
-        let class = u8::try_from(self.class).ok().and_then(Class::from_number)?;
-        Some(Call {
-            number: self.number,
-            site: self.site.parse().ok()?,
-            gateway: self.gateway.parse().ok()?,
-            seq: super::writer::seq(self.seq),
-            event: self.event,
-            incident: self.incident.parse().ok()?,
-            class,
-            kind: self.kind,
-            severity: u8::try_from(self.severity).unwrap_or(1),
-            source: self.source,
-            list: self.list.parse().ok(),
-            escalated: self.escalated != 0,
-            when: When { utc: UtcMs(self.utc), basis: Basis::from_number(self.basis) },
-            recv: UtcMs(self.recv),
-            matter: self.matter,
-        })
+    fn matter() -> Handover {
+        let facts = serde_json::json!({"id": "h-1", "peer": "south", "side": "given",
+            "state": "offered", "district": "d-1", "site": "s-1", "gateway": "g-1",
+            "incident": {"id": "a1", "phase": "active", "danger": "burglary", "class": "alarm",
+                "severity": 1, "since": "2026-11-29T00:00:00.000Z", "sources": [], "open": []},
+            "offered": {"by": "op-7", "at": "2026-11-29T00:00:01.000Z"}, "history": [],
+            "acts": [], "said": 1, "heard": 0, "from": 1, "told": 1});
+        serde_json::from_value(facts).unwrap()
     }
-}
 
-/// An attempt as it lies in a row.
-pub(super) struct RawOutcome {
-    pub(super) matter: i64,
-    pub(super) list: String,
-    pub(super) round: i64,
-    pub(super) member: String,
-    pub(super) way: String,
-    pub(super) place: i64,
-    pub(super) pass: i64,
-    pub(super) at: i64,
-    pub(super) why: Option<String>,
-    pub(super) next: Option<i64>,
-    pub(super) key: String,
-}
+    fn spoken(number: u64, payload: &[u8]) -> Spoken {
+        Spoken { number, kind: "offer".into(), at: UtcMs(5), payload: payload.to_vec() }
+    }
 
-impl RawOutcome {
-    pub(super) fn read(self) -> Option<Outcome> {
-        Some(Outcome {
-            matter: self.matter,
-            list: self.list.parse().ok()?,
-            round: u32::try_from(self.round).ok()?,
-            member: self.member.parse().ok(),
-            way: self.way,
-            place: usize::try_from(self.place).ok()?,
-            pass: u32::try_from(self.pass).ok()?,
-            at: UtcMs(self.at),
-            result: self.why.map_or(Ok(()), Err),
-            next: self.next.map(UtcMs),
-            key: self.key,
-        })
+    #[test]
+    fn what_is_owed_is_kept_until_a_receipt_and_what_was_heard_for_ever() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = Database::File(folder.path().join("r.db"));
+        drop(super::super::Store::open(&database).unwrap());
+        let id: Id = "h-1".parse().unwrap();
+        let room: Id = "north".parse().unwrap();
+        let mut book = ledger(&database, &room).unwrap();
+        let wrote = book.change(&id, &mut |known| {
+            assert_eq!(known, None);
+            let said = vec![spoken(1, b"one"), spoken(2, b"two")];
+            let heard = Some(spoken(1, b"theirs"));
+            Some(Change { matter: matter(), said, heard, upto: None })
+        });
+        assert!(wrote.unwrap());
+        assert!(!book.change(&id, &mut |_| None).unwrap());
+        // Another process, after the first was killed.
+        drop(book);
+        let mut other = ledger(&database, &"south".parse().unwrap()).unwrap();
+        assert!(other.list(UtcMs(0)).unwrap().is_empty(), "another room's");
+        let mut book = ledger(&database, &room).unwrap();
+        let kept = book.list(UtcMs(0)).unwrap().remove(0);
+        assert_eq!(
+            (kept.matter, kept.owed),
+            (matter(), vec![spoken(1, b"one"), spoken(2, b"two")])
+        );
+        let receipt = |known: Option<Handover>| {
+            let matter = known.unwrap();
+            Some(Change { matter, said: vec![], heard: None, upto: Some(1) })
+        };
+        book.change(&id, &mut { receipt }).unwrap();
+        assert_eq!(book.list(UtcMs(0)).unwrap()[0].owed, [spoken(2, b"two")]);
+        assert_eq!(book.heard(&id, 1).unwrap().as_deref(), Some(&b"theirs"[..]));
+        assert_eq!(book.heard(&id, 2).unwrap(), None);
     }
 }

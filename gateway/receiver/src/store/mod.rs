@@ -12,11 +12,14 @@
 //! | `conflicts` | the same number with other content, once per content |
 //! | `quarantine` | payloads that are no events, once per content |
 //! | `breaks` | places where `prev` is not the hash of the event before |
+//! | `handovers` | incidents that go to another control room or come from one, each as JSON |
+//! | `handover_messages` | what the rooms have said of each, as on the wire; ours until a receipt is owed |
 //! | `anchors` | wall time at one instant of a boot, by which earlier events of it get their time |
 
+pub(crate) mod calls;
 mod database;
 mod error;
-pub(crate) mod ledger;
+mod ledger;
 pub(crate) mod postgres;
 mod read;
 mod sqlite;
@@ -24,12 +27,13 @@ mod writer;
 
 pub use database::Database;
 pub use error::{OpenError, StoreError};
+pub(crate) use ledger::{Change, Kept, Ledger, Spoken, ledger};
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
 pub use writer::{Basis, When};
 pub(crate) use writer::{Expiring, Loaded, NewCall, NewEvent, Progress, Wanted, Writer};
 
 /// The layout of the tables.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Stands after a gateway's id, before the number, in the name of what it sent before its flash was
 /// wiped and its numbers began anew.

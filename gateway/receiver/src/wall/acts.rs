@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::guard::{Acting, refuse};
+use super::guard::{Acting, Signed, refuse};
 use super::view;
 use crate::operator::{ActError, Place};
 
@@ -53,21 +53,10 @@ pub(crate) async fn incident(
     if said.reason.is_some() && op != AlarmOp::Close {
         return refuse(StatusCode::BAD_REQUEST, "reason");
     }
-    let scope = &signed.account.scope;
-    // What an account may not see is as if it were not there.
-    let snapshot = shared.operator.snapshot();
-    let seen = scope.site(site.as_str())
-        && snapshot.gateways.iter().any(|(address, view)| {
-            (&address.site, &address.gateway) == (&site, &gateway)
-                && view
-                    .incidents
-                    .get(id.as_str())
-                    .is_some_and(|one| scope.class(one.state.incident.class))
-        });
-    if !seen {
+    let place = Place { site: Some(site), gateway };
+    if !sees(&shared, &signed, &place, &id) {
         return refuse(StatusCode::NOT_FOUND, "gone");
     }
-    let place = Place { site: Some(site), gateway };
     let who = &signed.account.name;
     let done = match said.reason {
         Some(reason) => shared.operator.close(&place, &id, who, reason).await,
@@ -86,13 +75,28 @@ pub(crate) async fn incident(
     }
 }
 
+/// Whether an account may see this open incident: what it may not see is as if it were not there.
+pub(super) fn sees(shared: &Shared, signed: &Signed, place: &Place, incident: &Id) -> bool {
+    let scope = &signed.account.scope;
+    shared.operator.snapshot().gateways.iter().any(|(address, view)| {
+        Some(&address.site) == place.site.as_ref()
+            && address.gateway == place.gateway
+            && scope.site(address.site.as_str())
+            && view
+                .incidents
+                .get(incident.as_str())
+                .is_some_and(|one| scope.class(one.state.incident.class))
+    })
+}
+
 /// Why it was not done, as a word with its facts. Broker and files stay in the log.
-pub(crate) fn reason(error: &ActError) -> Value {
+pub(super) fn reason(error: &ActError) -> Value {
     match error {
         ActError::Acknowledged { by, at, .. } => {
             json!({"error": "acknowledged", "by": by, "at": at.0})
         }
         ActError::Closed { by, .. } => json!({"error": "closed", "by": by}),
+        ActError::HandedOver(_, peer) => json!({"error": "handed_over", "by": peer}),
         ActError::Escalated(_) => json!({"error": "escalated"}),
         ActError::Away(_, life) => json!({"error": "away", "life": life}),
         ActError::NoBroker(_) => json!({"error": "no_broker"}),
@@ -111,7 +115,7 @@ pub(crate) fn reason(error: &ActError) -> Value {
 /// `GET /api/sites/{site}`: everything that its gateways have.
 pub(crate) async fn site(
     State(shared): State<Shared>,
-    signed: super::guard::Signed,
+    signed: Signed,
     Path(site): Path<String>,
 ) -> Response {
     let scope = &signed.account.scope;

@@ -3,7 +3,7 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `full` | `{now, room, storms, gateways, incidents}`: forget all else |
+//! | `full` | `{now, room, storms, rooms, gateways, incidents}`: forget all else |
 //! | `change` | the same with what is new; `null`: gone |
 //! | `event` | `{site, gateway, recv, replayed, event}` |
 //! | `beat` | `{now}`: the stream lives |
@@ -31,6 +31,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Shared;
 use super::guard::{Signed, refuse};
+use super::handovers;
 use super::picture::Picture;
 use crate::snapshot::Committed;
 
@@ -47,6 +48,7 @@ struct Live {
     sent: HashMap<String, u64>,
     room: u64,
     storms: u64,
+    rooms: u64,
     begun: bool,
     ready: VecDeque<Event>,
     ended: bool,
@@ -72,6 +74,7 @@ pub(crate) async fn live(State(shared): State<Shared>, signed: Signed) -> Respon
         sent: HashMap::new(),
         room: 0,
         storms: 0,
+        rooms: 0,
         begun: false,
         ready: VecDeque::new(),
         ended: false,
@@ -175,7 +178,10 @@ impl Live {
         let may = scope.sites.is_none() && scope.class(Class::Fault);
         let storms = may && self.storms != picture.storms_changed;
         self.storms = picture.storms_changed;
-        if name != "full" && !room && !storms && gateways.0.is_empty() && incidents.0.is_empty() {
+        let rooms = self.rooms != picture.rooms_changed;
+        self.rooms = picture.rooms_changed;
+        let fresh = room || storms || rooms;
+        if name != "full" && !fresh && gateways.0.is_empty() && incidents.0.is_empty() {
             return None;
         }
         let mut data = format!("{{\"now\":{}", self.shared.operator.now().0);
@@ -185,6 +191,9 @@ impl Live {
         }
         if storms {
             let _ = write!(data, ",\"storms\":{}", picture.storms);
+        }
+        if rooms {
+            let _ = write!(data, ",\"rooms\":{}", handovers::seen(&picture.snapshot.rooms, scope));
         }
         let _ =
             write!(data, ",\"gateways\":{{{}}},\"incidents\":{{{}}}}}", gateways.0, incidents.0);

@@ -21,6 +21,7 @@ mod accounts;
 mod acts;
 mod commands;
 mod guard;
+mod handovers;
 mod history;
 pub(crate) mod listen;
 mod live;
@@ -264,6 +265,8 @@ fn router(shared: Shared) -> Router {
         .route("/api/stats", get(stats::stats))
         .route("/api/incidents/{site}/{gateway}/{id}/{verb}", post(acts::incident))
         .route("/api/commands/{site}/{gateway}/{verb}", post(commands::command))
+        .route("/api/handovers/offer/{site}/{gateway}/{incident}", post(handovers::offer))
+        .route("/api/handovers/{id}/{verb}", post(handovers::answer))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)

@@ -39,6 +39,8 @@ pub(crate) struct Picture {
     /// Faults of many gateways that are one matter, for whoever may see every site.
     pub(crate) storms: Arc<str>,
     pub(crate) storms_changed: u64,
+    /// Other control rooms; what an account may see of them is told apart for each.
+    pub(crate) rooms_changed: u64,
     /// By `site/gateway`.
     pub(crate) gateways: BTreeMap<String, Arc<Gateway>>,
     /// By `site/gateway/incident`.
@@ -141,9 +143,11 @@ fn next(old: &Picture, snapshot: Snapshot, now: Now) -> Picture {
     let same_room = *old.room == *room;
     let storms = storms(&snapshot);
     let same_storms = *old.storms == *storms;
-    changed |= !same_room || !same_storms;
+    let same_rooms = old.snapshot.rooms == snapshot.rooms;
+    changed |= !same_room || !same_storms || !same_rooms;
     Picture {
         number: if changed { number } else { old.number },
+        rooms_changed: if same_rooms { old.rooms_changed } else { number },
         snapshot: Arc::new(snapshot),
         room: if same_room { Arc::clone(&old.room) } else { room.into() },
         room_changed: if same_room { old.room_changed } else { number },

@@ -13,10 +13,11 @@
 //! [`IDLE_S`]: connection
 
 mod address;
+mod calls;
 mod connection;
 mod expire;
 mod gateways;
-mod ledger;
+mod handovers;
 mod news;
 mod read;
 mod schema;
@@ -33,7 +34,8 @@ use connection::Session;
 use write::PostgresWriter;
 
 pub use address::{Server, ServerError};
-pub(super) use ledger::PostgresLedger;
+pub(super) use calls::PostgresLedger;
+pub(super) use handovers::Handovers;
 pub(crate) use news::{Reader, listen};
 
 /// A server, with a connection when one is needed.

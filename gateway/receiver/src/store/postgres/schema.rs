@@ -12,14 +12,22 @@ const MAKING: i64 = 0x6761_7465;
 pub(super) async fn prepare(client: &Client) -> Result<Option<i64>, StoreError> {
     client.batch_execute("BEGIN").await?;
     client.execute("SELECT pg_advisory_xact_lock($1)", &[&MAKING]).await?;
-    let found = layout(client).await?;
+    let mut found = layout(client).await?;
     if found.is_none() {
         client
             .batch_execute(&format!(
-                "CREATE SCHEMA IF NOT EXISTS gatehouse; {SCHEMA} \
+                "CREATE SCHEMA IF NOT EXISTS gatehouse; {SCHEMA} {THIRD} \
              INSERT INTO layout (version) VALUES ({VERSION});"
             ))
             .await?;
+    }
+    if found == Some(2) {
+        tracing::info!("giving the tables of handovers to an older database");
+        let path = "SET LOCAL search_path = gatehouse;";
+        client
+            .batch_execute(&format!("{path} {THIRD} UPDATE layout SET version = {VERSION};"))
+            .await?;
+        found = Some(VERSION);
     }
     // Beside the layout, in databases of before as well. (Asked first: who may not make tables
     // must not be refused over ones that are there.)
@@ -87,7 +95,7 @@ CREATE TABLE anchors (
   PRIMARY KEY (gw, boot));
 ";
 
-/// Telling responders: see `store::ledger`. One call for an incident, list and escalation.
+/// Telling responders: see `store::calls`. One call for an incident, list and escalation.
 const CALLS: &str = "
 SET LOCAL search_path = gatehouse;
 CREATE TABLE calls (
@@ -111,4 +119,16 @@ CREATE INDEX told_by_way ON told (district, way, told);
 CREATE INDEX told_unpublished ON told (told) WHERE NOT published;
 CREATE TABLE tellers (
   district text COLLATE \"C\" PRIMARY KEY, owner bigint NOT NULL, until timestamptz NOT NULL);
+";
+
+/// What layout 3 adds to layout 2. Receivers of layout 2 that run beside do not mind.
+const THIRD: &str = "
+CREATE TABLE handovers (
+  room text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, peer text NOT NULL,
+  open boolean NOT NULL, changed_ms bigint NOT NULL, facts text NOT NULL, PRIMARY KEY (room, id));
+CREATE TABLE handover_messages (
+  room text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, ours boolean NOT NULL,
+  number bigint NOT NULL, kind text NOT NULL, at_ms bigint NOT NULL, payload bytea NOT NULL,
+  receipted boolean NOT NULL DEFAULT false, PRIMARY KEY (room, id, ours, number));
+CREATE INDEX handover_messages_owed ON handover_messages (room, id) WHERE ours AND NOT receipted;
 ";

@@ -1,8 +1,9 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one receiver, and a commit that has
 //! returned survives the power.
 
+mod calls;
 mod expire;
-mod ledger;
+mod handovers;
 mod read;
 mod schema;
 mod write;
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{OpenError, StoreError};
-pub(super) use ledger::SqliteLedger;
+pub(super) use calls::SqliteLedger;
+pub(super) use handovers::Handovers;
 use write::SqliteWriter;
 
 /// The open file.

@@ -18,7 +18,9 @@ const CHECKPOINT_PAGES: u32 = 4096;
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let found = marks(connection).map_err(sqlite)?;
-    if ![(0, 0), (APPLICATION, 1), (APPLICATION, VERSION)].contains(&found) {
+    // Layout 2 lacks the tables of handovers, which are made where there are none.
+    let known = [(0, 0), (APPLICATION, 1), (APPLICATION, 2), (APPLICATION, VERSION)];
+    if !known.contains(&found) {
         return Err(foreign(path, found));
     }
     connection
@@ -121,9 +123,18 @@ CREATE TABLE IF NOT EXISTS breaks (
 CREATE TABLE IF NOT EXISTS anchors (
   gw INTEGER NOT NULL, boot TEXT NOT NULL, utc_ms INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
   PRIMARY KEY (gw, boot)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS handovers (
+  room TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, open INTEGER NOT NULL,
+  changed_ms INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (room, id)) STRICT;
+CREATE TABLE IF NOT EXISTS handover_messages (
+  room TEXT NOT NULL, id TEXT NOT NULL, ours INTEGER NOT NULL, number INTEGER NOT NULL,
+  kind TEXT NOT NULL, at_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+  receipted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (room, id, ours, number)) STRICT;
+CREATE INDEX IF NOT EXISTS handover_messages_owed ON handover_messages (room, id)
+  WHERE ours = 1 AND NOT receipted;
 ";
 
-/// Telling responders: see `store::ledger`. One call for an incident, list and escalation.
+/// Telling responders: see `store::calls`. One call for an incident, list and escalation.
 const CALLS: &str = "
 CREATE TABLE IF NOT EXISTS calls (
   call INTEGER PRIMARY KEY, district TEXT NOT NULL, site TEXT NOT NULL, gateway TEXT NOT NULL,
@@ -164,6 +175,35 @@ mod tests {
     PRAGMA application_id=0x67617465; PRAGMA user_version=1;";
 
     #[test]
+    fn a_file_of_layout_2_gets_the_tables_of_handovers_and_keeps_its_events() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("r.db");
+        drop(Store::open(&Database::File(path.clone())).unwrap());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "DROP TABLE handovers; DROP TABLE handover_messages; PRAGMA user_version=2; \
+             INSERT INTO gateways (district, site, gateway) VALUES ('d', 's', 'g'); \
+             INSERT INTO events VALUES (1, 1, 1, 7, 0, 0, CAST('x' AS BLOB), 0, 0);",
+        )
+        .unwrap();
+        drop(old);
+        let unread = Store::open_to_read(&path).map(drop).unwrap_err().to_string();
+        assert!(unread.contains("layout 2; allowed is"), "{unread}");
+        drop(Store::open(&Database::File(path.clone())).unwrap());
+        let mut book =
+            crate::store::ledger(&Database::File(path.clone()), &"north".parse().unwrap()).unwrap();
+        assert!(book.list(gatehouse_core::time::UtcMs(0)).unwrap().is_empty());
+        let mut events = 0;
+        let each = |_| {
+            events += 1;
+            Ok(())
+        };
+        let store = Store::open_to_read(&path).unwrap();
+        store.query::<StoreError>(&Filter::default(), each).unwrap();
+        assert_eq!(events, 1);
+    }
+
+    #[test]
     fn an_older_file_gets_the_times_of_its_events_and_its_bytes_stay() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("r.db");
@@ -180,7 +220,7 @@ mod tests {
             old.execute("INSERT INTO events VALUES (NULL, 1, ?1, 7, ?2, 0, ?3)", values).unwrap();
         }
         let unread = Store::open_to_read(&path).map(drop).unwrap_err().to_string();
-        assert!(unread.contains("layout 1; allowed is 0x67617465, 2"), "{unread}");
+        assert!(unread.contains("layout 1; allowed is 0x67617465, 3"), "{unread}");
         drop(Store::open(&Database::File(path.clone())).unwrap());
         let mut found = Vec::new();
         Store::open_to_read(&path)

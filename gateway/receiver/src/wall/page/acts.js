@@ -1,6 +1,7 @@
 // What an operator does. Done is said when the gateway's event of it is committed, never before.
 
 import { byId, say, toast } from "./dom.js";
+import { handOver } from "./handovers.js";
 import { post } from "./login.js";
 import { blindness, now, operator, state } from "./state.js";
 import { clock, has, t, word } from "./words.js";
@@ -15,6 +16,7 @@ export async function act(verb) {
   if (!operator()) return toast(t("refused.viewer"), true);
   if (!one) return toast(t("choose_first"), true);
   if (blindness()) return toast(t("refused.blind"), true);
+  if (verb === "handover") return handOver(key, one);
   if (state.doing.has(key)) return undefined;
   let said = {};
   if (verb === "note" || verb === "close") {
@@ -35,7 +37,8 @@ export async function act(verb) {
   return undefined;
 }
 
-function why(said) {
+/** Why something was not done, in words. */
+export function why(said) {
   const key = `refused.${said.error}`;
   const by = said.by ?? t("nobody");
   const at = said.at ? clock(said.at, now()) : "";

@@ -1,10 +1,10 @@
 // The incidents: who waits first, what is going on, since when, and what can be done.
 
 import { byId, element, keyed, say } from "./dom.js";
-import { blindness, now, operator, queue, state } from "./state.js";
+import { blindness, handoverOf, isTheirs, now, operator, queue, state } from "./state.js";
 import { age, clock, t, tn, word } from "./words.js";
 
-const VERBS = ["ack", "note", "escalate", "close"];
+const VERBS = ["ack", "note", "escalate", "close", "handover"];
 
 export function drawIncidents() {
   const all = queue();
@@ -29,7 +29,7 @@ function make([key]) {
   for (const verb of VERBS) {
     const button = element("button", verb === "ack" ? "primary" : "");
     button.dataset.verb = verb;
-    button.append(element("kbd", "", { ack: "A", note: "N", escalate: "E", close: "C" }[verb]), " ", element("span"));
+    button.append(element("kbd", "", { ack: "A", note: "N", escalate: "E", close: "C", handover: "H" }[verb]), " ", element("span"));
     buttons.append(button);
   }
   const site = element("button");
@@ -63,6 +63,9 @@ function update(node, [key, one]) {
   if (one.silent) marks.push(["silent", t("silent")]);
   if (one.escalated && !one.acked) marks.push(["escalated", t("escalated")]);
   if (one.acked) marks.push(["acked", t("acked", { by: one.acked.by ?? t("nobody"), at: clock(one.acked.at, now()) })]);
+  const passed = handoverOf(key);
+  if (passed) marks.push([`passed ${passed.state}`, t(`handover.mark.${passed.side}.${passed.state}`, { peer: passed.peer, at: clock(Date.parse((passed.answered ?? passed.offered).at), now()) })]);
+  const between = passed?.state === "offered" || passed?.state === "accepted";
   const doing = state.doing.get(key);
   if (doing) marks.push(["doing", t("doing", { what: t(`verb.${doing}`) })]);
   keyed(tags, marks, ([name]) => name, ([name]) => element("span", `mark ${name}`), (mark, [, text]) => say(mark, text));
@@ -78,7 +81,7 @@ function update(node, [key, one]) {
   for (const button of buttons.children) {
     const verb = button.dataset.verb;
     say(button.lastElementChild, verb ? t(`verb.${verb}`) : t("verb.site"));
-    button.hidden = Boolean(verb) && (!operator() || (verb === "ack" && one.acked) || (verb === "escalate" && one.escalated));
+    button.hidden = Boolean(verb) && (!operator() || (verb === "ack" && one.acked) || (verb === "escalate" && one.escalated) || (verb === "handover" && (between || state.rooms.peers.length === 0)) || (["ack", "escalate", "close"].includes(verb) && isTheirs(passed)));
     button.disabled = Boolean(verb) && (Boolean(doing) || Boolean(blindness()));
   }
 }

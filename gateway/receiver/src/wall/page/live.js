@@ -76,6 +76,7 @@ function take(message, whole) {
     }
   }
   if (data.room) state.room = data.room;
+  if (data.rooms || whole) state.rooms = data.rooms ?? { name: null, peers: [], handovers: [] };
   if (data.storms || whole) state.storms = data.storms ?? [];
   hear(data);
   changed();

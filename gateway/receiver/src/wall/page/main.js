@@ -5,6 +5,7 @@ import { byId, element, keyed, kept, say } from "./dom.js";
 import { drawGateways } from "./gateways.js";
 import { drawHistory, drawLatest, search } from "./history.js";
 import { choose, drawIncidents, move, tick } from "./incidents.js";
+import { drawHandovers, firstHandover, onHandovers } from "./handovers.js";
 import { fillHelp, onKeys } from "./keys.js";
 import { hangUp, listen, watch } from "./live.js";
 import { onLogin, post, showLogin, whoami } from "./login.js";
@@ -45,6 +46,7 @@ function draw() {
 function drawAll() {
   drawStatus();
   drawIncidents();
+  drawHandovers();
   const [total, more] = drawBlind(byId("blind"), keyed, () => {
     const node = element("li");
     node.append(element("b"), element("span", "where"), element("em"));
@@ -137,6 +139,7 @@ byId("search").addEventListener("reset", () => setTimeout(() => search(false)));
 byId("stats-form").addEventListener("submit", (event) => { event.preventDefault(); loadStats(); });
 byId("more").addEventListener("click", () => search(true));
 onActs(draw);
+onHandovers(draw);
 
 const onBoard = (then) => () => {
   if (state.view !== "board") show("board");
@@ -146,6 +149,7 @@ onKeys({
   "Enter": onBoard(() => move(0)), "j": onBoard(() => move(1)), "ArrowDown": onBoard(() => move(1)),
   "k": onBoard(() => move(-1)), "ArrowUp": onBoard(() => move(-1)),
   "a": () => act("ack"), "n": () => act("note"), "e": () => act("escalate"), "c": () => act("close"),
+  "h": () => act("handover"), "o": onBoard(firstHandover),
   "g": siteOfChosen,
   "1": () => show("board"), "2": () => show("sites"), "3": () => show("history"), "4": () => show("gateways"), "5": () => show("stats"),
   "/": () => { show("history"); byId("search-text").focus(); },

@@ -1,7 +1,7 @@
 // What an alarm sounds like: another pattern for each severity, repeated until somebody takes it.
 // A browser plays nothing before somebody has touched the page; until then the page says so.
 
-import { blindness, state } from "./state.js";
+import { blindness, fromOthers, state, waitsHere } from "./state.js";
 import { byId, say } from "./dom.js";
 import { t } from "./words.js";
 
@@ -25,6 +25,9 @@ let last = "";
 /** Gateways that are not heard: silence of theirs is no safety. */
 const deaf = () => [...state.gateways].filter(([, one]) => ["lost", "unknown"].includes(one.life)).map(([key]) => key);
 
+/** What other rooms hand to this one: heard as the incident is. */
+const others = () => fromOthers().map((one) => [one.id, { severity: one.incident.severity, silent: one.incident.danger === "silent-panic" }]);
+
 /** What is to be heard now: a pattern's name, if anything is. */
 function wanted() {
   // The login has ended by itself, and nobody watches.
@@ -32,7 +35,8 @@ function wanted() {
   const why = blindness();
   if (why && why !== "starting") return hushed.has("blind") ? null : "blind";
   hushed.delete("blind");
-  const waiting = [...state.incidents].filter(([key, one]) => !one.acked && !hushed.has(key));
+  const ours = [...state.incidents].filter(([key, one]) => waitsHere(key, one));
+  const waiting = [...ours, ...others()].filter(([key]) => !hushed.has(key));
   if (waiting.length === 0) return deaf().some((key) => !hushed.has(key)) ? "blind" : null;
   const [, worst] = waiting.reduce((a, b) => (b[1].severity < a[1].severity ? b : a));
   return worst.silent ? "silent" : String(Math.min(worst.severity, 4));
@@ -46,7 +50,7 @@ export function start() {
 
 /** Quiet until something new comes. */
 export function hush() {
-  hushed = new Set([...state.incidents.keys(), ...deaf()]);
+  hushed = new Set([...state.incidents.keys(), ...others().map(([key]) => key), ...deaf()]);
   if (blindness()) hushed.add("blind");
   sound();
 }
@@ -59,7 +63,7 @@ export function mute() {
 /** Plays what is due; called twice a second, and at once when something changes. */
 export function sound() {
   // What is over, or heard again, sounds when it comes anew.
-  const still = new Set([...state.incidents.keys(), ...deaf(), "blind"]);
+  const still = new Set([...state.incidents.keys(), ...others().map(([key]) => key), ...deaf(), "blind"]);
   for (const key of hushed) if (!still.has(key)) hushed.delete(key);
   const name = wanted();
   const plays = audio?.state === "running";

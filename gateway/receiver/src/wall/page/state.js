@@ -6,6 +6,7 @@ export const state = {
   storms: [], // faults of many gateways that are one matter
   gateways: new Map(), // "site/gateway"
   incidents: new Map(), // "site/gateway/incident"
+  rooms: { name: null, peers: [], handovers: [] }, // other control rooms
   latest: [], // events as they are committed, newest first
   heard: 0, // when the stream said something last, on this page's clock
   lost: 0, // since when it says nothing, in the control room's time; 0: it speaks
@@ -53,4 +54,24 @@ export function sites() {
     all.get(gateway.site).push([key, gateway]);
   }
   return new Map([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The handover of an incident that is open between rooms, or was refused last. */
+export function handoverOf(key) {
+  const all = state.rooms.handovers.filter((one) => `${one.site}/${one.gateway}/${one.incident.id}` === key);
+  return all.find((one) => one.state === "offered" || one.state === "accepted") ?? all.find((one) => one.state === "refused");
+}
+
+/** Whether another room acts on this incident. */
+export const isTheirs = (one) => one?.side === "given" && one.state === "accepted";
+
+/** Whether an incident waits for this room: what another has taken is heard there, unless nobody took it in time. */
+export const waitsHere = (key, one) => !one.acked && (one.escalated || !isTheirs(handoverOf(key)));
+
+/** What other rooms have handed to this one, or want to, and nobody here has taken. */
+export function fromOthers() {
+  return state.rooms.handovers.filter((one) => {
+    const ours = state.incidents.has(`${one.site}/${one.gateway}/${one.incident.id}`);
+    return one.side === "taken" && (one.state === "offered" || (one.state === "accepted" && !ours && !one.incident.acked));
+  });
 }

@@ -1,14 +1,14 @@
 // One line that says how the district is. Green only when silence means safety.
 
 import { byId, say } from "./dom.js";
-import { blindness, now, queue, sites, state } from "./state.js";
+import { blindness, fromOthers, now, queue, sites, state, waitsHere } from "./state.js";
 import { clock, t, tn, word } from "./words.js";
 
 /** How it is: a code, how bad (`bad`, `warn`, `good`, `none`), a text and a remark. */
 function judge() {
   const why = blindness();
   const all = [...state.gateways.values()];
-  const waiting = [...state.incidents.values()].filter((one) => !one.acked).length;
+  const waiting = [...state.incidents].filter(([key, one]) => waitsHere(key, one)).length;
   const behind = waiting > 0 ? tn("status.known", waiting) : "";
   if (why === "starting") return ["starting", "none", t("status.starting"), ""];
   if (why === "lost") return ["lost", "bad", t("status.lost", { at: clock(state.lost, now()) }), behind];
@@ -17,12 +17,16 @@ function judge() {
   const online = all.filter((one) => one.life === "online").length;
   const dead = all.filter((one) => !["online", "suspect", "starting"].includes(one.life)).length;
   const deaf = dead > 0 ? tn("status.deaf", dead, { all: all.length }) : "";
+  const offered = fromOthers();
+  if (offered.length > 0 && waiting === 0) return ["offer", "bad", tn("status.offer", offered.length), [word("danger", offered[0].incident.danger), offered[0].site, offered[0].peer].join(" · ")];
   const allDead = all.length > 0 && dead === all.length;
   if (allDead) return ["dead", "bad", tn("status.dead", dead), waiting > 0 ? tn("status.before", waiting) : ""];
   if (waiting > 0) return ["alarm", "bad", tn("status.alarm", waiting), [worst(), deaf].filter(Boolean).join(" — ")];
-  if (all.length === 0) return ["nobody", "warn", t("status.nobody"), ""];
+  const taken = state.rooms.handovers.filter((one) => one.side === "taken" && one.state === "accepted" && !state.incidents.has(`${one.site}/${one.gateway}/${one.incident.id}`));
+  if (all.length === 0 && taken.length === 0) return ["nobody", "warn", t("status.nobody"), ""];
   if (dead > 0) return ["deaf", "bad", deaf, t("status.deaf_more")];
-  if (state.incidents.size > 0) return ["taken", "warn", tn("status.taken", state.incidents.size), ""];
+  const open = state.incidents.size + taken.length;
+  if (open > 0) return ["taken", "warn", tn("status.taken", open), ""];
   const blind = all.reduce((sum, one) => sum + one.blind_total, 0);
   if (blind > 0) return ["blind", "warn", tn("status.blind", blind), tn("status.heard", online, { all: all.length })];
   return ["quiet", "good", t("status.quiet"), tn("status.all", online, { sites: sites().size })];

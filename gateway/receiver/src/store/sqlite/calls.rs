@@ -7,7 +7,7 @@ use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
 use rusqlite::{Connection, OpenFlags, Row, ToSql, params, params_from_iter};
 
-use super::super::ledger::{
+use super::super::calls::{
     CALL, Ledger, MOST_ROWS, OUTCOME, RawCall, RawOutcome, Told, Wanted, missing,
 };
 use super::super::{OpenError, StoreError};

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::super::ledger::{
+use super::super::calls::{
     CALL, LEASE_S, Ledger, MOST_ROWS, OUTCOME, RawCall, RawOutcome, Told, Wanted, missing,
 };
 use super::super::{OpenError, StoreError};
