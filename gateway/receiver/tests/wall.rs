@@ -259,6 +259,14 @@ async fn an_account_sees_its_own_sites_and_classes_and_nothing_else_anywhere() {
     let mut theirs = room.gateway("s-1", "g-1").await;
     let (mut of_ours, mut of_theirs) = (Journal::new(&ours), Journal::new(&theirs));
     let (site, doors) = (room.page("site").await, room.page("doors").await);
+    let all = room.page("all").await;
+    // What the receiver knows is on the wall when it has been painted.
+    within("both are painted", async {
+        while all.get("/api/sites/s-1").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let (mut at_site, mut at_doors) = (site.live().await, doors.live().await);
 
     let full = at_site.until("full", |_| true).await;
@@ -293,7 +301,6 @@ async fn an_account_sees_its_own_sites_and_classes_and_nothing_else_anywhere() {
         let of = |one: &Value| format!("{}{}", one["site"], one["event"]["class"]).replace('"', "");
         answer.json()["events"].as_array().unwrap().iter().map(of).collect()
     };
-    let all = room.page("all").await;
     assert_eq!(history(&all, "").await.len(), 4);
     assert_eq!(history(&all, "?class=alarm").await.len(), 2);
     let all_of = |mut list: Vec<String>| {

@@ -13,7 +13,7 @@ use gatehouse_core::contract::{DistrictState, GatewayState, Receipt};
 use gatehouse_core::event::{Qualifier, with_replayed};
 use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
-use gatehouse_core::uplink::{Action, Down, Failure, Input, Paths, Standby, Uplink};
+use gatehouse_core::uplink::{Action, Attempt, Down, Failure, Input, Paths, Standby, Uplink};
 use tokio::sync::watch;
 
 use super::book::{Book, Entry, Happening};
@@ -134,7 +134,7 @@ impl Gateway {
                 }
                 continue;
             }
-            if !self.rest_until(attempt.at).await {
+            if !self.rest(attempt).await {
                 continue;
             }
             let index = attempt.broker;
@@ -183,19 +183,29 @@ impl Gateway {
         Remains { address: self.address, book: self.book }
     }
 
-    /// Runs without a connection until then; false if an order came before.
-    async fn rest_until(&mut self, at: Mono) -> bool {
-        let wait = at.since(boottime());
-        let rested = tokio::select! {
-            () = tokio::time::sleep(wait) => true,
-            _ = self.orders.changed() => false,
-        };
-        self.happen();
-        rested
+    /// Runs without a connection until it is time for this attempt, which is sooner once an alarm
+    /// waits; false if an order came before.
+    async fn rest(&mut self, mut attempt: Attempt) -> bool {
+        let received = self.machine.progress().host_upto;
+        loop {
+            let alarm = self.book.heads().0 > received;
+            if alarm {
+                attempt = self.paths.hurried(attempt, boottime(), fastrand::f64());
+            }
+            let until = if alarm { attempt.at } else { attempt.at.min(self.next_event) };
+            let rested = tokio::select! {
+                () = tokio::time::sleep(until.since(boottime())) => true,
+                _ = self.orders.changed() => false,
+            };
+            self.happen();
+            if !rested || attempt.at <= boottime() {
+                return rested;
+            }
+        }
     }
 
     /// The power is back: the box starts at its own time, finds what has changed, and connects.
-    async fn boots(&mut self, within: Duration) -> gatehouse_core::uplink::Attempt {
+    async fn boots(&mut self, within: Duration) -> Attempt {
         tokio::time::sleep(within.mul_f64(fastrand::f64())).await;
         self.session += 1;
         let settings = Plan::settings(self.brokers.len());

@@ -28,6 +28,9 @@ pub struct Report {
     /// From storing to the receipt.
     alarm: ByTime,
     normal: ByTime,
+    /// Of alarms through the disturbances, by what was disturbed last when they were confirmed:
+    /// `broker`, `receiver`, `database`, …
+    alarm_by_cause: BTreeMap<String, Times>,
     /// From storing to the receiver's taking it off the wire, by the wall clock.
     alarm_to_control_room: Times,
     connects: Connects,
@@ -110,6 +113,15 @@ pub(super) fn of(
         let times = |samples: Vec<&Sample>| Times::of(samples.iter().map(|s| s.took).collect());
         ByTime { outside: times(outside), through: times(through) }
     };
+    let mut by_cause: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.lane == Lane::Alarm) {
+        let felt = |one: &&Disturbance| {
+            sample.stored <= one.to && sample.stored.plus(sample.took) >= one.from
+        };
+        if let Some(one) = disturbances.iter().rev().find(felt) {
+            by_cause.entry(one.cause()).or_default().push(sample.took);
+        }
+    }
     let per_second = tally.connects();
     Ok(Report {
         scenario: shared.plan.scenario,
@@ -121,6 +133,10 @@ pub(super) fn of(
         events,
         alarm: by_time(Lane::Alarm),
         normal: by_time(Lane::Normal),
+        alarm_by_cause: by_cause
+            .into_iter()
+            .map(|(cause, took)| (cause, Times::of(took)))
+            .collect(),
         alarm_to_control_room,
         connects: Connects {
             total: per_second.values().sum(),

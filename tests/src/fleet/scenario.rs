@@ -61,6 +61,14 @@ pub(super) struct Disturbance {
     pub(super) lasted_s: u64,
 }
 
+impl Disturbance {
+    /// What it happened to, in a word: `broker 2 was killed …` is `broker`.
+    pub(super) fn cause(&self) -> String {
+        let mut words = self.what.split(' ').filter(|word| !["a", "the", "every"].contains(word));
+        words.next().unwrap_or_default().to_owned()
+    }
+}
+
 /// Plays the plan's scenario; what was done. That the fleet has just come is the first of it.
 pub(super) async fn play(
     plan: &Plan,

@@ -1,5 +1,7 @@
 //! Which broker to try next, and when.
 
+use std::time::Duration;
+
 use crate::backoff::Backoff;
 use crate::time::Mono;
 
@@ -11,6 +13,13 @@ pub enum Failure {
     /// It refused the credentials or the client: nobody but a person mends that.
     Refused,
 }
+
+/// With an alarm that has no receipt the next attempt is at most so far away.
+const HURRY: Duration = Duration::from_secs(2);
+
+/// So many attempts without success, some minutes, are hurried: then the back-off holds for alarms
+/// too, since the broker is not just changing its leader.
+const HURRIED: u32 = 100;
 
 /// The next thing to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +98,17 @@ impl Paths {
         self.choose(now.plus(wait))
     }
 
+    /// The same attempt, sooner: an alarm waits. Not sooner than a broker that refused may be asked.
+    pub fn hurried(&self, attempt: Attempt, now: Mono, random: f64) -> Attempt {
+        if self.backoff.attempts() > HURRIED {
+            return attempt;
+        }
+        let wait = HURRY.mul_f64(0.25 + 0.75 * random.clamp(0.0, 1.0));
+        let rests_until = self.brokers.get(attempt.broker).map_or(now, |b| b.rests_until);
+        let at = now.plus(wait).max(rests_until);
+        Attempt { broker: attempt.broker, at: attempt.at.min(at) }
+    }
+
     /// The next broker of this round that does not rest; if all do, the one that rests shortest.
     fn choose(&self, at: Mono) -> Attempt {
         let order = (self.next..self.brokers.len()).chain(0..self.next);
@@ -129,6 +149,31 @@ mod tests {
         let mut paths = Paths::new(1);
         let next = paths.failed(0, Failure::Refused, now, 1.0);
         assert_eq!((next.broker, next.at.since(now).as_secs()), (0, 30));
+    }
+
+    #[test]
+    fn an_alarm_does_not_wait_out_the_back_off_but_a_refusal_and_not_for_ever() {
+        let mut paths = Paths::new(1);
+        let mut now = Mono(S);
+        for attempt in 0..200 {
+            let next = paths.failed(0, Failure::Unreachable, now, 1.0);
+            let soon = paths.hurried(next, now, 1.0);
+            let least = paths.hurried(next, now, 0.0).at.since(now).as_millis();
+            if attempt < 100 {
+                assert!(soon.at <= next.at && soon.at.since(now) <= HURRY, "{attempt}");
+                assert!(attempt < 2 || least == 500, "{attempt}: {least}");
+            } else {
+                assert_eq!(soon, next);
+            }
+            now = next.at;
+        }
+        paths.connected(0);
+        let refused = paths.failed(0, Failure::Refused, now, 1.0);
+        assert_eq!(paths.hurried(refused, now, 1.0), refused);
+        // What is to be tried sooner anyway is.
+        paths.connected(0);
+        let first = paths.first(now);
+        assert_eq!(paths.hurried(first, now, 1.0), first);
     }
 
     #[test]

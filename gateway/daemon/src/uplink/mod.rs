@@ -242,7 +242,7 @@ impl Uplinker {
     async fn deliver(&mut self) -> Interrupt {
         let mut attempt = self.paths.first(self.now());
         loop {
-            if let Some(interrupt) = self.wait(attempt.at).await {
+            if let Some(interrupt) = self.wait(attempt).await {
                 return interrupt;
             }
             let index = attempt.broker;
@@ -307,13 +307,26 @@ impl Uplinker {
         self.parts.clock.mono()
     }
 
-    /// Waits until `at`; or says what came before.
-    async fn wait(&mut self, at: Mono) -> Option<Interrupt> {
-        let wait = at.since(self.now());
-        tokio::select! {
-            biased;
-            interrupt = interrupted(&mut self.stop, &mut self.parts.running) => Some(interrupt),
-            () = tokio::time::sleep(wait) => None,
+    /// Waits until it is time for this attempt, which is sooner once an alarm waits; or says what
+    /// came before.
+    async fn wait(&mut self, mut attempt: Attempt) -> Option<Interrupt> {
+        let mut heads = self.parts.heads.clone();
+        let received = self.machine.progress().host_upto;
+        loop {
+            let alarm = heads.borrow_and_update().alarm > received;
+            if alarm {
+                attempt = self.paths.hurried(attempt, self.now(), fastrand::f64());
+            }
+            let wait = attempt.at.since(self.now());
+            tokio::select! {
+                biased;
+                interrupt = interrupted(&mut self.stop, &mut self.parts.running) => {
+                    return Some(interrupt);
+                }
+                () = tokio::time::sleep(wait) => return None,
+                // An error means that nothing is stored any more: we are about to stop.
+                Ok(()) = heads.changed(), if !alarm => {}
+            }
         }
     }
 
