@@ -42,6 +42,7 @@
 
 mod approach;
 pub mod bundle;
+mod classes;
 pub mod cli;
 mod clock;
 mod command;

@@ -19,7 +19,7 @@ use gatehouse_core::id::Seq;
 use gatehouse_core::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-use crate::wire;
+use crate::{classes, wire};
 
 /// The longest time that can be asked for, in days: 100 years.
 const MOST_DAYS: u32 = 36_500;
@@ -53,13 +53,9 @@ enum Of {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "allowed is WHAT=DAYS with 1 to {MOST_DAYS} days; WHAT is {ALL}, {ODD}, or a class: {}",
-    words()
+    classes::words()
 )]
 pub struct RuleError;
-
-fn words() -> String {
-    Class::ALL.map(Class::as_str).join(", ")
-}
 
 impl FromStr for Rule {
     type Err = RuleError;
@@ -123,7 +119,7 @@ impl Keep {
 
     /// Nothing from this on has had its time.
     pub(crate) fn horizon(&self, now: UtcMs) -> Option<UtcMs> {
-        self.0.values().min().map(|days| back(now, *days))
+        Class::ALL.into_iter().filter_map(|class| self.before(class, now)).max()
     }
 
     fn days(&self, of: Of) -> Option<u32> {

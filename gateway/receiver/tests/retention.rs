@@ -12,7 +12,8 @@ use gatehouse_core::checkpoint::{self, Checkpoint, to_hex};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
-use gatehouse_receiver::{Filter, Keep, Search, Store};
+use gatehouse_receiver::bundle::{self, Extent};
+use gatehouse_receiver::{Filter, Keep, Search, SigningKey, Store};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -92,26 +93,28 @@ async fn an_event_goes_its_place_stays(home: Home) {
         old.push(journal.detailed(Class::Door, "door.opened", Some(secret.clone())));
     }
     let alarm = journal.detailed(Class::Alarm, "zone.alarm", Some(json!({"incident": "a1"})));
-    let told = signed(&gateway, 7, &alarm);
+    let after = journal.detailed(Class::Door, "door.closed", Some(secret));
+    let told = signed(&gateway, 8, &after);
     let proof = journal.detailed(Class::System, checkpoint::EVENT, Some(told));
     for body in &old {
         gateway.send(Class::Door, body).await;
     }
     gateway.send(Class::Alarm, &alarm).await;
+    gateway.send(Class::Door, &after).await;
     gateway.send(Class::System, &proof).await;
     gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
-    gateway.receipt("all is stored", |receipt| receipt.upto == Seq(9)).await;
+    gateway.receipt("all is stored", |receipt| receipt.upto == Seq(10)).await;
     handle.stop().await;
     assert_eq!(emptied(&stored(&home.store())), [0; 0]);
 
     let mut kept = config(&broker.url(), home.database());
     kept.keep = keep(&["door=30", "system=10", "all=3650"]);
     let handle = started(kept).await;
-    until(&home, "the doors' events are empty", |all| emptied(all) == [1, 2, 3, 4, 5, 6]).await;
+    until(&home, "the doors' events are empty", |all| emptied(all) == [1, 2, 3, 4, 5, 6, 8]).await;
     let all = stored(&home.store());
-    assert_eq!(all.len(), 9);
+    assert_eq!(all.len(), 10);
     assert!(all.iter().all(|(_, body)| !body.contains(SECRET)));
-    assert!(all[7].1.contains(checkpoint::EVENT), "what proves the rest stays");
+    assert!(all[8].1.contains(checkpoint::EVENT), "what proves the rest stays");
 
     // A copy that comes late is one, and another content under its number is none.
     gateway.send(Class::Door, &old[2]).await;
@@ -119,7 +122,7 @@ async fn an_event_goes_its_place_stays(home: Home) {
     forger.event(Class::Door, "door.opened");
     gateway.send(Class::Door, &forger.event(Class::Door, "door.closed")).await;
     gateway.send(Class::Door, &journal.door()).await;
-    gateway.receipt("the next", |receipt| receipt.upto == Seq(10)).await;
+    gateway.receipt("the next", |receipt| receipt.upto == Seq(11)).await;
     let counts = handle.snapshot();
     let view = &counts.gateways[&gateway.address];
     assert_eq!((counts.duplicates, view.conflicts, view.breaks), (1, 1, 0));
@@ -134,9 +137,17 @@ async fn an_event_goes_its_place_stays(home: Home) {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let (code, out, err) = program(&[&["verify", "g-1"], &words[..]].concat());
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(err.contains("10 events, 1 to 10; proven 7, by 1 checkpoints"), "{err}");
-    assert!(err.contains("6 of these have had their time"), "{err}");
+    assert!(err.contains("11 events, 1 to 11; proven 8, by 1 checkpoints"), "{err}");
+    assert!(err.contains("7 of these have had their time"), "{err}");
     let (_, out, err) = program(&[&["verify"], &words[..]].concat());
+    // A bundle goes over the place of an event that has gone.
+    let key = SigningKey::make(&home.path().join("own.key"), "receiver".parse().unwrap()).unwrap();
+    let (place, incident) = ("s-1/g-1".parse().unwrap(), "a1".parse().unwrap());
+    let bundle = bundle::make(&store, &place, &incident, Extent::Whole, &key).unwrap();
+    let report = bundle::check(&bundle, None, None).unwrap();
+    assert!(report.is_good(), "{report:?}");
+    assert_eq!((report.proof.events, report.proof.emptied, report.proof.proven), (3, 1, 2));
+    assert!(!bundle.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()));
     assert!(out.contains("\"breaks\":0") && out.contains("\"holes\":0"), "{out}{err}");
 }
 

@@ -302,10 +302,7 @@ struct Select {
 }
 
 fn class(word: &str) -> Result<Class, String> {
-    Class::from_word(word).ok_or_else(|| {
-        let words: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
-        format!("allowed is {}", words.join(", "))
-    })
+    Class::from_word(word).ok_or_else(|| format!("allowed is {}", crate::classes::words()))
 }
 
 /// Why a command ended without doing its work, with its exit code.

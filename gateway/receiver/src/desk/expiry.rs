@@ -86,7 +86,7 @@ impl Expiry {
             }
             *self.now.insert(now)
         };
-        let Some(until) = self.keep.horizon(now) else { return Ok(PASS) };
+        let Some(until) = self.keep.horizon(now) else { return Ok(self.end()) };
         let left = |class: Class, utc: UtcMs, seq: Seq, body: &[u8]| {
             let over = self.keep.before(class, now).is_some_and(|before| utc < before);
             over.then(|| stump(seq, body)).flatten()
@@ -99,10 +99,15 @@ impl Expiry {
         if expired.looked == STEP {
             return Ok(PAUSE);
         }
+        Ok(self.end())
+    }
+
+    /// The pass is over; when the next begins.
+    fn end(&mut self) -> Duration {
         if self.gone > 0 {
-            tracing::info!(events = self.gone, "emptied what has had its time");
+            tracing::info!(rows = self.gone, "emptied what has had its time");
         }
         (self.after, self.now, self.gone) = (BEGIN, None, 0);
-        Ok(PASS)
+        PASS
     }
 }

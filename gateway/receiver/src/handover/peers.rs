@@ -23,6 +23,7 @@ use gatehouse_core::id::Id;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::classes;
 use crate::signing::{KeyError, SigningKey};
 
 /// Control rooms that one is in touch with, at most: a city has fewer districts.
@@ -168,18 +169,7 @@ fn parse(text: &str, own: &Id) -> Result<Vec<Peer>, String> {
                         `gatehouse-receiver keygen` printed them";
             mistake(&raw.key.span(), what.to_owned());
         }
-        let may_offer = raw.may_offer.map(|all| {
-            let of = |class: &Spanned<String>| {
-                let found = Class::from_word(class.get_ref());
-                if found.is_none() {
-                    let words: Vec<_> = Class::ALL.iter().map(|one| one.as_str()).collect();
-                    let (word, words) = (class.get_ref(), words.join(", "));
-                    mistake(&class.span(), format!("class {word:?}; allowed are {words}"));
-                }
-                found
-            };
-            all.iter().filter_map(of).collect::<BTreeSet<_>>()
-        });
+        let may_offer = raw.may_offer.map(|all| classes::listed(&all, &mut mistake));
         if let (Some(name), Some(district), Some(key)) = (name, district, key) {
             peers.push(Peer { name, district, key, may_offer });
         }

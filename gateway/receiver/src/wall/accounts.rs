@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gatehouse_core::commands::Verb;
-use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -31,6 +30,7 @@ use toml::Spanned;
 use super::commands::OFFERED;
 use super::scope::Scope;
 use super::secret;
+use crate::classes;
 
 /// Accounts of one control room, at most: each is looked through at a login.
 const MOST: usize = 1024;
@@ -262,18 +262,7 @@ impl Accounts {
                 };
                 all.iter().filter_map(of).collect::<BTreeSet<_>>()
             });
-            let classes = raw.classes.map(|all| {
-                let of = |class: &Spanned<String>| {
-                    let found = Class::from_word(class.get_ref());
-                    if found.is_none() {
-                        let words: Vec<_> = Class::ALL.iter().map(|one| one.as_str()).collect();
-                        let (word, words) = (class.get_ref(), words.join(", "));
-                        mistake(&class.span(), format!("class {word:?}; allowed are {words}"));
-                    }
-                    found
-                };
-                all.iter().filter_map(of).collect::<BTreeSet<_>>()
-            });
+            let classes = raw.classes.map(|all| classes::listed(&all, &mut mistake));
             let of = |word: &Spanned<String>| match command(word.get_ref()) {
                 Ok(verb) => Some(verb),
                 Err(allowed) => {
@@ -351,6 +340,8 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
+    use gatehouse_core::event::Class;
+
     use super::*;
 
     const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\

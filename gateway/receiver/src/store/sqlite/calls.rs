@@ -1,11 +1,10 @@
 //! Telling responders from a file: its one receiver tells.
 
 use std::path::Path;
-use std::time::Duration;
 
 use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
-use rusqlite::{Connection, OpenFlags, Row, ToSql, params, params_from_iter};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::super::calls::{
     CALL, Ledger, MOST_ROWS, OUTCOME, RawCall, RawOutcome, Told, Wanted, missing,
@@ -16,27 +15,14 @@ use crate::responders::{Call, End, Outcome, WAYS};
 /// As many numbers in one statement.
 const BATCH: usize = 500;
 
-/// A connection of its own beside the one that commits: both wait for each other's transactions,
-/// which are short.
+/// A connection of its own beside the one that commits.
 #[derive(Debug)]
 pub(in super::super) struct SqliteLedger(Connection);
 
 impl SqliteLedger {
     pub(in super::super) fn open(path: &Path, write: bool) -> Result<Self, OpenError> {
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let flags = if write {
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-        } else {
-            std::fs::metadata(path)
-                .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-            OpenFlags::SQLITE_OPEN_READ_ONLY
-        };
-        let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        super::schema::check(&connection, path)?;
-        connection.busy_timeout(Duration::from_secs(10)).map_err(sqlite)?;
-        if write {
-            connection.execute_batch("PRAGMA synchronous=FULL").map_err(sqlite)?;
-        }
+        let connection = super::beside(path, write)?;
         if !connection.table_exists(None, "calls").map_err(sqlite)? {
             return Err(missing(path.display().to_string()));
         }

@@ -1,7 +1,6 @@
 //! Handovers in a file.
 
 use std::path::Path;
-use std::time::Duration;
 
 use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
@@ -12,9 +11,6 @@ use super::super::writer::{count, signed_count};
 use super::super::{OpenError, StoreError};
 use super::schema;
 
-/// A commit of the events' writer takes tens of milliseconds; a checkpoint of a slow disk seconds.
-const BUSY: Duration = Duration::from_secs(10);
-
 /// A connection of its own to the receiver's file; the receiver holds the lock.
 #[derive(Debug)]
 pub(in super::super) struct Handovers {
@@ -24,12 +20,7 @@ pub(in super::super) struct Handovers {
 
 impl Handovers {
     pub(in super::super) fn open(path: &Path, room: &Id) -> Result<Self, OpenError> {
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open(path).map_err(sqlite)?;
-        schema::check(&connection, path)?;
-        connection.busy_timeout(BUSY).map_err(sqlite)?;
-        connection.execute_batch("PRAGMA synchronous=FULL;").map_err(sqlite)?;
-        Ok(Self { connection, room: room.to_string() })
+        Ok(Self { connection: super::beside(path, true)?, room: room.to_string() })
     }
 
     pub(in super::super) fn in_memory(room: &Id) -> Result<Self, OpenError> {

@@ -10,6 +10,7 @@ mod write;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -64,6 +65,26 @@ impl Drop for File {
             let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
         }
     }
+}
+
+/// A connection beside the one that commits, to a file that is prepared: both wait for each other's
+/// transactions, which are short.
+fn beside(path: &Path, write: bool) -> Result<Connection, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let flags = if write {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        fs::metadata(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    schema::check(&connection, path)?;
+    // A commit of the events' writer takes tens of milliseconds; a checkpoint of a slow disk seconds.
+    connection.busy_timeout(Duration::from_secs(10)).map_err(sqlite)?;
+    if write {
+        connection.execute_batch("PRAGMA synchronous=FULL").map_err(sqlite)?;
+    }
+    Ok(connection)
 }
 
 fn lock(database: &Path) -> Result<fs::File, OpenError> {
