@@ -13,10 +13,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gatehouse-config", &["gatehouse-core"]),
     ("gatehouse-journal", &["gatehouse-core"]),
     ("gatehouse-link", &[]),
+    ("gatehouse-camera", &["gatehouse-core"]),
     ("gatehouse-receiver", &["gatehouse-core", "gatehouse-link"]),
     (
         "gatehouse",
         &[
+            "gatehouse-camera",
             "gatehouse-core",
             "gatehouse-config",
             "gatehouse-drivers",
@@ -28,8 +30,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gatehouse-tests", &EVERYTHING),
 ];
 
-const EVERYTHING: [&str; 7] = [
+const EVERYTHING: [&str; 8] = [
     "gatehouse",
+    "gatehouse-camera",
     "gatehouse-config",
     "gatehouse-core",
     "gatehouse-drivers",

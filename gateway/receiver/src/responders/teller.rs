@@ -156,6 +156,9 @@ impl Teller {
             waiting.clear();
             return self.show(&district).await;
         }
+        // Before the calls are read: what came in until this moment is among them, so a message
+        // that is due now leaves none of its calls out.
+        let now = self.clock.now().utc;
         let of = district.clone();
         let calls = self.books.ask(move |ledger| ledger.open_calls(&of)).await?;
         let present = match machine {
@@ -174,7 +177,6 @@ impl Teller {
                 machine.insert(fresh)
             }
         };
-        let now = self.clock.now().utc;
         let mut again = false;
         for deed in present.due(&self.roster, now) {
             match deed {

@@ -1,0 +1,13 @@
+//! Cameras: compressed pictures come in, findings and evidence go out.
+//!
+//! ```text
+//!  source ──▶ Frame ──┬──▶ ring ──(trigger)──▶ clip ─┐
+//!    │                └──▶ decode ──▶ watch          ├──▶ evidence
+//!    ▼                        └─────▶ mask ──▶ JPEG ─┘
+//!  health ladder
+//! ```
+//!
+//! Nothing in here tells persons apart, or persons from anything else: it says *that* something moved
+//! in an area. Masks are painted before a picture leaves this crate.
+
+pub mod frame;
