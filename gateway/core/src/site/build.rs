@@ -1,7 +1,8 @@
-//! Doors, readers, outputs, key switches and schedules from their configuration: places that it does
+//! Doors, readers, outputs, cameras, key switches and schedules from their configuration: places that it does
 //! not have are ignored.
 
 use super::SiteConfig;
+use super::camera::Camera;
 use super::door::Door;
 use super::key_switch::KeySwitch;
 use super::output::Output;
@@ -51,6 +52,21 @@ pub(super) fn outputs(config: &mut SiteConfig) -> Vec<Output> {
         Output::new(output)
     });
     outputs.collect()
+}
+
+/// The cameras, each with the id of the partition that its events name.
+pub(super) fn cameras(config: &mut SiteConfig, doors: &[Door]) -> Vec<Camera> {
+    let (partitions, zones) = (&config.partitions, config.zones.len());
+    let buses = config.buses.len();
+    let cameras = std::mem::take(&mut config.cameras).into_iter().map(|mut camera| {
+        camera.bus = camera.bus.filter(|place| *place < buses);
+        camera.partition = camera.partition.filter(|place| *place < partitions.len());
+        camera.doors.retain(|place| *place < doors.len());
+        camera.zones.retain(|place| *place < zones);
+        let partition = camera.partition.map(|place| partitions[place].id.clone());
+        Camera::new(camera, partition)
+    });
+    cameras.collect()
 }
 
 /// The key switches of partitions that there are.

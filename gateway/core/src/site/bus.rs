@@ -138,6 +138,9 @@ impl Site {
             for reader in self.readers.iter_mut().filter(|one| one.config.bus == Some(place)) {
                 reader.excuse();
             }
+            for camera in self.cameras.iter_mut().filter(|one| one.config.bus == Some(place)) {
+                camera.excuse();
+            }
         }
     }
 
@@ -158,6 +161,9 @@ impl Site {
             }
             for reader in self.readers.iter_mut().filter(|one| one.config.bus == Some(place)) {
                 reader.await_link(at);
+            }
+            for camera in self.cameras.iter_mut().filter(|one| one.config.bus == Some(place)) {
+                camera.await_link(at);
             }
         }
     }
@@ -184,6 +190,8 @@ impl Site {
         let hangs = |bus: Option<usize>| bus.is_some_and(|bus| places.contains(&bus));
         let doors = self.doors.iter().filter(|door| hangs(door.config().bus)).count();
         let zones = self.zones.iter().filter(|zone| hangs(zone.config.bus)).count();
-        doors + zones + self.readers.iter().filter(|one| hangs(one.config.bus)).count()
+        let cameras = self.cameras.iter().filter(|one| hangs(one.config.bus)).count();
+        let readers = self.readers.iter().filter(|one| hangs(one.config.bus)).count();
+        doors + zones + readers + cameras
     }
 }

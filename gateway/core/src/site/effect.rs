@@ -21,6 +21,8 @@ pub enum Thing {
     Reader(usize),
     /// An output, by its place in [`SiteConfig::outputs`](super::SiteConfig::outputs).
     Output(usize),
+    /// A camera, by its place in [`SiteConfig::cameras`](super::SiteConfig::cameras).
+    Camera(usize),
 }
 
 /// How an output is switched. *On* is what its [`Role`](super::Role) says.
@@ -74,6 +76,7 @@ impl Thing {
             Self::Partition(_) => "partition",
             Self::Reader(_) => "reader",
             Self::Output(_) => "output",
+            Self::Camera(_) => "camera",
         }
     }
 }
@@ -137,6 +140,13 @@ pub enum Effect {
         /// How.
         drive: Drive,
     },
+    /// Take a picture and a clip of the newest event above.
+    Look {
+        /// The camera's place in [`SiteConfig::cameras`](super::SiteConfig::cameras).
+        camera: usize,
+        /// Nobody at the site may notice the event.
+        silent: bool,
+    },
     /// Show something at a reader.
     Reader {
         /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
@@ -162,6 +172,7 @@ impl Effect {
         match self {
             Self::Record(draft) => is_silent_event(draft),
             Self::Incident { id, .. } => is_silent_incident(id),
+            Self::Look { silent, .. } => *silent,
             _ => false,
         }
     }

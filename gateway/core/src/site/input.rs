@@ -4,7 +4,7 @@ use crate::event::{Class, Qualifier};
 use crate::id::Id;
 use crate::time::Mono;
 
-use super::{Command, CredentialHash, DoorState, ZoneLine};
+use super::{CameraSays, Command, CredentialHash, DoorState, ZoneLine};
 
 /// What a contact says once it is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,15 @@ pub enum Input {
         /// Since when.
         at: Mono,
     },
+    /// What a camera's unit says of it.
+    Camera {
+        /// Its place in [`SiteConfig::cameras`](super::SiteConfig::cameras).
+        camera: usize,
+        /// What.
+        says: CameraSays,
+        /// When the picture came that tells it, or when it was found.
+        at: Mono,
+    },
     /// What the input says that the challenge test's output is wired to.
     LoopBack {
         /// What it says now.
@@ -209,6 +218,7 @@ impl Input {
             | Self::KeySwitch { at, .. }
             | Self::ReaderStatus { at, .. }
             | Self::Output { at, .. }
+            | Self::Camera { at, .. }
             | Self::LoopBack { at, .. }
             | Self::Bus { at, .. } => Some(*at),
             Self::Card(card) => Some(card.at),

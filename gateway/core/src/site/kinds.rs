@@ -16,6 +16,22 @@ pub const EVENT_TYPES: &[&str] = &[
     "alarm.escalated",
     "bus.lost",
     "bus.restored",
+    "camera.blinded",
+    "camera.blinded_restored",
+    "camera.covered",
+    "camera.covered_restored",
+    "camera.defocused",
+    "camera.defocused_restored",
+    "camera.degraded",
+    "camera.degraded_restored",
+    "camera.frozen",
+    "camera.frozen_restored",
+    "camera.lost",
+    "camera.lost_restored",
+    "camera.motion",
+    "camera.motion_ended",
+    "camera.moved",
+    "camera.moved_restored",
     "challenge.failed",
     "challenge.passed",
     "checkpoint.lost",
@@ -153,6 +169,8 @@ pub fn is_silent(kind: &str) -> bool {
             | "panic.stuck_silent"
             | "panic.stuck_silent_restored"
             | "access.duress"
+            | "camera.snapshot_silent"
+            | "camera.clip_silent"
     )
 }
 

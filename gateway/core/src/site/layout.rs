@@ -18,6 +18,7 @@ pub struct Layout {
     key_switches: Vec<Id>,
     checkpoints: Vec<Id>,
     outputs: Vec<Id>,
+    cameras: Vec<Id>,
 }
 
 /// The place of a thing that is not there any more: no list is so long.
@@ -35,6 +36,7 @@ impl SiteConfig {
             key_switches: self.key_switches.iter().map(|switch| switch.id.clone()).collect(),
             checkpoints: self.checkpoints.iter().map(|one| one.id.clone()).collect(),
             outputs: self.outputs.iter().map(|output| output.id.clone()).collect(),
+            cameras: self.cameras.iter().map(|camera| camera.id.clone()).collect(),
         }
     }
 }
@@ -79,6 +81,9 @@ impl Input {
             Self::Output { output, does, fault, at } => {
                 let output = moved(output, &from.outputs, &to.outputs);
                 Self::Output { output, does, fault, at }
+            }
+            Self::Camera { camera, says, at } => {
+                Self::Camera { camera: moved(camera, &from.cameras, &to.cameras), says, at }
             }
             Self::RexLost { door: place, at } => Self::RexLost { door: door(place), at },
             Self::Card(card) => Self::Card(Card { reader: reader(card.reader), ..card }),

@@ -1,4 +1,4 @@
-//! The protection ledger: for each zone and reader, how long it did not protect, why, and by whose
+//! The protection ledger: for each zone, reader and camera, how long it did not protect, why, and by whose
 //! wish.
 //!
 //! Seconds are counted on `CLOCK_BOOTTIME` and told once a day as `ledger.day`. What is out
@@ -30,7 +30,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(900);
 /// A day, where the day of the site is not known.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Zones and readers in one event, so that it stays below the largest payload with a reason or two for each.
+/// Zones, readers and cameras in one event, so that it stays below the largest payload with a reason or two for each.
 const THINGS_IN_ONE: usize = 24;
 
 /// Seconds by id, then by reason (`bypassed`, or `bypassed by {actor}`).
@@ -42,11 +42,13 @@ struct Kept {
     seconds: Seconds,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     readers: Seconds,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    cameras: Seconds,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
-    /// Of which, why and by whose wish, since when: zones, then readers, in the order of the
+    /// Of which, why and by whose wish, since when: zones, then readers, then cameras, in the order of the
     /// configuration.
     out: Vec<Option<(&'static str, Option<String>, Mono)>>,
     millis: BTreeMap<usize, BTreeMap<String, u64>>,
@@ -108,7 +110,7 @@ impl Ledger {
 }
 
 impl Site {
-    /// Looks at what every zone and reader is doing now.
+    /// Looks at what every zone, reader and camera is doing now.
     pub(super) fn account(&mut self, at: Mono) {
         for (index, zone) in self.zones.iter().enumerate() {
             let partition = zone.config.partition.map(|place| &self.partitions[place]);
@@ -117,6 +119,11 @@ impl Site {
         for (index, reader) in self.readers.iter().enumerate() {
             let why = reader.why_out().map(|why| (why, None));
             self.ledger.note(self.zones.len() + index, why, at);
+        }
+        let before = self.zones.len() + self.readers.len();
+        for (index, camera) in self.cameras.iter().enumerate() {
+            let why = camera.why_out().map(|why| (why, None));
+            self.ledger.note(before + index, why, at);
         }
     }
 
@@ -129,12 +136,14 @@ impl Site {
     /// The seconds of the running day so far, as in `ledger.day`.
     pub fn unprotected(&mut self, at: Mono) -> Value {
         self.count_all(at);
-        let [zones, readers] = self.seconds();
-        json!({ "from": self.ledger.from, "zones_s": zones, "readers_s": readers })
+        let [zones, readers, cameras] = self.seconds();
+        json!({
+            "from": self.ledger.from, "zones_s": zones, "readers_s": readers, "cameras_s": cameras,
+        })
     }
 
-    /// Of the zones, then of the readers.
-    fn seconds(&self) -> [Seconds; 2] {
+    /// Of the zones, of the readers, of the cameras.
+    fn seconds(&self) -> [Seconds; 3] {
         let of = |id: &Id, thing: usize| {
             let reasons = self.ledger.millis.get(&thing)?.iter();
             let seconds = reasons.map(|(reason, ms)| (reason.clone(), ms.div_ceil(1000)));
@@ -144,7 +153,10 @@ impl Site {
         let zones = zones.filter_map(|(n, zone)| of(&zone.config.id, n));
         let readers = self.readers.iter().enumerate();
         let readers = readers.filter_map(|(n, one)| of(&one.config.id, self.zones.len() + n));
-        [zones.collect(), readers.collect()]
+        let before = self.zones.len() + self.readers.len();
+        let cameras = self.cameras.iter().enumerate();
+        let cameras = cameras.filter_map(|(n, one)| of(&one.config.id, before + n));
+        [zones.collect(), readers.collect(), cameras.collect()]
     }
 
     /// The start: what was counted before goes on, and the dark time is nobody's protection.
@@ -179,7 +191,8 @@ impl Site {
         self.ledger.from = kept.from;
         let zones = self.zones.iter().map(|zone| (&zone.config.id, &kept.seconds));
         let readers = self.readers.iter().map(|reader| (&reader.config.id, &kept.readers));
-        for (thing, (id, seconds)) in zones.chain(readers).enumerate() {
+        let cameras = self.cameras.iter().map(|camera| (&camera.config.id, &kept.cameras));
+        for (thing, (id, seconds)) in zones.chain(readers).chain(cameras).enumerate() {
             if let Some(reasons) = seconds.get(id.as_str()) {
                 let millis = reasons.iter().map(|(reason, s)| (reason.clone(), s * 1000));
                 self.ledger.millis.insert(thing, millis.collect());
@@ -203,16 +216,17 @@ impl Site {
     pub(super) fn ledger_keep(&mut self, at: Mono, out: &mut Out<'_>) {
         self.count_all(at);
         self.ledger.keep_at = Some(at.plus(KEEP_EVERY));
-        let [seconds, readers] = self.seconds();
-        out.keep(KEY.to_owned(), &Kept { from: self.ledger.from, seconds, readers });
+        let [seconds, readers, cameras] = self.seconds();
+        out.keep(KEY.to_owned(), &Kept { from: self.ledger.from, seconds, readers, cameras });
     }
 
     fn ledger_day(&self, gateway: &Id, at: Mono, out: &mut Out<'_>) {
         let (from, to) = (self.ledger.from, out.now.utc_at(at));
-        let [zones, readers] = self.seconds();
-        let zones = zones.into_iter().map(|(id, reasons)| (false, id, reasons));
-        let readers = readers.into_iter().map(|(id, reasons)| (true, id, reasons));
-        let all: Vec<_> = zones.chain(readers).collect();
+        let kinds = self.seconds().into_iter().enumerate();
+        let all = kinds.flat_map(|(kind, things)| {
+            things.into_iter().map(move |(id, reasons)| (kind, id, reasons))
+        });
+        let all: Vec<_> = all.collect();
         let parts = all.chunks(THINGS_IN_ONE);
         let of = parts.len();
         for (part, things) in parts.enumerate() {
@@ -223,17 +237,20 @@ impl Site {
                 severity: 5,
                 source: ("gateway", gateway),
             };
-            let of_kind = |readers: bool| -> BTreeMap<_, _> {
-                let these = things.iter().filter(|(reader, ..)| *reader == readers);
+            let of_kind = |kind: usize| -> BTreeMap<_, _> {
+                let these = things.iter().filter(|(of, ..)| *of == kind);
                 these.map(|(_, id, reasons)| (id, reasons)).collect()
             };
-            let (zones, readers) = (of_kind(false), of_kind(true));
+            let [zones, readers, cameras] = [0, 1, 2].map(of_kind);
             out.record(at, head, |draft| {
                 let mut facts = json!({
                     "from": from, "to": to, "part": part + 1, "of": of, "zones_s": zones,
                 });
                 if !readers.is_empty() {
                     facts["readers_s"] = json!(readers);
+                }
+                if !cameras.is_empty() {
+                    facts["cameras_s"] = json!(cameras);
                 }
                 draft.detail = Some(facts);
             });

@@ -26,6 +26,7 @@
 //! | `incident` | what an operator handles |
 //! | `arming` | commands, what prevents arming, common areas |
 //! | `schedule` | arming and disarming at times of the week |
+//! | `camera` | one camera: its pictures, tampering, motion; which one sees what |
 //! | `key_switch` | arming and disarming with a key |
 //! | `ledger` | how long each zone did not protect, why and by whose wish |
 //! | `dark` | when the box was off |
@@ -47,6 +48,7 @@ mod access_tests;
 mod arming;
 mod build;
 mod bus;
+mod camera;
 mod challenge;
 mod command;
 mod config;
@@ -94,15 +96,16 @@ mod zone;
 mod zone_tests;
 
 pub use access::{CredentialHash, Denial, HashError};
+pub use camera::{CameraLink, CameraSays, CameraTamper};
 pub use challenge::LONGEST_NONCE;
 pub use command::{Answer, Blocker, Command, Question, Refusal, Verb, Via};
 pub use config::{
-    AccessConfig, AreaConfig, BusConfig, ChallengeConfig, CheckpointConfig, Credential,
-    CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation, Fail, HelpConfig,
-    HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout, Mode, ModeConfig,
-    Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig, Responders, RexConfig,
-    Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, UnknownClock, Weekly,
-    ZoneConfig, ZoneKind,
+    AccessConfig, AreaConfig, BusConfig, CameraAreaConfig, CameraConfig, ChallengeConfig,
+    CheckpointConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation,
+    Fail, HelpConfig, HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout,
+    Mode, ModeConfig, Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig,
+    Responders, RexConfig, Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, Tells,
+    UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -128,6 +131,7 @@ use crate::id::Id;
 use crate::time::{Mono, Now};
 use access::{Credentials, Places};
 use bus::Bus;
+use camera::Camera;
 use challenge::Challenge;
 use dark::Dark;
 use door::Door;
@@ -160,6 +164,7 @@ pub struct Site {
     incidents: Incidents,
     buses: Vec<Bus>,
     outputs: Vec<Output>,
+    cameras: Vec<Camera>,
     challenge: Challenge,
     commands: Commands,
     access: AccessConfig,
@@ -189,6 +194,7 @@ enum Due {
     Bus(usize),
     Reader(usize),
     Output(usize),
+    Camera(usize),
     Challenge,
     KeySwitch(usize),
     Schedule,
@@ -209,7 +215,9 @@ impl Site {
         let schedules = build::schedules(&mut config);
         let crossed = vec![Vec::new(); config.crosses.len()];
         let (partitions, crosses) = (config.partitions.len(), config.crosses.len());
-        let (buses, count) = (config.buses.len(), config.zones.len() + readers.len());
+        let cameras = build::cameras(&mut config, &doors);
+        let things = config.zones.len() + readers.len() + cameras.len();
+        let buses = config.buses.len();
         let ids: Vec<_> = config.partitions.iter().map(|partition| partition.id.clone()).collect();
         let outputs = build::outputs(&mut config);
         let challenge = config.challenge.filter(|it| it.output < outputs.len());
@@ -243,11 +251,12 @@ impl Site {
             schedules,
             dark: Dark::default(),
             next: None,
-            ledger: Ledger::new(count),
+            ledger: Ledger::new(things),
             gateway: None,
             standing: Standing::default(),
             buses: config.buses.into_iter().map(Bus::new).collect(),
             outputs,
+            cameras,
             challenge: Challenge::new(challenge),
             commands: Commands::new(config.commands),
             incidents: Incidents::new(config.ack_within.unwrap_or(ACK_WITHIN)),
@@ -314,6 +323,7 @@ impl Site {
                     self.challenge_output(output, does, at);
                 }
             }
+            Input::Camera { camera, says, at } => self.camera(camera, says, at, &mut out),
             Input::LoopBack { condition, at } => self.challenge_input(condition, at, &mut out),
             Input::Command(command) => {
                 if let Some(answer) = self.command(&command, &mut out) {
@@ -370,6 +380,7 @@ impl Site {
         self.dark.explain(out);
         self.incidents.watch(out);
         self.call_responders(out);
+        self.look(out);
         // An alarm has just begun to wait for its acknowledgement.
         let incident = self.incidents.deadline().map(|at| (at, Due::Incident));
         // A siren has just begun to sound.
@@ -401,6 +412,7 @@ impl Site {
                 Due::Bus(index) => self.bus_lost(index, out),
                 Due::Reader(index) => self.readers[index].expire(index, out),
                 Due::Output(index) => self.siren_ended(index, at, out),
+                Due::Camera(index) => self.cameras[index].expire(index, out),
                 Due::Challenge => self.challenge_expired(at, out),
                 Due::KeySwitch(index) => self.key_switches[index].expire(out),
                 Due::Schedule => self.schedules_due(at, out),
@@ -432,6 +444,8 @@ impl Site {
         let readers = readers.filter_map(|(n, reader)| Some((reader.deadline()?, Due::Reader(n))));
         let outputs = self.outputs.iter().enumerate();
         let outputs = outputs.filter_map(|(n, output)| Some((output.deadline()?, Due::Output(n))));
+        let cameras = self.cameras.iter().enumerate();
+        let cameras = cameras.filter_map(|(n, camera)| Some((camera.deadline()?, Due::Camera(n))));
         let challenge = self.challenge.deadline().map(|at| (at, Due::Challenge));
         let switches = self.key_switches.iter().enumerate();
         let switches = switches.filter_map(|(n, it)| Some((it.deadline()?, Due::KeySwitch(n))));
@@ -439,7 +453,7 @@ impl Site {
         let things = doors.chain(zones).chain(partitions).chain(buses).chain(readers);
         let things = things.chain(switches).chain(schedule).chain(outputs).chain(challenge);
         let rounds = self.rounds.deadline().map(|at| (at, Due::Rounds));
-        things.chain(incident).chain(rounds).chain(alive).chain(ledger).min()
+        things.chain(cameras).chain(incident).chain(rounds).chain(alive).chain(ledger).min()
     }
 
     /// Hands out what changed of that which outlives a restart.
@@ -458,6 +472,9 @@ impl Site {
         }
         for output in &mut self.outputs {
             output.keep(|place| self.partitions[place].config.id.to_string(), out);
+        }
+        for camera in &mut self.cameras {
+            camera.keep(out);
         }
         for switch in &mut self.key_switches {
             switch.keep(out);
@@ -500,7 +517,9 @@ impl Site {
         let readers = readers.map(|(n, r)| (Thing::Reader(n), &r.config.id, r.word()));
         let outputs = self.outputs.iter().enumerate();
         let outputs = outputs.map(|(n, o)| (Thing::Output(n), &o.config.id, o.word()));
-        doors.chain(zones).chain(partitions).chain(readers).chain(outputs)
+        let cameras = self.cameras.iter().enumerate();
+        let cameras = cameras.map(|(n, c)| (Thing::Camera(n), &c.config.id, c.word()));
+        doors.chain(zones).chain(partitions).chain(readers).chain(outputs).chain(cameras)
     }
 
     /// The interval before this start in which nothing was watched, for `system.started`.

@@ -117,6 +117,11 @@ impl Site {
                 reader.finish(at, out);
             }
         }
+        for camera in &mut self.cameras {
+            if !new.cameras.iter().any(|known| known.config.id == camera.config.id) {
+                camera.finish(at, out);
+            }
+        }
         for switch in &mut self.key_switches {
             if !new.key_switches.iter().any(|known| known.id() == switch.id()) {
                 switch.finish(at, out);
@@ -147,6 +152,7 @@ impl Site {
             incidents,
             buses,
             outputs,
+            cameras,
             challenge,
             commands,
             access: _,
@@ -190,10 +196,16 @@ impl Site {
         let reader_ids = |readers: &[super::reader::Reader]| -> Vec<Id> {
             readers.iter().map(|reader| reader.config.id.clone()).collect()
         };
-        // The ledger counts zones, then readers.
+        let camera_ids = |cameras: &[super::camera::Camera]| -> Vec<Id> {
+            cameras.iter().map(|camera| camera.config.id.clone()).collect()
+        };
+        // The ledger counts zones, then readers, then cameras.
         let things = all(&reader_ids(&readers), &reader_ids(&self.readers));
         let things = things.into_iter().map(|place| place.saturating_add(self.zones.len()));
-        let things: Vec<_> = moves.zones.iter().copied().chain(things).collect();
+        let eyes = all(&camera_ids(&cameras), &camera_ids(&self.cameras));
+        let before = self.zones.len() + self.readers.len();
+        let eyes = eyes.into_iter().map(|place| place.saturating_add(before));
+        let things: Vec<_> = moves.zones.iter().copied().chain(things).chain(eyes).collect();
         self.ledger.take_over(ledger, &things);
         for (cross, seen) in crosses.iter().zip(crossed) {
             let place = self.crosses.iter().position(|known| known.id == cross.id);
@@ -262,6 +274,21 @@ impl Site {
         }
         for old in before.into_iter().flatten() {
             forget("reader", &old.config.id, out);
+        }
+        let mut before: Vec<_> = cameras.into_iter().map(Some).collect();
+        for (index, camera) in self.cameras.iter_mut().enumerate() {
+            let same = |old: &&mut Option<super::camera::Camera>| {
+                old.as_ref().is_some_and(|old| old.config.id == camera.config.id)
+            };
+            if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
+                camera.take_over(index, old, now.mono, out);
+            } else {
+                camera.await_link(now.mono);
+                camera.show(index, now.mono, out);
+            }
+        }
+        for old in before.into_iter().flatten() {
+            forget("camera", &old.config.id, out);
         }
         for switch in key_switches {
             let known = self.key_switches.iter_mut().find(|known| known.id() == switch.id());

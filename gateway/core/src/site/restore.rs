@@ -57,6 +57,10 @@ impl Site {
             reader.await_link(now.mono);
             reader.show(index, now.mono, &mut out);
         }
+        for (index, camera) in self.cameras.iter_mut().enumerate() {
+            camera.await_link(now.mono);
+            camera.show(index, now.mono, &mut out);
+        }
         self.rounds.begin(now.mono);
         for (index, output) in self.outputs.iter().enumerate() {
             output.show(index, now.mono, &mut out);
@@ -126,6 +130,11 @@ impl Site {
                 let reader = self.readers.iter_mut().find(|known| known.config.id.as_str() == id);
                 let Some(reader) = reader else { return Ok(false) };
                 reader.restore(&serde_json::from_str(value)?, &self.boot, now);
+            }
+            "camera" => {
+                let camera = self.cameras.iter_mut().find(|known| known.config.id.as_str() == id);
+                let Some(camera) = camera else { return Ok(false) };
+                camera.restore(&serde_json::from_str(value)?);
             }
             _ if key == super::challenge::KEY => self.challenge.restore(value)?,
             "output" => {

@@ -1,6 +1,7 @@
 //! What the rules know of a site: no wires, no brokers, no names.
 
 mod access;
+mod camera;
 mod challenge;
 mod door;
 mod output;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use access::{
     AccessConfig, AreaConfig, Credential, Doors, Lockout, ReaderConfig, Side, UnknownClock,
 };
+pub use camera::{CameraAreaConfig, CameraConfig, Tells};
 pub use challenge::ChallengeConfig;
 pub use door::{DoorConfig, Fail, LockConfig, Passage, RexConfig};
 pub use output::{Dangers, OutputConfig, Role, SafeState};
@@ -42,6 +44,8 @@ pub struct SiteConfig {
     pub buses: Vec<BusConfig>,
     /// What can be switched.
     pub outputs: Vec<OutputConfig>,
+    /// Each with its own id.
+    pub cameras: Vec<CameraConfig>,
     /// How a challenge goes through the site's own wires.
     pub challenge: Option<ChallengeConfig>,
     /// Where people are, or are not.
