@@ -6,8 +6,8 @@ use std::time::Duration;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{
-    BusConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig, ScheduleConfig,
-    SiteConfig, ZoneConfig,
+    BusConfig, CameraConfig, CrossConfig, DoorConfig, Escalation, HolidayConfig, RexConfig,
+    ScheduleConfig, SiteConfig, ZoneConfig,
 };
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::topic::Address;
@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
+use crate::camera::{Camera, Evidence};
 use crate::commands::Commands;
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
@@ -78,6 +79,13 @@ pub struct Config {
     /// The outputs, at most [`MAX_OUTPUTS`](crate::MAX_OUTPUTS). Locks and the rules name them by
     /// their place here.
     pub outputs: Vec<Output>,
+    /// The cameras, at most [`MAX_CAMERAS`](crate::MAX_CAMERAS).
+    pub cameras: Vec<Camera>,
+    /// What several cameras hang on, by its id. To the rules they are the last of their buses, in
+    /// this order.
+    pub camera_switches: Vec<Id>,
+    /// How pictures and clips are kept.
+    pub evidence: Evidence,
     /// The challenge test, if an output is wired back to an input.
     pub challenge: Option<Challenge>,
     /// What holds for the alarm system as a whole.
@@ -161,6 +169,7 @@ impl Config {
             readers: self.readers.iter().map(|reader| reader.rules.clone()).collect(),
             access: self.access.rules(&self.time_zone),
             outputs: self.outputs.iter().map(|output| output.rules.clone()).collect(),
+            cameras: self.camera_rules().collect(),
             commands: self.commands.rights.clone(),
             grade: self.alarm.grade,
             ack_within: Some(self.alarm.ack_within),
@@ -192,6 +201,18 @@ impl Config {
         self.bus_place(self.buses.len()) + chip
     }
 
+    /// The place of a camera switch in the rules' `SiteConfig::buses`.
+    pub const fn switch_place(&self, switch: usize) -> usize {
+        self.chip_place(self.chips.len()) + switch
+    }
+
+    fn camera_rules(&self) -> impl Iterator<Item = CameraConfig> {
+        self.cameras.iter().map(|camera| CameraConfig {
+            bus: camera.switch.map(|switch| self.switch_place(switch)),
+            ..camera.rules.clone()
+        })
+    }
+
     fn rules_buses(&self) -> Vec<BusConfig> {
         let rs485 = self.rs485.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
         let buses = self.buses.iter().map(|bus| BusConfig::new(bus.id.clone(), bus.hold_off));
@@ -200,7 +221,10 @@ impl Config {
             let on = Some(self.bus_place(chip.bus));
             BusConfig { on, ..BusConfig::new(chip.id.clone(), hold_off) }
         });
-        rs485.chain(buses).chain(chips).collect()
+        // All of its cameras have waited before it is found lost.
+        let switches = self.camera_switches.iter();
+        let switches = switches.map(|id| BusConfig::new(id.clone(), Duration::ZERO));
+        rs485.chain(buses).chain(chips).chain(switches).collect()
     }
 
     /// Zones, then help points, each with the chip that it hangs on.

@@ -26,6 +26,7 @@
 
 mod access;
 mod assemble;
+mod camera;
 mod clock;
 mod commands;
 mod config;
@@ -56,6 +57,7 @@ mod wiring;
 
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use assemble::hash as config_hash;
+pub use camera::{Camera, CameraArea, Evidence, Shape, StreamUrl, Transport, Watch};
 pub use commands::{CommandKey, Commands};
 pub use config::{
     Alarm, Config, HomeAssistant, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink,
@@ -116,6 +118,15 @@ pub const MAX_READERS: usize = 16;
 
 /// The most credentials: a large community with visitors' cards.
 pub const MAX_CREDENTIALS: usize = 4096;
+/// The most cameras: what one box watches.
+pub const MAX_CAMERAS: usize = 32;
+
+/// The most areas of one camera.
+pub const MAX_CAMERA_AREAS: usize = 16;
+
+/// The most masks of one camera.
+pub const MAX_MASKS: usize = 16;
+
 /// The most outputs: two relay boards of 16.
 pub const MAX_OUTPUTS: usize = 32;
 

@@ -133,6 +133,7 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
     );
     assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (3, 1));
     assert_eq!(config.challenge.as_ref().unwrap().rules.output, 2);
+    assert_eq!((config.cameras.len(), config.cameras[0].areas.len()), (1, 1));
     assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
     assert_eq!((config.readers.len(), config.rs485.len(), config.areas.len()), (2, 1, 2));
     let list = Credentials::parse(&uncommented("credentials.toml"), "list", &config);

@@ -55,7 +55,7 @@ pub(super) fn access(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Ac
 
 /// The buses, their ids, and which readers they have so far.
 pub(super) struct Buses {
-    named: Named,
+    pub(super) named: Named,
     all: Vec<Option<Rs485>>,
     addresses: Vec<super::Seen<u8>>,
     readers: Vec<usize>,

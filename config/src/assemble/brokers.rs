@@ -11,10 +11,11 @@ use crate::config::Uplink;
 use crate::files::{FileRef, Role};
 use crate::finding::Finding;
 use crate::keys;
-use crate::kind::Word;
+use crate::kind::{Credential, Place, Text, Word};
 use crate::network::{Broker, ClientCertificate, PLAIN_PORT, TLS_PORT, Tls};
 use crate::reader::{At, Notes, Reader};
 use crate::secret::PasswordSource;
+use crate::spec::Key;
 
 pub(super) fn uplink(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Uplink> {
     use keys::uplink as key;
@@ -104,7 +105,12 @@ pub(super) fn brokers(
             in_time(keep_alive, keys::broker::KEEP_ALIVE.name, longest, reporting, notes);
         }
         let username = table.get(&keys::broker::USERNAME, notes);
-        let password = password(&table, notes, files);
+        let login = Login {
+            file: &keys::broker::PASSWORD_FILE,
+            credential: &keys::broker::PASSWORD_CREDENTIAL,
+            username: &keys::broker::USERNAME,
+        };
+        let password = password(&table, &login, notes, files);
         let has_tls = table.has_table(&keys::broker::tls::TABLE);
         let tls = table
             .table(&keys::broker::tls::TABLE, notes)
@@ -161,45 +167,48 @@ pub(super) fn brokers(
     brokers
 }
 
-fn password(
+/// The keys of a login.
+pub(super) struct Login {
+    pub(super) file: &'static Key<Place>,
+    pub(super) credential: &'static Key<Credential>,
+    pub(super) username: &'static Key<Text>,
+}
+
+/// Where the password is. Two places, or a password for nobody, are reported.
+pub(super) fn password(
     table: &Reader<'_, '_>,
+    login: &Login,
     notes: &mut Notes<'_>,
     files: &mut Vec<FileRef>,
 ) -> Option<PasswordSource> {
-    use keys::broker::{PASSWORD_CREDENTIAL, PASSWORD_FILE, USERNAME};
-    let file = table.get(&PASSWORD_FILE, notes);
-    let credential = table.get(&PASSWORD_CREDENTIAL, notes);
-    let (has_file, has_credential) = (table.has(&PASSWORD_FILE), table.has(&PASSWORD_CREDENTIAL));
+    let Login { file: file_key, credential: credential_key, username } = *login;
+    let file = table.get(file_key, notes);
+    let credential = table.get(credential_key, notes);
+    let (has_file, has_credential) = (table.has(file_key), table.has(credential_key));
     if has_file && has_credential {
         notes.error(
             Finding::new(
                 "`password-file` and `password-credential` stand together; allowed: one of them",
-                table.span_of(&PASSWORD_CREDENTIAL),
+                table.span_of(credential_key),
             )
             .label("one too many")
-            .also(table.span_of(&PASSWORD_FILE), "the other"),
+            .also(table.span_of(file_key), "the other"),
         );
     }
-    if (has_file || has_credential) && !table.has(&USERNAME) {
-        let at = if has_file {
-            table.span_of(&PASSWORD_FILE)
-        } else {
-            table.span_of(&PASSWORD_CREDENTIAL)
-        };
+    if (has_file || has_credential) && !table.has(username) {
+        let at = if has_file { table.span_of(file_key) } else { table.span_of(credential_key) };
         notes.error(
-            Finding::new("there is a password but no `username` in [[broker]]", at)
+            Finding::new(format!("there is a password but no `username` in {}", table.place()), at)
                 .label("for whom?")
                 .hint("add username = \"…\"")
                 .absent(),
         );
     }
     let (source, span, key) = match (file, credential) {
-        (Some(file), _) => (PasswordSource::File(file.value), file.span, PASSWORD_FILE.name),
-        (None, Some(credential)) => (
-            PasswordSource::Credential(credential.value),
-            credential.span,
-            PASSWORD_CREDENTIAL.name,
-        ),
+        (Some(file), _) => (PasswordSource::File(file.value), file.span, file_key.name),
+        (None, Some(credential)) => {
+            (PasswordSource::Credential(credential.value), credential.span, credential_key.name)
+        }
         (None, None) => return None,
     };
     files.push(FileRef { key, span, role: Role::Password(source.clone()) });

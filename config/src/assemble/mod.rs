@@ -2,6 +2,7 @@
 
 mod access;
 mod brokers;
+mod cameras;
 mod challenge;
 mod commands;
 mod devices;
@@ -77,6 +78,16 @@ pub(crate) fn config(
     let alarm =
         file.optional(&keys::alarm::TABLE, notes, |table, notes| alarm(table, &lists, notes));
     let patrol = patrol::patrol(file, &lists, around, notes);
+    let is_bus = |id: &gatehouse_core::id::Id| bus_ids.first(id).is_some() || buses.named.has(id);
+    let around = cameras::Around {
+        partitions: &mut partitions,
+        doors: &doors.named,
+        zones: zones.as_ref().map(|(zones, _)| zones.as_slice()),
+        patrol: patrol.as_ref(),
+        is_bus: &is_bus,
+    };
+    let cameras = cameras::cameras(file, around, notes, files);
+    let evidence = file.optional(&keys::camera::evidence::TABLE, notes, cameras::evidence);
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
@@ -93,6 +104,7 @@ pub(crate) fn config(
     let (schedules, holidays) = schedules?;
     let patrol = patrol?;
     let (buses, chips) = devices?;
+    let (cameras, camera_switches) = cameras?;
     Some(Config {
         address,
         time_zone,
@@ -115,6 +127,9 @@ pub(crate) fn config(
         holidays,
         key_switches: key_switches?,
         outputs: outputs.finish()?,
+        cameras,
+        camera_switches,
+        evidence: evidence?,
         challenge: challenge.ok()?,
         alarm: alarm?,
         commands: commands?,

@@ -57,6 +57,20 @@ impl Named {
         }
     }
 
+    /// One that is known to be good.
+    pub(super) fn know(&mut self, id: &Id) {
+        self.places.insert(id.clone(), (self.tables, 0..0));
+        self.tables += 1;
+        if self.ids.len() < MAX_HINTED {
+            self.ids.push(id.clone());
+        }
+    }
+
+    /// Whether there is one with this id.
+    pub(super) fn has(&self, id: &Id) -> bool {
+        self.places.contains_key(id)
+    }
+
     /// The place of the table that `key` names. One that is not there is reported.
     pub(super) fn find<K>(
         &self,

@@ -6,6 +6,7 @@ pub(crate) mod alarm;
 pub(crate) mod area;
 pub(crate) mod broker;
 pub(crate) mod bus;
+pub(crate) mod camera;
 pub(crate) mod card_reader;
 pub(crate) mod challenge;
 pub(crate) mod checkpoint;
@@ -59,6 +60,8 @@ pub(crate) static FILE: Table = Table {
         &checkpoint::TABLE,
         &round::TABLE,
         &output::TABLE,
+        &camera::TABLE,
+        &camera::evidence::TABLE,
         &challenge::TABLE,
         &schedule::TABLE,
         &schedule::holiday::TABLE,

@@ -53,6 +53,11 @@ impl Address {
         format!("{self}/{kind}/{id}")
     }
 
+    /// `…/snap/{camera}`: one picture, masked.
+    pub fn snapshot(&self, camera: &Id) -> String {
+        format!("{self}/snap/{camera}")
+    }
+
     /// `…/receipt`: the control room's receipts, towards the gateway.
     pub fn receipt(&self) -> String {
         format!("{self}/receipt")

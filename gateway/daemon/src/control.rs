@@ -262,6 +262,9 @@ fn name(config: &gatehouse_config::Config, thing: Thing, id: &Id) -> Option<Stri
         Thing::Partition(_) => {
             config.partitions.iter().find(|known| known.rules.id == *id)?.name.clone()
         }
+        Thing::Camera(_) => {
+            config.cameras.iter().find(|camera| camera.rules.id == *id)?.name.clone()
+        }
         Thing::Reader(_) => {
             config.readers.iter().find(|reader| reader.rules.id == *id)?.name.clone()
         }

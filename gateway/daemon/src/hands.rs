@@ -19,6 +19,7 @@ use gatehouse_core::time::Mono;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::eyes::Eyes;
 use crate::unit::reader::Indication;
 use crate::unit::rs485_bus::Panel;
 
@@ -61,6 +62,8 @@ struct Inner {
     rooms: Mutex<Rooms>,
     /// Where each reader that hangs on a bus shows things.
     panels: Mutex<BTreeMap<Id, Panel>>,
+    /// What cameras are to take.
+    eyes: Eyes,
 }
 
 /// What chimes where; moves with a new configuration.
@@ -101,7 +104,13 @@ impl Hands {
     pub fn new(site: &SiteConfig, clock: Clock) -> Self {
         let outputs = site.outputs.iter().map(|_| watch::Sender::new(None)).collect();
         let rooms = Mutex::new(Rooms::new(site));
-        Self(Arc::new(Inner { clock, outputs, rooms, panels: Mutex::default() }))
+        Self(Arc::new(Inner {
+            clock,
+            outputs,
+            rooms,
+            panels: Mutex::default(),
+            eyes: Eyes::default(),
+        }))
     }
 
     /// Another configuration holds, with the same outputs.
@@ -117,6 +126,11 @@ impl Hands {
     /// The clock that orders are stamped with.
     pub fn clock(&self) -> Clock {
         self.0.clock.clone()
+    }
+
+    /// What cameras are to take.
+    pub fn eyes(&self) -> &Eyes {
+        &self.0.eyes
     }
 
     /// Where the unit of the output at this place waits for orders; `None`: there is no such output.

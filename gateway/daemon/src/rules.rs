@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::board::{Board, IncidentView, View};
 use crate::clock::Clock;
+use crate::eyes::{Eyes, Wish};
 use crate::hands::Hands;
 use crate::supervise::Outcome;
 pub use desk::{AskError, Desk};
@@ -166,6 +167,11 @@ impl Rules {
                 Effect::Incident { id, shown } => What::Incident { id, shown },
                 Effect::Schedule { schedule, coming } => What::Schedule { schedule, coming },
                 Effect::Answer { command, answer } => What::Reply { command, reply: answer },
+                // Behind the commit: a picture names the event that it is of.
+                Effect::Look { camera, silent } => {
+                    let Some(config) = self.site.camera_config(camera) else { continue };
+                    What::Look { camera: config.id.clone(), silent, at: self.clock.mono() }
+                }
                 // At once: a siren does not wait for the disk.
                 Effect::Output { output, drive } => {
                     self.hands.output(output, drive);
@@ -193,13 +199,13 @@ impl Rules {
     /// Shows what has been stored.
     fn show(&mut self) {
         let Some(mut next) = self.pipe.settled() else { return };
-        let (pipe, desk) = (&mut self.pipe, &self.desk);
+        let (pipe, to) = (&mut self.pipe, (&self.desk, self.hands.eyes()));
         self.board.change(|view| {
             loop {
                 let Settled { changes, seqs } = next;
                 for change in changes {
                     let seq = change.draft.and_then(|draft| seqs.get(draft)).copied();
-                    show(view, desk, change.what, seq);
+                    show(view, to, change.what, seq);
                 }
                 match pipe.settled() {
                     Some(more) => next = more,
@@ -210,7 +216,7 @@ impl Rules {
     }
 }
 
-fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
+fn show(view: &mut View, (desk, eyes): (&Desk, &Eyes), what: What, seq: Option<Seq>) {
     match what {
         What::State { of, state, flags, since } => {
             let Some(thing) = view.thing_mut(of) else { return };
@@ -234,6 +240,9 @@ fn show(view: &mut View, desk: &Desk, what: What, seq: Option<Seq>) {
         }
         What::Schedule { schedule, coming } => {
             view.schedules.insert(schedule, coming);
+        }
+        What::Look { camera, silent, at } => {
+            eyes.want(&camera, Wish { of: seq, silent, command: None, at });
         }
         What::Reply { command, reply } => desk.answer(command, reply, seq.unwrap_or_default()),
         What::Things { things, since, stored } => {

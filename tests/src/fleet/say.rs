@@ -76,6 +76,7 @@ pub(super) fn message(
         Control::Description => {
             let id = |id: &str| id.parse().expect("an id");
             let description = Description {
+                cameras: Vec::new(),
                 session,
                 revision: 1,
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -32,6 +32,9 @@ pub struct Description {
     /// Its readers.
     #[serde(default)]
     pub readers: Vec<DescribedReader>,
+    /// Its cameras.
+    #[serde(default)]
+    pub cameras: Vec<DescribedCamera>,
     /// The types of event that it can send.
     pub event_types: Vec<Cow<'static, str>>,
     /// What it keeps to.
@@ -128,6 +131,29 @@ pub struct DescribedOutput {
     pub id: Id,
     /// What it is for.
     pub role: Role,
+}
+
+/// A camera. Neither its address nor what it looks like from outside is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DescribedCamera {
+    /// Its id.
+    pub id: Id,
+    /// The partition that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Id>,
+    /// The doors that it looks at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<Id>,
+    /// The zones that it looks at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<Id>,
+    /// Where it looks for motion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<Id>,
+    /// Something of its picture is painted over.
+    pub masked: bool,
+    /// It takes pictures and clips.
+    pub records: bool,
 }
 
 /// What a gateway keeps to.

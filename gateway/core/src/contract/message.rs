@@ -42,6 +42,8 @@ pub enum Properties {
     Schema,
     /// `seq`, `class` and `schema`: an event can be sorted without a look into it.
     Event,
+    /// `seq`, `sha256` and `schema`: which event a picture is of, and which picture it is.
+    Picture,
 }
 
 /// One kind of message: a row of the contract.
@@ -173,6 +175,23 @@ pub const MESSAGES: &[Message] = &[
         ..STATE
     },
     Message {
+        name: "camera",
+        topic: "{district}/{site}/{gateway}/camera/{id}",
+        summary: "The present state of a camera.",
+        schema: state::of::<state::Camera>,
+        ..STATE
+    },
+    Message {
+        name: "snapshot",
+        topic: "{district}/{site}/{gateway}/snap/{camera}",
+        expiry: Expiry::Seconds(3600),
+        properties: Properties::Picture,
+        summary: "One picture of a camera, its masks painted in, of at most 256 KiB. An event \
+                  `camera.snapshot` has its SHA-256, also when the picture itself is lost.",
+        schema: jpeg,
+        ..GATEWAY
+    },
+    Message {
         name: "incident",
         topic: "{district}/{site}/{gateway}/alarm/{id}",
         retain: true,
@@ -238,6 +257,20 @@ fn event(schemas: &mut SchemaGenerator) -> Schema {
     let envelope = schemas.subschema_for::<Event>();
     let types = schemas.subschema_for::<EventTypes>();
     json_schema!({ "allOf": [envelope, types] })
+}
+
+/// The largest picture, in bytes.
+pub const MAX_SNAPSHOT: usize = 256 * 1024;
+
+/// The one payload that is no JSON.
+fn jpeg(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "contentMediaType": "image/jpeg",
+        "contentEncoding": "binary",
+        "maxLength": MAX_SNAPSHOT,
+        "description": "The bytes of a JPEG image.",
+    })
 }
 
 /// What the types of event of [`catalogue`] carry.

@@ -17,11 +17,11 @@ pub use command::{
     bytes_of_hex,
 };
 pub use description::{
-    DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
-    DescribedZone, Description, DeviceKey, Limits,
+    DescribedCamera, DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition,
+    DescribedReader, DescribedZone, Description, DeviceKey, Limits,
 };
 pub use down::{AlarmAct, AlarmOp, DistrictState, Nak, Receipt, Replay, Told};
-pub use message::{Expiry, MESSAGES, Message, Properties, SAY_AGAIN_S, Way, message};
+pub use message::{Expiry, MAX_SNAPSHOT, MESSAGES, Message, Properties, SAY_AGAIN_S, Way, message};
 pub use up::{
     AlarmState, Backlog, GatewayState, Heartbeat, PathState, Power, PowerKind, RetainedState,
     Status, Temperature,

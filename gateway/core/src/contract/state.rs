@@ -23,6 +23,7 @@ pub(super) enum Zone {}
 pub(super) enum Partition {}
 pub(super) enum Reader {}
 pub(super) enum Output {}
+pub(super) enum Camera {}
 
 impl Kind for Door {
     const NAME: &'static str = "DoorState";
@@ -63,6 +64,14 @@ impl Kind for Output {
     const NAME: &'static str = "OutputState";
     const WORDS: &'static [&'static str] = &["unknown", "off", "on"];
     const FLAGS: &'static [&'static str] = &["fault"];
+}
+
+impl Kind for Camera {
+    const NAME: &'static str = "CameraState";
+    const WORDS: &'static [&'static str] =
+        &["unknown", "up", "degraded", "unauthorised", "silent", "unreachable"];
+    const FLAGS: &'static [&'static str] =
+        &["lost", "covered", "blinded", "defocused", "moved", "frozen"];
 }
 
 /// The schema of a kind's state.

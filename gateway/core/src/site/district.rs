@@ -90,8 +90,10 @@ impl Site {
                 Wanted::Output { output: Some(output), seconds: Some(seconds), .. } => {
                     return Some(self.pulse(output, *seconds, at, out));
                 }
-                Wanted::Snapshot { .. } | Wanted::Clip { .. } => {
-                    return Some(Outcome::refused(Reason::NoCamera, None));
+                Wanted::Snapshot { camera, .. } | Wanted::Clip { camera, .. } => {
+                    let ids = self.cameras.iter().map(|it| &it.config.id);
+                    let (reason, known) = place(Reason::NoCamera, camera, ids).err()?;
+                    return Some(Outcome::refused(reason, Some(json!({ "known": known }))));
                 }
                 _ => return None,
             },

@@ -500,6 +500,11 @@ impl Site {
         self.doors.get(index).map(Door::config)
     }
 
+    /// The cameras as configured.
+    pub fn camera_config(&self, index: usize) -> Option<&CameraConfig> {
+        self.cameras.get(index).map(|camera| &camera.config)
+    }
+
     /// The readers as configured.
     pub fn reader(&self, index: usize) -> Option<&ReaderConfig> {
         self.readers.get(index).map(|reader| &reader.config)

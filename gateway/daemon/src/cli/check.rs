@@ -24,6 +24,7 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
             (config.zones.len(), "zone"),
             (config.help_points.len(), "help point"),
             (config.readers.len(), "reader"),
+            (config.cameras.len(), "camera"),
             (credentials.list.len(), "credential"),
             (config.outputs.len(), "output"),
             (config.key_switches.len(), "key-switch contact"),

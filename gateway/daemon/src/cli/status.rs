@@ -158,6 +158,7 @@ fn table(report: &Report, paint: Paint) -> String {
         ("door", "doors"),
         ("zone", "zones"),
         ("reader", "readers"),
+        ("camera", "cameras"),
         ("output", "outputs"),
     ] {
         let mut things = report.things.iter().filter(|thing| thing.kind == kind).peekable();
@@ -167,8 +168,8 @@ fn table(report: &Report, paint: Paint) -> String {
         for thing in things {
             let state = format!("{:<12}", thing.state);
             let state = match thing.state.as_str() {
-                "closed" | "normal" | "disarmed" | "online" | "off" => paint.good(&state),
-                "open" | "active" | "arming" | "pending" | "on" => paint.warn(&state),
+                "closed" | "normal" | "disarmed" | "online" | "off" | "up" => paint.good(&state),
+                "open" | "active" | "arming" | "pending" | "on" | "degraded" => paint.warn(&state),
                 state_ if state_.starts_with("armed") => paint.bold(&state),
                 _ => paint.bad(&state),
             };

@@ -44,6 +44,8 @@ pub(super) enum What {
     Incident { id: Id, shown: Option<Box<Incident>> },
     /// What comes next of a schedule.
     Schedule { schedule: usize, coming: Coming },
+    /// A camera is to take what happened.
+    Look { camera: Id, silent: bool, at: Mono },
     /// The answer to a command.
     Reply { command: u64, reply: Reply },
     /// Another configuration holds: these are the things now. Then it is told that it is stored.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gatehouse_config::Config;
 use gatehouse_core::contract::{
-    DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition, DescribedReader,
-    DescribedZone, Description, DeviceKey, Limits, SAY_AGAIN_S, catalogue,
+    DescribedCamera, DescribedDoor, DescribedMode, DescribedOutput, DescribedPartition,
+    DescribedReader, DescribedZone, Description, DeviceKey, Limits, SAY_AGAIN_S, catalogue,
 };
 use gatehouse_core::event::MAX_PAYLOAD;
 use gatehouse_core::site::Mode;
@@ -51,6 +51,20 @@ pub(super) fn description(
         door: reader.rules.door.and_then(door),
         partition: reader.rules.partition.and_then(partition),
     });
+    let zone_ids: Vec<_> = config.zone_rules().map(|zone| zone.id.clone()).collect();
+    let cameras = config.cameras.iter().map(|camera| {
+        let rules = &camera.rules;
+        let looked = camera.areas.iter().filter(|area| !area.ignores);
+        DescribedCamera {
+            id: rules.id.clone(),
+            partition: rules.partition.and_then(partition),
+            doors: rules.doors.iter().filter_map(|place| door(*place)).collect(),
+            zones: rules.zones.iter().filter_map(|n| zone_ids.get(*n).cloned()).collect(),
+            areas: looked.map(|area| area.id.clone()).collect(),
+            masked: !camera.masks.is_empty(),
+            records: camera.records(),
+        }
+    });
     let outputs = config
         .outputs
         .iter()
@@ -64,6 +78,7 @@ pub(super) fn description(
         partitions: partitions.collect(),
         outputs: outputs.collect(),
         readers: readers.collect(),
+        cameras: cameras.collect(),
         event_types: catalogue::all().iter().map(|known| Cow::Borrowed(known.name)).collect(),
         limits: Limits {
             payload_bytes: u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX),

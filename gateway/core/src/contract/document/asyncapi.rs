@@ -131,14 +131,22 @@ fn message(message: &Message, payload: &Value) -> Value {
         Properties::None => Vec::new(),
         Properties::Schema => vec![reference("components/messageTraits/fromGateway")],
         Properties::Event => vec![reference("components/messageTraits/ofEvent")],
+        Properties::Picture => vec![reference("components/messageTraits/ofPicture")],
     };
     json!({
         "name": message.name,
         "summary": message.summary,
-        "contentType": "application/json",
+        "contentType": content_type(message),
         "traits": traits,
         "payload": payload,
     })
+}
+
+const fn content_type(message: &Message) -> &'static str {
+    match message.properties {
+        Properties::Picture => "image/jpeg",
+        _ => "application/json",
+    }
 }
 
 /// An empty payload: nothing is there.
@@ -182,6 +190,23 @@ fn traits() -> Value {
             "bindings": utf8,
             "description": format!("At most {MAX_PAYLOAD} bytes. Pictures are never inside."),
         },
+        "ofPicture": {
+            "headers": {
+                "type": "object",
+                "description": "The user properties of MQTT 5. Who has MQTT 3.1.1 finds the event by \
+                                the SHA-256 of the bytes.",
+                "required": ["schema", "seq", "sha256"],
+                "properties": {
+                    "schema": schema,
+                    "seq": {
+                        "type": "string",
+                        "pattern": "^[1-9][0-9]*$",
+                        "description": "Of the event `camera.snapshot` that tells of this picture.",
+                    },
+                    "sha256": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
+                },
+            },
+        },
     })
 }
 
@@ -198,5 +223,6 @@ fn parameters() -> Value {
             "enum": Class::ALL.map(Class::as_str),
         },
         "id": { "description": "The thing or the incident, an id." },
+        "camera": { "description": "The camera, an id." },
     })
 }

@@ -46,9 +46,10 @@ fn every_topic_that_the_gateway_builds_has_its_channel() {
         address.receipt(),
         address.alarm_act(&id),
         address.district_state(),
+        address.snapshot(&id),
     ];
     topics.extend(Class::ALL.map(|class| address.events(class)));
-    let kinds = ["door", "zone", "partition", "reader", "output", "alarm"];
+    let kinds = ["door", "zone", "partition", "reader", "output", "camera", "alarm"];
     topics.extend(kinds.map(|kind| address.state(kind, &id)));
     for topic in &topics {
         let levels: Vec<_> = topic.split('/').collect();

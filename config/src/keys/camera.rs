@@ -1,0 +1,272 @@
+//! The tables `[[camera]]`, `[[camera.area]]` and `[evidence]`.
+
+use std::time::Duration;
+
+use crate::camera::{ShapeKind, StreamKind, Transport, Watch};
+use crate::kind::{Choice, Credential, Identifier, Number, Place, Switch, Text};
+use crate::list::List;
+use crate::spec::Presence::{Default, Optional, Required};
+use crate::spec::{Key, Table, Times};
+use crate::{MAX_CAMERAS, MAX_DOORS, MAX_MASKS, MAX_ZONES};
+
+pub(crate) static TABLE: Table = Table {
+    name: "camera",
+    times: Times::Several { min: 0, max: MAX_CAMERAS },
+    doc: "A camera that is watched: whether its pictures come, whether somebody has covered or \
+          turned it, where something moves. Nobody in its pictures is identified. Repeat the table \
+          for every camera.",
+    keys: &[
+        &ID,
+        &NAME,
+        &STREAM,
+        &SUB_STREAM,
+        &TRANSPORT,
+        &USERNAME,
+        &PASSWORD_FILE,
+        &PASSWORD_CREDENTIAL,
+        &SWITCH,
+        &PARTITION,
+        &DOORS,
+        &ZONES,
+        &MASKS,
+        &MASK_REQUIRED,
+        &WATCH,
+        &PRE,
+        &POST,
+        &HOLD_OFF,
+    ],
+    tables: &[&area::TABLE],
+};
+
+pub(crate) static ID: Key<Identifier> = Key {
+    name: "id",
+    kind: Identifier,
+    presence: Required,
+    doc: "The camera's id in topics and events, unique on this gateway.",
+};
+pub(crate) static NAME: Key<Text> = Key {
+    name: "name",
+    kind: Text { max: 64 },
+    presence: Optional,
+    doc: "Its name for people, in any script. It stays on the box, unless `[home-assistant]` says `names = true`.",
+};
+pub(crate) static STREAM: Key<StreamKind> = Key {
+    name: "stream",
+    kind: StreamKind,
+    presence: Required,
+    doc: "The RTSP address of its best stream, of which clips are made without coding it anew. \
+          Neither user nor password stands in it.",
+};
+pub(crate) static SUB_STREAM: Key<StreamKind> = Key {
+    name: "sub-stream",
+    kind: StreamKind,
+    presence: Optional,
+    doc: "A smaller stream of the same camera, about 640x360, which is watched instead: a tenth of \
+          the work. Set its key frame interval to 2 s or less.",
+};
+pub(crate) static TRANSPORT: Key<Choice<Transport>> = Key {
+    name: "transport",
+    kind: Choice::NEW,
+    presence: Default("\"tcp\""),
+    doc: "How the streams come.",
+};
+pub(crate) static USERNAME: Key<Text> = Key {
+    name: "username",
+    kind: Text { max: 64 },
+    presence: Optional,
+    doc: "The name to log in with.",
+};
+pub(crate) static PASSWORD_FILE: Key<Place> = Key {
+    name: "password-file",
+    kind: Place::Secret,
+    presence: Optional,
+    doc: "The file that holds the password, readable by the gateway's user only. It is read anew \
+          for every connection.",
+};
+pub(crate) static PASSWORD_CREDENTIAL: Key<Credential> = Key {
+    name: "password-credential",
+    kind: Credential,
+    presence: Optional,
+    doc: "Instead of `password-file`: the systemd credential that holds the password.",
+};
+pub(crate) static SWITCH: Key<Identifier> = Key {
+    name: "switch",
+    kind: Identifier,
+    presence: Optional,
+    doc: "An id for the switch or the supply that several cameras hang on: when all of them are \
+          lost together that is one fault.",
+};
+pub(crate) static PARTITION: Key<Identifier> = Key {
+    name: "partition",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of its partition: each alarm there is given a picture and a clip of this camera.",
+};
+pub(crate) static DOORS: Key<List<Identifier>> = Key {
+    name: "doors",
+    kind: List { of: Identifier, min: 1, max: MAX_DOORS, what: "a list of one or more of" },
+    presence: Optional,
+    doc: "The ids of the doors that it looks at: one that is forced, propped or held open is given \
+          a picture and a clip.",
+};
+pub(crate) static ZONES: Key<List<Identifier>> = Key {
+    name: "zones",
+    kind: List { of: Identifier, min: 1, max: MAX_ZONES, what: "a list of one or more of" },
+    presence: Optional,
+    doc: "The ids of the zones that it looks at: their alarms are given a picture and a clip.",
+};
+pub(crate) static MASKS: Key<List<ShapeKind>> = Key {
+    name: "masks",
+    kind: List { of: ShapeKind, min: 1, max: MAX_MASKS, what: "a list of one or more of" },
+    presence: Optional,
+    doc: "What nobody may see: a neighbour's window, the street. It is painted over before a picture \
+          is written or sent; of a camera with masks no stream is written as it came. Where \
+          nothing can be painted, nothing is taken.",
+};
+pub(crate) static MASK_REQUIRED: Key<Switch> = Key {
+    name: "mask-required",
+    kind: Switch,
+    presence: Default("false"),
+    doc: "It must not take pictures without a mask: without `masks` it is watched, and records \
+          nothing.",
+};
+pub(crate) static WATCH: Key<Choice<Watch>> = Key {
+    name: "watch",
+    kind: Choice::NEW,
+    presence: Default("\"key-frames\""),
+    doc: "How much of the stream is looked at for motion and tampering.",
+};
+pub(crate) static PRE: Key<Number<Duration>> = Key {
+    name: "pre-s",
+    kind: super::seconds(0, 60),
+    presence: Default("10"),
+    doc: "A clip begins so long before what it is of. So much of the stream is held in memory: some \
+          3 MB for 10 s of a 1080p stream.",
+};
+pub(crate) static POST: Key<Number<Duration>> = Key {
+    name: "post-s",
+    kind: super::seconds(1, 120),
+    presence: Default("20"),
+    doc: "A clip ends so long after what it is of; what comes meanwhile makes it longer.",
+};
+pub(crate) static HOLD_OFF: Key<Number<Duration>> = Key {
+    name: "hold-off-s",
+    kind: super::seconds(0, 300),
+    presence: Default("2"),
+    doc: "Its loss must last so long to be told, beyond the few seconds in which it is noticed.",
+};
+
+pub(crate) mod area {
+    use gatehouse_core::site::Tells;
+
+    use super::{
+        Choice, Default, Identifier, Key, List, Number, Optional, Required, ShapeKind, Switch,
+        Table, Text, Times,
+    };
+    use crate::MAX_CAMERA_AREAS;
+    use crate::when::Window;
+
+    pub(crate) static TABLE: Table = Table {
+        name: "area",
+        times: Times::Several { min: 0, max: MAX_CAMERA_AREAS },
+        doc: "A part of the picture of the camera above in which motion is looked for. Repeat the \
+              table for every area.",
+        keys: &[&ID, &NAME, &SHAPE, &IGNORE, &SENSITIVITY, &LEAST, &TELLS, &HOURS, &RECORDS],
+        tables: &[],
+    };
+
+    pub(crate) static ID: Key<Identifier> = Key {
+        name: "id",
+        kind: Identifier,
+        presence: Required,
+        doc: "The area's id, unique for its camera.",
+    };
+    pub(crate) static NAME: Key<Text> = Key {
+        name: "name",
+        kind: Text { max: 64 },
+        presence: Optional,
+        doc: "Its name for people, in any script. It stays on the box.",
+    };
+    pub(crate) static SHAPE: Key<ShapeKind> =
+        Key { name: "shape", kind: ShapeKind, presence: Required, doc: "Where it is." };
+    pub(crate) static IGNORE: Key<Switch> = Key {
+        name: "ignore",
+        kind: Switch,
+        presence: Default("false"),
+        doc: "What moves here counts in no area: a tree, a flag, a road.",
+    };
+    pub(crate) static SENSITIVITY: Key<Number<u8>> = Key {
+        name: "sensitivity",
+        kind: Number { min: 1, max: 100, unit: "", make: crate::keys::u8 },
+        presence: Default("50"),
+        doc: "How little must differ from what is usually there: 100 sees most, and most often in \
+              vain.",
+    };
+    pub(crate) static LEAST: Key<Number<u16>> = Key {
+        name: "least-permille",
+        kind: Number {
+            min: 1,
+            max: 500,
+            unit: "in thousandths of the picture",
+            make: crate::keys::u16,
+        },
+        presence: Default("5"),
+        doc: "What is smaller is nothing: a cat, a leaf.",
+    };
+    pub(crate) static TELLS: Key<Choice<Tells>> = Key {
+        name: "tells",
+        kind: Choice::NEW,
+        presence: Optional,
+        doc: "When motion is told. Without this key: while the camera's partition is armed, or at any \
+              time if it has none.",
+    };
+    pub(crate) static HOURS: Key<List<Window>> = Key {
+        name: "hours",
+        kind: List { of: Window, min: 1, max: 16, what: "a list of one or more of" },
+        presence: Optional,
+        doc: "Motion is told only within these, by the clock on the site's wall, and while the time \
+              is not known. Without this key: at any hour.",
+    };
+    pub(crate) static RECORDS: Key<Switch> = Key {
+        name: "records",
+        kind: Switch,
+        presence: Default("false"),
+        doc: "Motion that is told takes a picture and a clip.",
+    };
+}
+
+pub(crate) mod evidence {
+    use super::{Default, Duration, Key, Number, Table, Times};
+
+    pub(crate) static TABLE: Table = Table {
+        name: "evidence",
+        times: Times::AtMostOnce,
+        doc: "How pictures and clips are kept on the box. What goes first is the oldest.",
+        keys: &[&DAYS, &MAX, &RESERVE],
+        tables: &[],
+    };
+
+    pub(crate) static DAYS: Key<Number<Duration>> = Key {
+        name: "days",
+        kind: Number {
+            min: 1,
+            max: 365,
+            unit: "in days",
+            make: |days| Duration::from_secs(days * 86_400),
+        },
+        presence: Default("14"),
+        doc: "So long, at most: what the law allows, not what fits.",
+    };
+    pub(crate) static MAX: Key<Number<u64>> = Key {
+        name: "max-mb",
+        kind: Number { min: 16, max: 1_000_000, unit: "in MiB", make: crate::keys::mib },
+        presence: Default("2048"),
+        doc: "So much of the disk, at most.",
+    };
+    pub(crate) static RESERVE: Key<Number<u64>> = Key {
+        name: "reserve-mb",
+        kind: Number { min: 16, max: 1_000_000, unit: "in MiB", make: crate::keys::mib },
+        presence: Default("512"),
+        doc: "So much of the disk is left free for the journal and everything else.",
+    };
+}
