@@ -56,9 +56,9 @@ pub enum Told {
 #[derive(Clone, Debug)]
 pub struct Groups {
     settings: GroupSettings,
-    /// Camera to group.
+    /// The name of each camera's group.
     of: BTreeMap<String, String>,
-    groups: BTreeMap<String, Group>,
+    by_name: BTreeMap<String, Group>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ impl Groups {
         for (group, cameras) in groups {
             of.extend(cameras.iter().map(|&camera| (camera.to_owned(), group.to_owned())));
         }
-        Self { settings, of, groups: BTreeMap::new() }
+        Self { settings, of, by_name: BTreeMap::new() }
     }
 
     /// A camera's ladder reported a loss of pictures.
@@ -127,7 +127,7 @@ impl Groups {
     pub fn tick(&mut self, now: Mono) -> Vec<Told> {
         let (least, window) = (self.settings.least.max(2), self.settings.window);
         let mut told = Vec::new();
-        for (name, group) in &mut self.groups {
+        for (name, group) in &mut self.by_name {
             let due = !group.going.is_empty() && now.since(group.going_since) >= window;
             if due {
                 let cameras: Vec<_> = std::mem::take(&mut group.going).into_iter().collect();
@@ -152,7 +152,7 @@ impl Groups {
 
     fn group(&mut self, camera: &str) -> Option<&mut Group> {
         let name = self.of.get(camera)?;
-        Some(self.groups.entry(name.clone()).or_default())
+        Some(self.by_name.entry(name.clone()).or_default())
     }
 }
 
@@ -252,7 +252,6 @@ mod tests {
                 })?;
             }
             hear(groups.tick(s(at + 15)))?;
-            drop(hear);
             let down: BTreeSet<String> = down.into_iter().map(str::to_owned).collect();
             prop_assert_eq!(heard, down);
         }

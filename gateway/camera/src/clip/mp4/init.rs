@@ -28,7 +28,7 @@ pub fn init(track: &Track) -> Vec<u8> {
             }
             u16(b, 0x0100);
             b.extend([0; 10]);
-            UNITY.iter().for_each(|&value| u32(b, value));
+            b.extend(UNITY.iter().flat_map(|value| value.to_be_bytes()));
             b.extend([0; 24]);
             u32(b, TRACK + 1);
         });
@@ -51,7 +51,7 @@ fn trak(b: &mut Vec<u8>, track: &Track) {
             u32(b, value);
         }
         b.extend([0; 16]);
-        UNITY.iter().for_each(|&value| u32(b, value));
+        b.extend(UNITY.iter().flat_map(|value| value.to_be_bytes()));
         // 16.16; the sizes of these codecs fit into 16 bits.
         u32(b, track.width << 16);
         u32(b, track.height << 16);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gatehouse_core::time::Mono;
-use retina::client::{Demuxed, Described, SessionGroup, SessionOptions, SetupOptions};
+use retina::client::{Demuxed, Described, SessionGroup, SessionOptions, SetupOptions, Stream};
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -49,7 +49,7 @@ impl Session<'_> {
             stream.media() == "video" && matches!(stream.encoding_name(), "h264" | "h265" | "jpeg")
         });
         let Some(stream) = stream else {
-            let offered: Vec<_> = session.streams().iter().map(|s| s.encoding_name()).collect();
+            let offered: Vec<_> = session.streams().iter().map(Stream::encoding_name).collect();
             return Err(SessionError::NoVideo {
                 offered: settings.address.scrub(&offered.join(", "), None),
             });
@@ -136,7 +136,7 @@ impl Session<'_> {
                 Some(Ok(_)) => continue,
             };
             let now = self.clock.mono();
-            let parameters = match demuxed.streams().get(stream).and_then(|s| s.parameters()) {
+            let parameters = match demuxed.streams().get(stream).and_then(Stream::parameters) {
                 Some(ParametersRef::Video(parameters)) => Some(parameters),
                 _ => None,
             };

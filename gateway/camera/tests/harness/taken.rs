@@ -1,0 +1,116 @@
+//! A source that runs, and what it gave.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::bail;
+use gatehouse_camera::frame::Frame;
+use gatehouse_camera::health::{Loss, Seen};
+use gatehouse_camera::source::Sink;
+use gatehouse_camera::source::rtsp::{RtspSettings, run};
+use gatehouse_core::backoff::Backoff;
+use gatehouse_core::time::Mono;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::boottime;
+
+/// Everything that came.
+#[derive(Default)]
+pub struct Log {
+    pub frames: Vec<Frame>,
+    pub seen: Vec<(Mono, Seen)>,
+}
+
+impl Log {
+    pub fn losses(&self) -> Vec<(Mono, Loss)> {
+        let loss = |&(at, seen): &(Mono, Seen)| match seen {
+            Seen::Lost(loss) => Some((at, loss)),
+            _ => None,
+        };
+        self.seen.iter().filter_map(loss).collect()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<(Mutex<Log>, Notify)>);
+
+impl Sink for Shared {
+    fn frame(&mut self, frame: Frame) {
+        self.0.0.lock().unwrap().frames.push(frame);
+        self.0.1.notify_one();
+    }
+
+    fn seen(&mut self, at: Mono, seen: Seen) {
+        self.0.0.lock().unwrap().seen.push((at, seen));
+        self.0.1.notify_one();
+    }
+}
+
+/// A running source.
+pub struct Taken {
+    shared: Shared,
+    tasks: JoinSet<()>,
+}
+
+/// Attempts come soon: tests wait for them.
+pub const SOON: Backoff =
+    Backoff::new(Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(500));
+
+impl Taken {
+    pub fn start(mut settings: RtspSettings) -> Self {
+        settings.retry = SOON;
+        let shared = Shared::default();
+        let mut sink = shared.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            run(settings, &boottime, &mut sink).await;
+        });
+        Self { shared, tasks }
+    }
+
+    pub fn read<R>(&self, read: impl FnOnce(&Log) -> R) -> R {
+        read(&self.shared.0.0.lock().unwrap())
+    }
+
+    /// Waits until `find` finds something.
+    pub async fn wait<R>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut find: impl FnMut(&Log) -> Option<R>,
+    ) -> anyhow::Result<R> {
+        let waiting = async {
+            loop {
+                if let Some(found) = self.read(&mut find) {
+                    return Ok(found);
+                }
+                tokio::select! {
+                    () = self.shared.0.1.notified() => {}
+                    ended = self.tasks.join_next() => bail!("the source ended: {ended:?}"),
+                }
+            }
+        };
+        match tokio::time::timeout(limit, waiting).await {
+            Ok(found) => found,
+            Err(_) => {
+                let (frames, losses) = self.read(|log| (log.frames.len(), log.losses()));
+                bail!("waited {limit:?} for {what}; {frames} frames, losses {losses:?}")
+            }
+        }
+    }
+
+    /// Waits until so many frames have come since the beginning.
+    pub async fn frames(&mut self, least: usize) -> anyhow::Result<Vec<Frame>> {
+        let what = format!("{least} frames");
+        self.wait(&what, Duration::from_secs(40), |log| {
+            (log.frames.len() >= least).then(|| log.frames.clone())
+        })
+        .await
+    }
+
+    /// Waits for a loss after so many, and gives it with its time.
+    pub async fn loss(&mut self, after: usize) -> anyhow::Result<(Mono, Loss)> {
+        self.wait("a loss", Duration::from_secs(40), |log| log.losses().get(after).copied()).await
+    }
+}
