@@ -3,7 +3,8 @@
 
 usage: rtsp_server.py PORT [--digest USER:PASSWORD | --basic USER:PASSWORD] PATH=ENCODING:UDP_PORT...
 
-Each mount repeats what comes as RTP on its UDP port: ENCODING is H264, H265 or JPEG. Says "ready".
+Each mount repeats what comes as RTP on its UDP port: ENCODING is H264, H265 or JPEG, or one of these
+with "+timed". Says "ready".
 """
 import argparse
 
@@ -18,6 +19,9 @@ ROLE = "viewer"
 
 
 def pipeline(encoding, port):
+    # The time of a packet is that of its coming, unless asked for that of the encoder: pictures
+    # that are sent in another order than they are shown need theirs.
+    encoding, _, timed = encoding.partition("+")
     payload = 26 if encoding == "JPEG" else 96
     name = encoding.lower()
     short = "jpeg" if encoding == "JPEG" else name
@@ -26,6 +30,8 @@ def pipeline(encoding, port):
         f"udpsrc address=127.0.0.1 port={port} buffer-size=4194304 "
         f'caps="application/x-rtp,media=video,clock-rate=90000,encoding-name={encoding},payload={payload}"'
     )
+    if timed:
+        head += " ! rtpjitterbuffer mode=none latency=50"
     tail = "" if encoding == "JPEG" else "config-interval=-1"
     return f"( {head} ! rtp{short}depay ! {short}parse ! rtp{short}pay name=pay0 pt={payload} {tail} )"
 

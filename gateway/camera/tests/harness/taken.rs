@@ -58,8 +58,13 @@ pub const SOON: Backoff =
     Backoff::new(Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(500));
 
 impl Taken {
-    pub fn start(mut settings: RtspSettings) -> Self {
-        settings.retry = SOON;
+    /// With attempts that come soon.
+    pub fn start(settings: RtspSettings) -> Self {
+        Self::start_as(RtspSettings { retry: SOON, ..settings })
+    }
+
+    /// With the settings as they are.
+    pub fn start_as(settings: RtspSettings) -> Self {
         let shared = Shared::default();
         let mut sink = shared.clone();
         let mut tasks = JoinSet::new();

@@ -1,11 +1,12 @@
 //! One session, from DESCRIBE to its end.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use gatehouse_core::time::Mono;
 use retina::client::{Demuxed, Described, SessionGroup, SessionOptions, SetupOptions, Stream};
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
@@ -37,8 +38,12 @@ impl Session<'_> {
             let (demuxed, stream) = self.open(sink).await?;
             self.frames(demuxed, stream, sink).await
         };
-        let Err(error) = ended.await;
-        error
+        // A camera must not end its source: the parser of SDP has assertions that a hostile
+        // description can break (sdp-types 0.1.8). What is left of the session is dropped.
+        match AssertUnwindSafe(ended).catch_unwind().await {
+            Ok(Err(error)) => error,
+            Err(_panic) => SessionError::Protocol { detail: "the client panicked".into() },
+        }
     }
 
     async fn open(&self, sink: &mut dyn Sink) -> Result<(Demuxed, usize), SessionError> {
