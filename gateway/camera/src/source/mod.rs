@@ -4,10 +4,12 @@
 //! | source | for |
 //! |---|---|
 //! | [`rtsp`] | H.264, H.265 and MJPEG over RTP: every camera that can |
+//! | [`snapshot`] | single JPEGs by HTTP: what is left when a camera's RTSP cannot be used |
 
 pub mod address;
 pub mod queue;
 pub mod rtsp;
+pub mod snapshot;
 mod watchdog;
 
 pub use address::{Address, AddressError, Credentials};

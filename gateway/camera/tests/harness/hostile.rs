@@ -186,7 +186,7 @@ impl Conversation {
         payload: &[u8],
         breaks: Lie,
     ) -> std::io::Result<()> {
-        let mut packet = vec![0x80, if marker { 0x80 | 96 } else { 96 }];
+        let mut packet = vec![0x80, if marker { 0xe0 } else { 0x60 }];
         packet.extend(sequence.to_be_bytes());
         packet.extend(time.to_be_bytes());
         packet.extend([0, 0, 0, 7]);

@@ -3,6 +3,7 @@
 //!
 //! Needs the Debian packages that `tests/run setup` installs.
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     unused_imports,

@@ -8,6 +8,7 @@ use gatehouse_camera::frame::Frame;
 use gatehouse_camera::health::{Loss, Seen};
 use gatehouse_camera::source::Sink;
 use gatehouse_camera::source::rtsp::{RtspSettings, run};
+use gatehouse_camera::source::snapshot::{self, SnapshotSettings};
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::time::Mono;
 use tokio::sync::Notify;
@@ -74,6 +75,17 @@ impl Taken {
         Self { shared, tasks }
     }
 
+    /// Snapshots instead of a stream.
+    pub fn snapshots(settings: SnapshotSettings) -> Self {
+        let shared = Shared::default();
+        let mut sink = shared.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            snapshot::run(settings, &boottime, &mut sink).await;
+        });
+        Self { shared, tasks }
+    }
+
     pub fn read<R>(&self, read: impl FnOnce(&Log) -> R) -> R {
         read(&self.shared.0.0.lock().unwrap())
     }
@@ -96,13 +108,11 @@ impl Taken {
                 }
             }
         };
-        match tokio::time::timeout(limit, waiting).await {
-            Ok(found) => found,
-            Err(_) => {
-                let (frames, losses) = self.read(|log| (log.frames.len(), log.losses()));
-                bail!("waited {limit:?} for {what}; {frames} frames, losses {losses:?}")
-            }
+        if let Ok(found) = tokio::time::timeout(limit, waiting).await {
+            return found;
         }
+        let (frames, losses) = self.read(|log| (log.frames.len(), log.losses()));
+        bail!("waited {limit:?} for {what}; {frames} frames, losses {losses:?}")
     }
 
     /// Waits until so many frames have come since the beginning.
