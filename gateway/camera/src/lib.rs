@@ -15,6 +15,7 @@ pub mod frame;
 pub mod health;
 pub mod ring;
 pub mod source;
+pub mod store;
 
 #[cfg(test)]
 mod testing;

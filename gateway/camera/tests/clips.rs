@@ -1,5 +1,7 @@
 //! Clips of real streams, as players see them.
 
+#![expect(clippy::unwrap_used, reason = "what a suite cannot have ends it")]
+
 mod harness;
 
 use std::sync::{Arc, Mutex};
@@ -48,7 +50,7 @@ impl Sink for Into {
 /// A camera with its recorder, as the daemon has it.
 struct Scene {
     _server: Server,
-    _feeder: Feeder,
+    feeder: Feeder,
     folder: TempDir,
     came: Arc<(Mutex<usize>, Notify)>,
     bell: Bell,
@@ -81,7 +83,7 @@ async fn scene(encoding: &'static str, picture: Picture) -> anyhow::Result<Scene
             tell.blocking_send((boottime(), clip)).unwrap();
         });
     })?;
-    Ok(Scene { _server: server, _feeder: feeder, folder, came, bell, told, tasks, thread, udp })
+    Ok(Scene { _server: server, feeder, folder, came, bell, told, tasks, thread, udp })
 }
 
 impl Scene {
@@ -162,7 +164,7 @@ async fn a_clip_over_a_change_of_size_has_two_files_that_both_play() -> anyhow::
     scene.frames(25).await?;
     scene.trigger("a");
     let second = Feeder::start(Picture { size: "640x480", ..Picture::SMALL }, scene.udp)?;
-    std::mem::replace(&mut scene._feeder, second).kill().await?;
+    std::mem::replace(&mut scene.feeder, second).kill().await?;
     // However late the other size comes: it is in the clip that the next trigger prolongs.
     let before = *scene.came.0.lock().unwrap();
     scene.frames(before + 15).await?;

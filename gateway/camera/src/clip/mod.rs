@@ -22,4 +22,5 @@ pub use plan::{ClipId, ClipIdError, ClipLimits, Trigger};
 pub use recorder::{ClipFile, ClipTold, Recorder};
 pub use recover::{RecoverError, Recovered, recover};
 pub use work::{Bell, work};
+pub(crate) use write::PARTIAL;
 pub use write::WriteError;

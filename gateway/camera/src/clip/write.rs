@@ -67,7 +67,7 @@ impl WriteError {
 }
 
 /// The name that a file has until it is whole.
-pub(super) const PARTIAL: &str = "partial";
+pub(crate) const PARTIAL: &str = "partial";
 
 /// A file that is being written. Dropped, it stays as `.partial`.
 pub(super) struct ClipWriter<F> {

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::boottime;
+use super::hostile::Hostile;
 
 /// Everything that came.
 #[derive(Default)]
@@ -113,6 +114,18 @@ impl Taken {
         }
         let (frames, losses) = self.read(|log| (log.frames.len(), log.losses()));
         bail!("waited {limit:?} for {what}; {frames} frames, losses {losses:?}")
+    }
+
+    /// Waits until a server has served so often, and keeps nothing of what came.
+    pub async fn forget_until(&mut self, served: u64, server: &Hostile) -> anyhow::Result<()> {
+        while server.served() < served {
+            self.wait("a session", Duration::from_secs(20), |log| {
+                (!log.seen.is_empty()).then_some(())
+            })
+            .await?;
+            *self.shared.0.0.lock().unwrap() = Log::default();
+        }
+        Ok(())
     }
 
     /// Waits until so many frames have come since the beginning.
