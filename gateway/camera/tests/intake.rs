@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_camera::frame;
-use gatehouse_camera::health::{Cause, Loss, Seen};
+use gatehouse_camera::health::{Cause, HealthSettings, Ladder, Loss, Seen, State};
 use gatehouse_camera::source::Credentials;
 use gatehouse_camera::source::rtsp::{RtspSettings, Transport};
 use gatehouse_core::time::Mono;
@@ -131,7 +131,7 @@ async fn a_wrong_path_and_a_wrong_port_are_told_apart() -> anyhow::Result<()> {
 async fn a_camera_that_loses_power_is_missed_at_once_and_taken_again() -> anyhow::Result<()> {
     let mut scene = scene(Auth::None, "H264", Picture::SMALL).await?;
     let mut taken = Taken::start(settings(&scene));
-    taken.frames(10).await?;
+    taken.frames(15).await?;
     let killed = boottime();
     scene.server.kill().await?;
     let (at, loss) = taken.loss(0).await?;
@@ -140,8 +140,21 @@ async fn a_camera_that_loses_power_is_missed_at_once_and_taken_again() -> anyhow
     assert_eq!(taken.loss(1).await?.1, Loss::Unreachable);
     let before = taken.read(|log| log.frames.len());
     scene.server.launch().await?;
-    let frames = taken.frames(before + 10).await?;
+    let frames = taken.frames(before + 30).await?;
     check(&frames[before..], frame::Codec::H264, (320, 240));
+    let hold = HealthSettings {
+        loss_after: Duration::from_millis(200),
+        restore_after: Duration::from_millis(800),
+        ..HealthSettings::default()
+    };
+    let told = taken.read(|log| {
+        let mut ladder = Ladder::new(hold, log.seen[0].0);
+        let reports = log.seen.iter().filter_map(|&(at, seen)| ladder.seen(at, seen));
+        reports.map(|report| report.state).collect::<Vec<_>>()
+    });
+    let [State::Up, .., State::Unreachable, State::Up] = told.as_slice() else {
+        panic!("{told:?}")
+    };
     assert!(frames[before].media < 90_000 * 20, "a session's time begins anew");
     Ok(())
 }

@@ -63,12 +63,12 @@ pub fn work<D: Disk>(
         }
         match taken {
             Taken::Frame(frame) => recorder.frame(frame).into_iter().for_each(&mut *told),
-            Taken::Nothing => {}
+            // Only then: frames that wait in the queue may belong to the clip that is due.
+            Taken::Nothing => recorder.tick(clock.mono()).into_iter().for_each(&mut *told),
             Taken::Closed => {
                 recorder.end().into_iter().for_each(&mut *told);
                 return;
             }
         }
-        recorder.tick(clock.mono()).into_iter().for_each(&mut *told);
     }
 }

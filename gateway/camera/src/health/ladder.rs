@@ -153,7 +153,7 @@ impl Ladder {
             Seen::Answered if matches!(self.loss, Some(Loss::Unreachable | Loss::Unauthorised)) => {
                 self.loss = Some(Loss::Silent(Cause::Stalled));
             }
-            Seen::Answered | Seen::Undecodable => {}
+            Seen::Answered | Seen::Gap { .. } | Seen::Undecodable => {}
         }
         report.or_else(|| self.tick(at))
     }

@@ -47,6 +47,8 @@ pub struct Counters {
     pub pictures: u64,
     /// Pictures that could not be decoded.
     pub undecodable: u64,
+    /// Packets that were lost on their way.
+    pub packets_lost: u64,
     /// Sessions that ended or did not come about.
     pub losses: u64,
 }
@@ -75,6 +77,10 @@ impl Measure {
     pub(super) fn seen(&mut self, at: Mono, seen: Seen, settings: &HealthSettings) {
         match seen {
             Seen::Answered => {}
+            Seen::Gap { packets } => {
+                let lost = &mut self.counters.packets_lost;
+                *lost = lost.saturating_add(packets.into());
+            }
             Seen::Picture { media, width, height } => {
                 self.counters.pictures = self.counters.pictures.saturating_add(1);
                 self.size = Some((width, height));

@@ -16,6 +16,11 @@ pub enum Seen {
         /// Height in pixels.
         height: u32,
     },
+    /// Packets were lost before a picture: over UDP, or a camera that cannot keep up.
+    Gap {
+        /// Packets.
+        packets: u16,
+    },
     /// A picture that came could not be decoded.
     Undecodable,
     /// The session ended, or did not come about.

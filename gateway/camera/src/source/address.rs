@@ -7,7 +7,8 @@ use url::Url;
 
 /// An `rtsp://` or `http://` address without user name and password.
 ///
-/// [`Display`](fmt::Display) leaves the query out: some makes want the password there.
+/// [`Display`](fmt::Display) leaves out the query, and a path with `=` in it: some makes want the
+/// password there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(Url);
 
@@ -74,15 +75,21 @@ impl Address {
         (host, self.0.port().unwrap_or(standard))
     }
 
+    /// `/user=admin_password=…_channel=1.sdp`, as XMeye cameras have it.
+    fn secret_path(&self) -> bool {
+        self.0.path().contains('=')
+    }
+
     /// What a foreign library said, made fit for a log: one line, bounded, and without anything of
     /// the address's query or the credentials.
     pub(crate) fn scrub(&self, said: &str, credentials: Option<&Credentials>) -> String {
         const LONGEST: usize = 200;
         let mut line = said.lines().next().unwrap_or_default().to_owned();
-        let secrets =
-            self.0.query().into_iter().chain(
-                credentials.into_iter().flat_map(|c| [c.password.as_str(), c.user.as_str()]),
-            );
+        let values: Vec<_> = self.0.query_pairs().map(|(_, value)| value.into_owned()).collect();
+        let path = self.secret_path().then(|| self.0.path());
+        let secrets = self.0.query().into_iter().chain(path);
+        let secrets = secrets.chain(values.iter().map(String::as_str));
+        let secrets = secrets.chain(credentials.into_iter().flat_map(|c| [c.password(), c.user()]));
         for secret in secrets.filter(|secret| !secret.is_empty()) {
             line = line.replace(secret, "***");
         }
@@ -95,6 +102,9 @@ impl fmt::Display for Address {
         let mut shown = self.0.clone();
         shown.set_query(None);
         shown.set_fragment(None);
+        if self.secret_path() {
+            shown.set_path("/***");
+        }
         f.write_str(shown.as_str())
     }
 }
@@ -155,6 +165,12 @@ mod tests {
         let address = Address::rtsp("rtsp://192.0.2.7/live?user=bob&pwd=s3cret").unwrap();
         assert_eq!(address.to_string(), "rtsp://192.0.2.7/live");
         assert_eq!(format!("{address:?}"), "Address(rtsp://192.0.2.7/live)");
+        let xmeye = Address::rtsp("rtsp://192.0.2.7/user=admin_password=s3cret_channel=1.sdp");
+        let xmeye = xmeye.unwrap();
+        assert_eq!(xmeye.to_string(), "rtsp://192.0.2.7/***");
+        assert!(
+            !xmeye.scrub(&format!("404 for {:?}", xmeye.url().as_str()), None).contains("s3cret")
+        );
         let credentials = Credentials::new("carol", "0pen");
         assert_eq!(format!("{credentials:?}"), "Credentials(hidden)");
         let said = "404 for rtsp://192.0.2.7/live?user=bob&pwd=s3cret by carol/0pen\nconn: 1";

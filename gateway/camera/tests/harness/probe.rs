@@ -22,7 +22,8 @@ pub fn probe(path: &Path) -> anyhow::Result<Probed> {
     let decoded = Command::new("ffmpeg")
         .args(["-v", "warning", "-nostdin", "-threads", "1", "-xerror", "-i"])
         .arg(path)
-        .args(["-map", "0", "-fps_mode", "passthrough", "-f", "null", "-"])
+        // By the file's own time: rounded to the usual rate, two pictures may fall together.
+        .args(["-map", "0", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"])
         .output()
         .context("run ffmpeg")?;
     let said = String::from_utf8_lossy(&decoded.stderr);

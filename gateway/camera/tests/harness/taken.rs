@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::health::{Loss, Seen};
+use gatehouse_camera::ring::{Ring, RingLimits};
 use gatehouse_camera::source::Sink;
 use gatehouse_camera::source::rtsp::{RtspSettings, run};
 use gatehouse_camera::source::snapshot::{self, SnapshotSettings};
@@ -21,6 +22,10 @@ use super::hostile::Hostile;
 #[derive(Default)]
 pub struct Log {
     pub frames: Vec<Frame>,
+    /// Instead of `frames`, where only a ring is kept.
+    pub ring: Option<Ring>,
+    /// Frames that came.
+    pub count: usize,
     pub seen: Vec<(Mono, Seen)>,
 }
 
@@ -39,12 +44,22 @@ struct Shared(Arc<(Mutex<Log>, Notify)>);
 
 impl Sink for Shared {
     fn frame(&mut self, frame: Frame) {
-        self.0.0.lock().unwrap().frames.push(frame);
+        let mut log = self.0.0.lock().unwrap();
+        log.count += 1;
+        match &mut log.ring {
+            Some(ring) => ring.push(&frame),
+            None => log.frames.push(frame),
+        }
+        drop(log);
         self.0.1.notify_one();
     }
 
     fn seen(&mut self, at: Mono, seen: Seen) {
-        self.0.0.lock().unwrap().seen.push((at, seen));
+        let mut log = self.0.0.lock().unwrap();
+        if log.ring.is_none() {
+            log.seen.push((at, seen));
+        }
+        drop(log);
         self.0.1.notify_one();
     }
 }
@@ -67,7 +82,16 @@ impl Taken {
 
     /// With the settings as they are.
     pub fn start_as(settings: RtspSettings) -> Self {
-        let shared = Shared::default();
+        Self::into(settings, Shared::default())
+    }
+
+    /// Only a ring is kept of what comes.
+    pub fn rings(settings: RtspSettings, limits: RingLimits) -> Self {
+        let log = Log { ring: Some(Ring::new(limits)), ..Log::default() };
+        Self::into(settings, Shared(Arc::new((Mutex::new(log), Notify::new()))))
+    }
+
+    fn into(settings: RtspSettings, shared: Shared) -> Self {
         let mut sink = shared.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -114,6 +138,21 @@ impl Taken {
         }
         let (frames, losses) = self.read(|log| (log.frames.len(), log.losses()));
         bail!("waited {limit:?} for {what}; {frames} frames, losses {losses:?}")
+    }
+
+    /// Frames that came.
+    pub fn counted(&self) -> usize {
+        self.read(|log| log.count)
+    }
+
+    pub fn ring_bytes(&self) -> usize {
+        self.read(|log| log.ring.as_ref().map_or(0, Ring::bytes))
+    }
+
+    /// Waits until so many came, where only a ring is kept.
+    pub async fn pictures(&mut self, least: usize) -> anyhow::Result<()> {
+        let limit = Duration::from_secs(60);
+        self.wait("pictures", limit, |log| (log.count >= least).then_some(())).await
     }
 
     /// Waits until a server has served so often, and keeps nothing of what came.

@@ -1,8 +1,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::clip::disk::SystemDisk;
@@ -44,6 +44,48 @@ impl Disk for Small {
     }
 
     fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemDisk.publish(from, to)
+    }
+}
+
+/// The system's disk, and what was asked of it.
+#[derive(Clone, Default)]
+struct Watched(Arc<Mutex<Vec<&'static str>>>);
+
+struct WatchedFile(File, Watched);
+
+impl Watched {
+    fn say(&self, what: &'static str) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+impl Write for WatchedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.say("write");
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Disk for Watched {
+    type File = WatchedFile;
+
+    fn create(&self, path: &Path) -> io::Result<WatchedFile> {
+        self.say("create");
+        Ok(WatchedFile(SystemDisk.create(path)?, self.clone()))
+    }
+
+    fn sync(&self, file: &WatchedFile) -> io::Result<()> {
+        self.say("sync");
+        SystemDisk.sync(&file.0)
+    }
+
+    fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.say("publish");
         SystemDisk.publish(from, to)
     }
 }
@@ -96,6 +138,20 @@ fn a_clip_goes_from_before_its_trigger_to_after_the_last_that_it_covers() {
     let bytes = std::fs::read(&file.path).unwrap();
     assert_eq!(bytes.len() as u64, file.bytes);
     assert_eq!(::ring::digest::digest(&::ring::digest::SHA256, &bytes).as_ref(), file.sha256);
+}
+
+#[test]
+fn each_fragment_is_on_the_medium_before_the_next_and_all_before_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Watched::default();
+    let mut recorder = recorder(disk.clone(), folder.path());
+    feed(&mut recorder, 0..6);
+    recorder.trigger(&trigger("a", 5));
+    assert!(recorder.end().is_some());
+    // The head, and the groups at 0, 2 and 4 s.
+    let expected =
+        ["create", "write", "write", "sync", "write", "sync", "write", "sync", "publish"];
+    assert_eq!(*disk.0.lock().unwrap(), expected);
 }
 
 #[test]

@@ -18,9 +18,11 @@ mod dialect;
 mod error;
 mod session;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use gatehouse_core::backoff::Backoff;
 use retina::client::SessionGroup;
 
@@ -104,9 +106,11 @@ pub async fn run(settings: RtspSettings, clock: &dyn Clock, sink: &mut dyn Sink)
         }
         let wait = waits.after(&error, gave);
         // An old session may hold the only place that the camera has for viewers.
-        match tokio::time::timeout(settings.teardown, group.await_teardown()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => {
+        // It panics when the task that sends it has: of a hostile answer that must not be the end.
+        let gone = AssertUnwindSafe(group.await_teardown()).catch_unwind();
+        match tokio::time::timeout(settings.teardown, gone).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => {
                 tracing::debug!(camera = settings.name, "an old session was not torn down");
             }
         }

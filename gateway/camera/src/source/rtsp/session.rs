@@ -141,6 +141,9 @@ impl Session<'_> {
                 Some(Ok(_)) => continue,
             };
             let now = self.clock.mono();
+            if frame.loss() > 0 {
+                sink.seen(now, Seen::Gap { packets: frame.loss() });
+            }
             let parameters = match demuxed.streams().get(stream).and_then(Stream::parameters) {
                 Some(ParametersRef::Video(parameters)) => Some(parameters),
                 _ => None,
