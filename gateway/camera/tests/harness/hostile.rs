@@ -153,13 +153,12 @@ impl Conversation {
             }
             Lie::Endless => {
                 // Fragments of one unit; none is the last.
-                for sequence in 0u16..=u16::MAX {
+                for sequence in (0..=u16::MAX).cycle() {
                     let start = if sequence == 0 { 0x80 } else { 0 };
                     let mut payload = vec![0x7c, start | 5];
                     payload.resize(1300, 0xaa);
                     self.packet(sequence, 0, false, &payload, Lie::Endless).await?;
                 }
-                return Ok(());
             }
             _ => {}
         }

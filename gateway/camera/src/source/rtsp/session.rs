@@ -125,14 +125,18 @@ impl Session<'_> {
         let mut watchdog = Watchdog::new(self.settings.stall);
         let mut limit = self.settings.begin;
         let mut deadline = std::pin::pin!(tokio::time::sleep(limit));
-        // When frames came, and when the first was a key frame.
-        let (mut first, mut first_key) = (None::<Mono>, None::<Mono>);
+        // When the first frame came, and when the last that was given.
+        let (mut first, mut given) = (None::<Mono>, None::<Mono>);
         loop {
             let item = tokio::select! {
-                // Frames first: a runtime that was late must not take what waits for a stall.
+                // The deadline first: under a flood without frames it would never have its turn.
                 biased;
+                () = deadline.as_mut() => match demuxed.next().now_or_never() {
+                    // It was the runtime that was late: what waits is no stall.
+                    Some(item) => item,
+                    None => return Err(SessionError::Stalled { limit }),
+                },
                 item = demuxed.next() => item,
-                () = deadline.as_mut() => return Err(SessionError::Stalled { limit }),
             };
             let frame = match item {
                 None => return Err(SessionError::Ended),
@@ -152,15 +156,15 @@ impl Session<'_> {
             watchdog.frame(now);
             limit = watchdog.limit();
             put_off(deadline.as_mut(), limit);
-            let since_first = now.since(*first.get_or_insert(now));
+            let first = *first.get_or_insert(now);
             let Some(frame) = converted else {
-                // A change of format waits for a key frame too, but that one comes with it.
-                if first_key.is_none() && since_first > self.settings.begin {
+                // At the beginning, or after a change of format.
+                if now.since(given.unwrap_or(first)) > self.settings.begin {
                     return Err(SessionError::NoKeyFrame { limit: self.settings.begin });
                 }
                 continue;
             };
-            if first_key.replace(now).is_none() {
+            if given.replace(now).is_none() {
                 tracing::info!(
                     camera = self.settings.name,
                     address = %self.settings.address,
@@ -171,7 +175,7 @@ impl Session<'_> {
                     "pictures come"
                 );
             }
-            self.given = Some(since_first);
+            self.given = Some(now.since(first));
             sink.seen(now, Seen::picture(&frame));
             sink.frame(frame);
         }
