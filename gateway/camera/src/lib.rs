@@ -10,4 +10,12 @@
 //! Nothing in here tells persons apart, or persons from anything else: it says *that* something moved
 //! in an area. Masks are painted before a picture leaves this crate.
 
+pub mod clip;
 pub mod frame;
+pub mod health;
+pub mod ring;
+pub mod source;
+pub mod store;
+
+#[cfg(test)]
+mod testing;

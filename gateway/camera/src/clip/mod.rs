@@ -1,0 +1,26 @@
+//! Clips: what a camera showed before and after an alarm, as a file that can be believed.
+//!
+//! ```text
+//!  frames ─▶ ring ─┐ trigger
+//!                  ▼
+//!  frames ─▶ Recorder ─▶ mp4 ─▶ <id>.mp4.partial ─(end)─▶ fsync, rename, fsync folder ─▶ <id>.mp4
+//! ```
+//! - Pictures are copied as they came: nothing is decoded.
+//! - A file grows by whole fragments, each on disk before the next: after a power cut it plays up
+//!   to the last. [`recover`] makes it a clip at the next start.
+//! - All of it blocks on the disk: [`Recorder`] belongs on a thread of its own.
+
+pub mod disk;
+pub mod mp4;
+pub mod plan;
+mod recorder;
+mod recover;
+mod work;
+mod write;
+
+pub use plan::{ClipId, ClipIdError, ClipLimits, Trigger};
+pub use recorder::{ClipFile, ClipTold, Recorder};
+pub use recover::{RecoverError, Recovered, recover};
+pub use work::{Bell, work};
+pub(crate) use write::PARTIAL;
+pub use write::WriteError;

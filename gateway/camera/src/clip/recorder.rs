@@ -1,0 +1,206 @@
+//! Keeps a camera's ring, and makes clips of it when triggered.
+
+use std::path::PathBuf;
+
+use gatehouse_core::time::Mono;
+
+use super::disk::Disk;
+use super::plan::{ClipId, ClipLimits, Plan, Trigger};
+use super::recover;
+use super::write::{ClipWriter, WriteError};
+use crate::frame::Frame;
+use crate::ring::Ring;
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How long, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of all of it.
+    pub sha256: [u8; 32],
+    /// Pictures in it; `None` when it was recovered.
+    pub frames: Option<u64>,
+    /// When the first and the last had come; `None` when it was recovered.
+    pub span: Option<(Mono, Mono)>,
+}
+
+/// What became of a clip.
+#[derive(Debug)]
+pub enum ClipTold {
+    /// It is on the medium.
+    Done {
+        /// Its name.
+        id: ClipId,
+        /// Further triggers that it covers, up to 32.
+        merged: Vec<ClipId>,
+        /// Its files, in order: one for each format that the stream had.
+        files: Vec<ClipFile>,
+    },
+    /// There was no picture from its beginning to its end.
+    Empty {
+        /// Its name.
+        id: ClipId,
+        /// Further triggers.
+        merged: Vec<ClipId>,
+    },
+    /// The disk failed. The ring is as it was, and the next trigger tries anew.
+    Failed {
+        /// Its name.
+        id: ClipId,
+        /// Further triggers.
+        merged: Vec<ClipId>,
+        /// What failed.
+        error: WriteError,
+        /// What could be saved of it: files that were whole, and the last up to its last fragment.
+        files: Vec<ClipFile>,
+    },
+}
+
+/// The recorder of one camera. Its methods block on the disk.
+pub struct Recorder<D: Disk> {
+    disk: D,
+    folder: PathBuf,
+    limits: ClipLimits,
+    ring: Ring,
+    making: Option<Making<D::File>>,
+}
+
+struct Making<F> {
+    plan: Plan,
+    writer: Option<ClipWriter<F>>,
+    files: Vec<ClipFile>,
+    parts: u32,
+}
+
+impl<D: Disk> Recorder<D> {
+    /// A recorder that writes into `folder`, which must be there.
+    pub fn new(disk: D, folder: PathBuf, limits: ClipLimits, ring: Ring) -> Self {
+        Self { disk, folder, limits, ring, making: None }
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// When [`Recorder::tick`] is due at the latest.
+    pub fn due(&self) -> Option<Mono> {
+        self.making.as_ref().map(|making| making.plan.until)
+    }
+
+    /// A frame has come.
+    pub fn frame(&mut self, frame: Frame) -> Option<ClipTold> {
+        self.ring.push(&frame);
+        let making = self.making.as_mut()?;
+        if frame.received > making.plan.until {
+            return self.end();
+        }
+        match making.push(&self.disk, &self.folder, frame) {
+            Ok(()) => None,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Something happened. A clip that is being made may cover it; what it ends is returned.
+    pub fn trigger(&mut self, trigger: &Trigger) -> Vec<ClipTold> {
+        if let Some(making) = &mut self.making
+            && making.plan.merge(trigger, self.limits)
+        {
+            return Vec::new();
+        }
+        let mut told: Vec<_> = self.end().into_iter().collect();
+        let plan = Plan::new(trigger, self.limits);
+        let mut making = Making { plan, writer: None, files: Vec::new(), parts: 0 };
+        // A group that ended before the clip begins shows nothing of it.
+        let frames = self.ring.since(making.plan.from);
+        let newest = frames.last().map_or(Mono(0), |frame| frame.received);
+        let mut failed = None;
+        for frame in frames {
+            if newest >= making.plan.from && frame.received <= making.plan.until {
+                failed = making.push(&self.disk, &self.folder, frame).err();
+            }
+            if failed.is_some() {
+                break;
+            }
+        }
+        self.making = Some(making);
+        told.extend(failed.and_then(|error| self.fail(error)));
+        told
+    }
+
+    /// Time has passed: a clip whose end has come is finished, whether or not pictures still come.
+    pub fn tick(&mut self, now: Mono) -> Option<ClipTold> {
+        if self.due().is_some_and(|due| now >= due) { self.end() } else { None }
+    }
+
+    /// Ends a clip that is being made: at its end, or because the daemon stops.
+    pub fn end(&mut self) -> Option<ClipTold> {
+        let mut making = self.making.take()?;
+        if let Err(error) = making.close(&self.disk) {
+            self.making = Some(making);
+            return self.fail(error);
+        }
+        let Making { plan: Plan { id, merged, .. }, files, .. } = making;
+        Some(if files.is_empty() {
+            ClipTold::Empty { id, merged }
+        } else {
+            ClipTold::Done { id, merged, files }
+        })
+    }
+
+    fn fail(&mut self, error: WriteError) -> Option<ClipTold> {
+        let Making { plan: Plan { id, merged, .. }, mut files, parts, writer } =
+            self.making.take()?;
+        drop(writer);
+        // What cannot be saved now is found at the next start.
+        let partial = part(&self.folder, &id, parts).with_added_extension(super::write::PARTIAL);
+        if let Ok(Some(file)) = recover::one(&partial) {
+            files.push(file);
+        }
+        Some(ClipTold::Failed { id, merged, error, files })
+    }
+}
+
+impl<F: std::io::Write> Making<F> {
+    fn push<D: Disk<File = F>>(
+        &mut self,
+        disk: &D,
+        folder: &std::path::Path,
+        frame: Frame,
+    ) -> Result<(), WriteError> {
+        if self.writer.as_ref().is_some_and(|writer| !writer.takes(&frame)) {
+            self.close(disk)?;
+        }
+        if self.writer.is_none() {
+            // The ring's frames begin with one; a camera that had none before the trigger may not.
+            if !frame.key {
+                return Ok(());
+            }
+            self.parts += 1;
+            let path = part(folder, &self.plan.id, self.parts);
+            self.writer = Some(ClipWriter::begin(disk, path, &frame)?);
+        }
+        match &mut self.writer {
+            Some(writer) => writer.push(disk, frame),
+            None => Ok(()),
+        }
+    }
+
+    fn close<D: Disk<File = F>>(&mut self, disk: &D) -> Result<(), WriteError> {
+        if let Some(writer) = self.writer.take() {
+            self.files.push(writer.finish(disk)?);
+        }
+        Ok(())
+    }
+}
+
+/// `<id>.mp4`, and for further formats `<id>.2.mp4`.
+fn part(folder: &std::path::Path, id: &ClipId, part: u32) -> PathBuf {
+    let name = if part <= 1 { format!("{id}.mp4") } else { format!("{id}.{part}.mp4") };
+    folder.join(name)
+}
+
+#[cfg(test)]
+mod tests;

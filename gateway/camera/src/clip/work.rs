@@ -1,0 +1,74 @@
+//! The thread of a camera's recorder.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::disk::Disk;
+use super::plan::Trigger;
+use super::recorder::{ClipTold, Recorder};
+use crate::source::Clock;
+use crate::source::queue::{Drain, Ringer, Taken};
+
+/// Without frames and triggers the thread looks so often whether it is still wanted.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// So many triggers wait at most: a thread on a stuck disk. The last then takes a new one's time.
+const WAITING: usize = 64;
+
+/// Triggers a recorder from anywhere; cheap to clone, never blocks on the disk.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    waiting: Arc<Mutex<VecDeque<Trigger>>>,
+    ringer: Ringer,
+}
+
+impl Bell {
+    /// A bell for the recorder that takes from this queue.
+    pub fn new(drain: &Drain) -> Self {
+        Self { waiting: Arc::default(), ringer: drain.ringer() }
+    }
+
+    /// Something happened that a clip shall show.
+    pub fn ring(&self, trigger: Trigger) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < WAITING {
+            waiting.push_back(trigger);
+        } else if let Some(last) = waiting.back_mut() {
+            last.at = trigger.at;
+        }
+        drop(waiting);
+        self.ringer.ring();
+    }
+
+    fn take(&self) -> Option<Trigger> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// Takes frames and triggers until the source's end is gone; then ends a clip that is being made.
+/// Blocks: for a thread of its own.
+pub fn work<D: Disk>(
+    recorder: &mut Recorder<D>,
+    drain: &mut Drain,
+    bell: &Bell,
+    clock: &dyn Clock,
+    told: &mut dyn FnMut(ClipTold),
+) {
+    loop {
+        let due = recorder.due().map_or(IDLE, |due| due.since(clock.mono()));
+        let taken = drain.take_within(due.min(IDLE));
+        while let Some(trigger) = bell.take() {
+            recorder.trigger(&trigger).into_iter().for_each(&mut *told);
+        }
+        match taken {
+            Taken::Frame(frame) => recorder.frame(frame).into_iter().for_each(&mut *told),
+            // Only then: frames that wait in the queue may belong to the clip that is due.
+            Taken::Nothing => recorder.tick(clock.mono()).into_iter().for_each(&mut *told),
+            Taken::Closed => {
+                recorder.end().into_iter().for_each(&mut *told);
+                return;
+            }
+        }
+    }
+}
