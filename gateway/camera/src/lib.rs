@@ -10,4 +10,6 @@
 //! Nothing in here tells persons apart, or persons from anything else: it says *that* something moved
 //! in an area. Masks are painted before a picture leaves this crate.
 
+pub mod decode;
 pub mod frame;
+pub mod picture;
