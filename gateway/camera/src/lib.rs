@@ -13,3 +13,4 @@
 pub mod decode;
 pub mod frame;
 pub mod picture;
+pub mod watch;

@@ -1,0 +1,224 @@
+//! What a place looks like when nothing happens: a mean and a spread for each cell.
+
+#![expect(clippy::cast_precision_loss, reason = "counts of cells are below 2^24")]
+
+use core::time::Duration;
+
+use gatehouse_core::time::Mono;
+
+use super::grid::Grid;
+
+/// The background follows the day's light within this time.
+const FOLLOW: Duration = Duration::from_secs(12);
+/// How much a place moves by itself is learnt over this time: some gusts of wind.
+const RESTLESS: Duration = Duration::from_secs(60);
+/// All cells learn for so long before anything is called foreground.
+const WARM: Duration = Duration::from_secs(6);
+/// Levels of brightness that even the calmest cell may differ by; codecs do as much.
+const LEAST_DIFFERENCE: f32 = 4.0;
+/// So many mean deviations are noise.
+const DEVIATIONS: f32 = 4.5;
+/// More than this part of cells at once is a change of light or of the camera, and not a thing.
+const MOST_FOREGROUND: f32 = 0.5;
+/// After so many of such pictures in a row the place looks like that now.
+const DISTURBED: u32 = 2;
+/// Changes between foreground and background per analysed picture, from which on a cell is restless.
+const RESTLESS_RATE: f32 = 0.08;
+
+/// The model of one camera's view.
+#[derive(Clone, Debug)]
+pub(super) struct Background {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) mean: Vec<f32>,
+    spread: Vec<f32>,
+    /// Changes between foreground and background, per picture.
+    toggles: Vec<f32>,
+    was: Vec<bool>,
+    /// The value from which on a cell did not change, and since when.
+    held: Vec<(f32, Mono)>,
+    born: Mono,
+    last: Mono,
+    learnt: u32,
+    disturbed: u32,
+}
+
+/// What a picture is against the background.
+#[derive(Clone, Debug)]
+pub(super) struct Difference {
+    /// Each cell in the light of the background.
+    pub(super) level: Vec<f32>,
+    /// Difference by what counts: 1 is the threshold of the usual sensitivity.
+    pub(super) score: Vec<f32>,
+    /// Whether anything may be concluded: not while learning or while everything changes.
+    pub(super) clear: bool,
+}
+
+impl Background {
+    pub(super) fn new(grid: &Grid, at: Mono) -> Self {
+        let count = grid.cells.len();
+        Self {
+            columns: grid.columns,
+            rows: grid.rows,
+            mean: grid.cells.clone(),
+            spread: vec![1.0; count],
+            toggles: vec![0.0; count],
+            was: vec![false; count],
+            held: grid.cells.iter().map(|cell| (*cell, at)).collect(),
+            born: at,
+            last: at,
+            learnt: 1,
+            disturbed: 0,
+        }
+    }
+
+    /// Compares a picture, and learns from it.
+    pub(super) fn compare(&mut self, grid: &Grid, counts: &[bool], at: Mono) -> Difference {
+        let (offset, gain) = light(&self.mean, &grid.cells);
+        let warm = at.since(self.born) < WARM || self.learnt < 4;
+        let level: Vec<f32> = grid.cells.iter().map(|cell| (cell - offset) / gain).collect();
+        // In less light the same contrast is less.
+        let score: Vec<f32> = level
+            .iter()
+            .zip(self.mean.iter().zip(&self.spread))
+            .map(|(level, (mean, spread))| (level - mean).abs() / threshold(*spread))
+            .collect();
+        let foreground =
+            score.iter().zip(counts).filter(|(score, counts)| **score > 1.0 && **counts);
+        let counted = counts.iter().filter(|counts| **counts).count().max(1);
+        let disturbed = !warm && foreground.count() as f32 / counted as f32 > MOST_FOREGROUND;
+        self.disturbed = if disturbed { self.disturbed + 1 } else { 0 };
+        if self.disturbed >= DISTURBED {
+            self.replace(grid, at);
+        } else if !disturbed {
+            self.learn(&level, &score, warm, at);
+        }
+        Difference { level, score, clear: !warm && !disturbed }
+    }
+
+    /// The place looks like this from now on; how noisy each cell is stays known.
+    fn replace(&mut self, grid: &Grid, at: Mono) {
+        self.mean.clone_from(&grid.cells);
+        for (held, cell) in self.held.iter_mut().zip(&grid.cells) {
+            *held = (*cell, at);
+        }
+        self.was.fill(false);
+        self.disturbed = 0;
+        self.last = at;
+    }
+
+    fn learn(&mut self, level: &[f32], score: &[f32], warm: bool, at: Mono) {
+        let passed = at.since(self.last);
+        self.last = at;
+        self.learnt = self.learnt.saturating_add(1);
+        // At first the mean of all there was.
+        let young = 1.0 / self.learnt as f32;
+        let follow = part(passed, FOLLOW).max(young);
+        let slow = part(passed, RESTLESS).max(young);
+        for index in 0..level.len() {
+            let foreground = !warm && score[index] > 1.0;
+            let difference = level[index] - self.mean[index];
+            let toggled = f32::from(u8::from(foreground != self.was[index]));
+            self.was[index] = foreground;
+            self.toggles[index] += (toggled - self.toggles[index]) * slow;
+            if !foreground {
+                self.mean[index] += difference * follow;
+                self.spread[index] += (difference.abs() - self.spread[index]) * follow;
+            } else if self.restless(index) {
+                // What waves belongs to the place.
+                self.mean[index] += difference * slow;
+                self.spread[index] += (difference.abs() - self.spread[index]) * slow;
+            }
+            let (value, _) = self.held[index];
+            if (level[index] - value).abs() > threshold(self.spread[index]) * 0.7 {
+                self.held[index] = (level[index], at);
+            }
+        }
+    }
+
+    /// Whether a cell comes and goes all the time.
+    pub(super) fn restless(&self, cell: usize) -> bool {
+        self.toggles[cell] > RESTLESS_RATE
+    }
+
+    /// How long a cell has not changed.
+    pub(super) fn still(&self, cell: usize, at: Mono) -> Duration {
+        at.since(self.held[cell].1)
+    }
+
+    /// A cell looks like this from now on.
+    pub(super) fn accept(&mut self, cell: usize, level: f32) {
+        self.mean[cell] = level;
+        self.was[cell] = false;
+    }
+}
+
+/// Differences from which on a cell is foreground, in levels.
+fn threshold(spread: f32) -> f32 {
+    LEAST_DIFFERENCE + DEVIATIONS * spread
+}
+
+/// The part of the way to go after a time, to have gone 63 % of it after `whole`.
+pub(super) fn part(passed: Duration, whole: Duration) -> f32 {
+    1.0 - (-passed.as_secs_f32() / whole.as_secs_f32()).exp()
+}
+
+/// Offset and gain that make the background most like the picture: `cell = offset + gain × mean`, by
+/// least squares over those cells that are not far off, which are found in three rounds.
+fn light(mean: &[f32], cells: &[f32]) -> (f32, f32) {
+    let mut differences: Vec<f32> = cells.iter().zip(mean).map(|(c, m)| c - m).collect();
+    let middle = differences.len() / 2;
+    let (_, median, _) = differences.select_nth_unstable_by(middle, f32::total_cmp);
+    let (mut offset, mut gain) = (*median, 1.0_f32);
+    let mut limit = 24.0_f32;
+    for _ in 0..3 {
+        let (mut n, mut sx, mut sy, mut sxx, mut sxy) = (0.0_f32, 0.0, 0.0, 0.0, 0.0);
+        for (c, m) in cells.iter().zip(mean) {
+            // Without a branch: this is most of the time that an analysis takes.
+            let weight = f32::from(u8::from((c - offset - gain * m).abs() < limit)) * clear(*c);
+            let x = m - 128.0;
+            n += weight;
+            sx += weight * x;
+            sy += weight * c;
+            sxx += weight * x * x;
+            sxy += weight * x * c;
+        }
+        let spread = sxx - sx * sx / n.max(1.0);
+        if n < cells.len() as f32 / 4.0 || spread < n {
+            break;
+        }
+        gain = ((sxy - sx * sy / n) / spread).clamp(0.4, 2.5);
+        offset = (sy - gain * sx) / n - gain * 128.0;
+        limit = (limit / 2.0).max(8.0);
+    }
+    (offset, gain)
+}
+
+/// Black and white say nothing of the light.
+fn clear(cell: f32) -> f32 {
+    f32::from(u8::from(cell > 2.0 && cell < 253.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn light_is_found_in_spite_of_a_thing_in_the_picture() {
+        let mean: Vec<f32> =
+            (0_u8..=255).cycle().take(3600).map(|v| f32::from(v) * 0.6 + 30.0).collect();
+        let cells: Vec<f32> = mean
+            .iter()
+            .enumerate()
+            .map(|(index, mean)| if index < 700 { 20.0 } else { mean * 1.2 + 9.0 })
+            .collect();
+        let (offset, gain) = light(&mean, &cells);
+        assert!((gain - 1.2).abs() < 0.03 && (offset - 9.0).abs() < 3.0, "{offset} {gain}");
+    }
+
+    #[test]
+    fn a_picture_without_contrast_has_an_offset_only() {
+        let (offset, gain) = light(&[100.0; 100], &[130.0; 100]);
+        assert!((offset - 30.0).abs() < 0.01 && (gain - 1.0).abs() < f32::EPSILON);
+    }
+}
