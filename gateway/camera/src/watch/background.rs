@@ -12,8 +12,8 @@ use super::grid::Grid;
 const FOLLOW: Duration = Duration::from_secs(12);
 /// How much a place moves by itself is learnt over this time: some gusts of wind.
 const RESTLESS: Duration = Duration::from_secs(60);
-/// All cells learn for so long before anything is called foreground.
-const WARM: Duration = Duration::from_secs(6);
+/// All cells learn for so long before anything is told. Leaves wave to and fro in less.
+const WARM: Duration = Duration::from_secs(10);
 /// Levels of brightness that even the calmest cell may differ by; codecs do as much.
 const LEAST_DIFFERENCE: f32 = 4.0;
 /// So many mean deviations are noise.
@@ -22,6 +22,8 @@ const DEVIATIONS: f32 = 4.5;
 const MOST_FOREGROUND: f32 = 0.5;
 /// After so many of such pictures in a row the place looks like that now.
 const DISTURBED: u32 = 2;
+/// As if so many calm pictures had been before the first.
+const BEFORE: u32 = 20;
 /// Changes between foreground and background per analysed picture, from which on a cell is restless.
 const RESTLESS_RATE: f32 = 0.08;
 
@@ -75,7 +77,7 @@ impl Background {
     /// Compares a picture, and learns from it.
     pub(super) fn compare(&mut self, grid: &Grid, counts: &[bool], at: Mono) -> Difference {
         let (offset, gain) = light(&self.mean, &grid.cells);
-        let warm = at.since(self.born) < WARM || self.learnt < 4;
+        let warm = self.learns(at);
         let level: Vec<f32> = grid.cells.iter().map(|cell| (cell - offset) / gain).collect();
         // In less light the same contrast is less.
         let score: Vec<f32> = level
@@ -96,6 +98,11 @@ impl Background {
         Difference { level, score, clear: !warm && !disturbed }
     }
 
+    /// Whether it is too early to say anything.
+    pub(super) fn learns(&self, at: Mono) -> bool {
+        at.since(self.born) < WARM || self.learnt < 4
+    }
+
     /// The place looks like this from now on; how noisy each cell is stays known.
     fn replace(&mut self, grid: &Grid, at: Mono) {
         self.mean.clone_from(&grid.cells);
@@ -110,18 +117,20 @@ impl Background {
     fn learn(&mut self, level: &[f32], score: &[f32], warm: bool, at: Mono) {
         let passed = at.since(self.last);
         self.last = at;
-        self.learnt = self.learnt.saturating_add(1);
+        self.learnt = (self.learnt + 1).min(1 << 20);
         // At first the mean of all there was.
         let young = 1.0 / self.learnt as f32;
         let follow = part(passed, FOLLOW).max(young);
-        let slow = part(passed, RESTLESS).max(young);
+        // Who passes through a cell comes and goes once. That is two changes, and does not make it
+        // restless, were it among the first pictures or at key frames only.
+        let slow = part(passed, RESTLESS).max(1.0 / (self.learnt + BEFORE) as f32);
         for index in 0..level.len() {
-            let foreground = !warm && score[index] > 1.0;
+            let foreground = score[index] > 1.0;
             let difference = level[index] - self.mean[index];
             let toggled = f32::from(u8::from(foreground != self.was[index]));
             self.was[index] = foreground;
             self.toggles[index] += (toggled - self.toggles[index]) * slow;
-            if !foreground {
+            if warm || !foreground {
                 self.mean[index] += difference * follow;
                 self.spread[index] += (difference.abs() - self.spread[index]) * follow;
             } else if self.restless(index) {

@@ -12,7 +12,7 @@
 //! It says that something moves in an area, or that somebody did something to the camera. It does not
 //! know what moves: nothing in here tells persons apart, or persons from anything else.
 //!
-//! Known weak: leaves in the first half minute, before it is known where they are; a camera that is
+//! Known weak: leaves in the first half minute, before it is known where they wave; a camera that is
 //! moved in the seconds in which it changes to night for the first time; things smaller than two cells
 //! of the 80 that the picture is wide.
 
@@ -89,7 +89,7 @@ pub enum Finding {
 /// let grey = [vec![90; 640 * 360], vec![128; 320 * 180], vec![128; 320 * 180]];
 /// let picture = Picture::new(640, 360, Range::Video, grey)?;
 /// assert!(watch.picture(&picture, Mono(1_000_000_000)).is_empty());
-/// assert!(!watch.wants_all());
+/// assert!(watch.wants_all(), "it learns");
 /// # Ok::<(), gatehouse_camera::picture::PlanesError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Knows nothing of the view yet: no motion is reported for 6 s, no tamper for 10 s.
+    /// Knows nothing of the view yet: nothing is reported for 10 s.
     pub fn new(settings: Settings) -> Self {
         Self {
             motion: motion::Motion::new(settings),
@@ -134,9 +134,9 @@ impl Watch {
     }
 
     /// Whether all frames should be decoded from the next (or the current) key frame on, rather than
-    /// key frames alone: something moves, or is suspected, and more pictures tell more.
+    /// key frames alone: the place is being learnt, something moves, or tamper is suspected.
     pub fn wants_all(&self) -> bool {
-        self.motion.any() || self.tamper.suspects()
+        self.last.is_none_or(|last| self.motion.wants_all(last)) || self.tamper.suspects()
     }
 
     /// The view is right as it is now: what was learnt of it is forgotten, tamper findings end. For

@@ -12,14 +12,14 @@ use gatehouse_camera::frame::{Codec, Frame, Track};
 use gatehouse_core::time::Mono;
 
 /// Where clips are kept between runs.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 /// Runs ffmpeg, single-threaded so that its output is the same everywhere.
-pub fn ffmpeg(arguments: &[&str]) {
+pub(crate) fn ffmpeg(arguments: &[&str]) {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y"]).args(arguments);
     let output = command.output().expect("ffmpeg is there: tests/run setup");
@@ -28,7 +28,7 @@ pub fn ffmpeg(arguments: &[&str]) {
 }
 
 /// The access units of a raw stream, `rate` a second.
-pub fn frames(path: &Path, codec: Codec, (width, height): (u32, u32), rate: u32) -> Vec<Frame> {
+pub(crate) fn frames(path: &Path, codec: Codec, (width, height): (u32, u32), rate: u32) -> Vec<Frame> {
     let stream = Bytes::from(std::fs::read(path).unwrap());
     let mut sets: Vec<Bytes> = Vec::new();
     let mut pictures: Vec<(bool, Vec<u8>)> = Vec::new();
@@ -67,7 +67,7 @@ pub fn frames(path: &Path, codec: Codec, (width, height): (u32, u32), rate: u32)
 }
 
 /// A frame of one JPEG file.
-pub fn jpeg(data: impl Into<Bytes>, (width, height): (u32, u32), index: usize, rate: u32) -> Frame {
+pub(crate) fn jpeg(data: impl Into<Bytes>, (width, height): (u32, u32), index: usize, rate: u32) -> Frame {
     let (media, received) = times(index, rate);
     let track = Track {
         codec: Codec::Jpeg,
