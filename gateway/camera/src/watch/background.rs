@@ -136,7 +136,7 @@ impl Background {
             } else if self.restless(index) {
                 // What waves belongs to the place.
                 self.mean[index] += difference * slow;
-                self.spread[index] += (difference.abs() - self.spread[index]) * slow;
+                self.spread[index] += (difference.abs() - self.spread[index]) * follow;
             }
             let (value, _) = self.held[index];
             if (level[index] - value).abs() > threshold(self.spread[index]) * 0.7 {

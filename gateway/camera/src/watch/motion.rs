@@ -20,6 +20,8 @@ const BELONGS: Duration = Duration::from_secs(20);
 const GHOST_EDGE: f32 = 1.4;
 /// So much of a blob has to be calm to speak for itself.
 const CALM: f32 = 0.5;
+/// So much above what counts is no leaf: how much leaves differ by is learnt as well.
+const STRONG: f32 = 3.5;
 /// How far something has to get through what waves, in parts of the picture's width.
 const NET: f32 = 0.08;
 /// And in so many pictures.
@@ -143,13 +145,22 @@ impl View {
             if self.still(&blob, STANDS, at) || self.is_ghost(&blob, difference, at) {
                 continue;
             }
-            if blob.part(|cell| !self.background.restless(cell)) >= CALM {
+            if blob.part(|cell| !self.restless(cell)) >= CALM
+                || blob.part(|cell| difference.score[cell] > factor * STRONG) >= CALM
+            {
                 return true;
             }
             // The largest alone: leaves come in many.
             return self.wanders(&blob, state, at);
         }
         false
+    }
+
+    /// Whether a cell, or one beside it, comes and goes all the time: a gust reaches farther.
+    fn restless(&self, cell: usize) -> bool {
+        let background = &self.background;
+        background.restless(cell)
+            || around(cell, background.columns, background.rows).any(|next| background.restless(next))
     }
 
     fn wanders(&self, blob: &Blob, state: &mut State, at: Mono) -> bool {
