@@ -75,11 +75,8 @@ fn play(clip: &Clip, frames: &[Frame], scheme: Scheme, score: &mut Score) -> Per
         } else if scheme == Scheme::Adaptive && decoding && !watch.wants_all() {
             decoding = false;
         }
-        let picture: Option<Picture> = if frame.key || decoding {
-            decoder.decode(frame).unwrap()
-        } else {
-            None
-        };
+        let picture: Option<Picture> =
+            if frame.key || decoding { decoder.decode(frame).unwrap() } else { None };
         let decoded = cpu();
         if let Some(picture) = picture {
             findings.extend(watch.picture(&picture, frame.received));
@@ -139,9 +136,9 @@ fn judge(clip: &Clip, periods: &Periods, score: &mut Score) {
                 score.hits += 1;
                 score.delays.push((begin - event.from).max(0.0));
                 let by = event.to + event.most_late;
-                let goes_on = clip
-                    .events()
-                    .any(|other| other.what == event.what && other.from > event.to && other.from < by);
+                let goes_on = clip.events().any(|other| {
+                    other.what == event.what && other.from > event.to && other.from < by
+                });
                 if *end > by && !goes_on {
                     score.misses.push(format!("end of {} at {:.1}", event.what, event.to));
                 }
@@ -174,13 +171,13 @@ fn labelled_clips_are_seen_through() {
     );
     let wanted = std::env::var("CLIPS").unwrap_or_default();
     let wanted: Vec<&str> = wanted.split(',').filter(|name| !name.is_empty()).collect();
-    for clip in clips.iter().filter(|clip| {
-        wanted.is_empty() || wanted.contains(&clip.name.as_str())
-    }) {
+    for clip in
+        clips.iter().filter(|clip| wanted.is_empty() || wanted.contains(&clip.name.as_str()))
+    {
         let path = folder().join(format!("{}.h264", clip.name));
         if !path.exists() {
             println!("{:<16}no such footage here: left out", clip.name);
-            assert_eq!(clip.source, "real", "{} was not made", clip.name);
+            assert!(!clip.drawn(), "{} was not made", clip.name);
             continue;
         }
         let frames = frames(&path, Codec::H264, clip.size, clip.rate);
@@ -207,7 +204,8 @@ fn labelled_clips_are_seen_through() {
                     println!("{:<25}{what}: {}", "", list.join(", "));
                 }
             }
-            if !score.misses.is_empty() {
+            // Of real footage key frames may miss what comes and goes between them.
+            if !score.misses.is_empty() && (clip.drawn() || scheme != Scheme::Key) {
                 failures.push(format!("{} {scheme:?}: {:?}", clip.name, score.misses));
             }
             if score.false_alarms.len() > 1 {

@@ -7,6 +7,7 @@ use core::time::Duration;
 use gatehouse_core::time::Mono;
 
 use super::grid::Grid;
+use super::light::Light;
 
 /// The background follows the day's light within this time.
 const FOLLOW: Duration = Duration::from_secs(12);
@@ -76,10 +77,11 @@ impl Background {
 
     /// Compares a picture, and learns from it.
     pub(super) fn compare(&mut self, grid: &Grid, counts: &[bool], at: Mono) -> Difference {
-        let (offset, gain) = light(&self.mean, &grid.cells);
+        let light = Light::of(&self.mean, &grid.cells);
         let warm = self.learns(at);
-        let level: Vec<f32> = grid.cells.iter().map(|cell| (cell - offset) / gain).collect();
         // In less light the same contrast is less.
+        let cells = grid.cells.iter().zip(&self.mean);
+        let level: Vec<f32> = cells.map(|(cell, mean)| mean + light.off(*cell, *mean)).collect();
         let score: Vec<f32> = level
             .iter()
             .zip(self.mean.iter().zip(&self.spread))
@@ -170,64 +172,4 @@ fn threshold(spread: f32) -> f32 {
 /// The part of the way to go after a time, to have gone 63 % of it after `whole`.
 pub(super) fn part(passed: Duration, whole: Duration) -> f32 {
     1.0 - (-passed.as_secs_f32() / whole.as_secs_f32()).exp()
-}
-
-/// Offset and gain that make the background most like the picture: `cell = offset + gain × mean`, by
-/// least squares over those cells that are not far off, which are found in three rounds.
-fn light(mean: &[f32], cells: &[f32]) -> (f32, f32) {
-    let mut differences: Vec<f32> = cells.iter().zip(mean).map(|(c, m)| c - m).collect();
-    let middle = differences.len() / 2;
-    let (_, median, _) = differences.select_nth_unstable_by(middle, f32::total_cmp);
-    let (mut offset, mut gain) = (*median, 1.0_f32);
-    let mut limit = 24.0_f32;
-    for _ in 0..3 {
-        let (mut n, mut sx, mut sy, mut sxx, mut sxy) = (0.0_f32, 0.0, 0.0, 0.0, 0.0);
-        for (c, m) in cells.iter().zip(mean) {
-            // Without a branch: this is most of the time that an analysis takes.
-            let weight = f32::from(u8::from((c - offset - gain * m).abs() < limit)) * clear(*c);
-            let x = m - 128.0;
-            n += weight;
-            sx += weight * x;
-            sy += weight * c;
-            sxx += weight * x * x;
-            sxy += weight * x * c;
-        }
-        let spread = sxx - sx * sx / n.max(1.0);
-        if n < cells.len() as f32 / 4.0 || spread < n {
-            break;
-        }
-        gain = ((sxy - sx * sy / n) / spread).clamp(0.4, 2.5);
-        offset = (sy - gain * sx) / n - gain * 128.0;
-        limit = (limit / 2.0).max(8.0);
-    }
-    (offset, gain)
-}
-
-/// Black and white say nothing of the light.
-fn clear(cell: f32) -> f32 {
-    f32::from(u8::from(cell > 2.0 && cell < 253.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn light_is_found_in_spite_of_a_thing_in_the_picture() {
-        let mean: Vec<f32> =
-            (0_u8..=255).cycle().take(3600).map(|v| f32::from(v) * 0.6 + 30.0).collect();
-        let cells: Vec<f32> = mean
-            .iter()
-            .enumerate()
-            .map(|(index, mean)| if index < 700 { 20.0 } else { mean * 1.2 + 9.0 })
-            .collect();
-        let (offset, gain) = light(&mean, &cells);
-        assert!((gain - 1.2).abs() < 0.03 && (offset - 9.0).abs() < 3.0, "{offset} {gain}");
-    }
-
-    #[test]
-    fn a_picture_without_contrast_has_an_offset_only() {
-        let (offset, gain) = light(&[100.0; 100], &[130.0; 100]);
-        assert!((offset - 30.0).abs() < 0.01 && (gain - 1.0).abs() < f32::EPSILON);
-    }
 }

@@ -12,7 +12,7 @@ use crate::picture::{Picture, Range};
 pub(super) const COLUMNS: usize = 80;
 
 /// Rows of pixels that are read of a row of half cells; more adds time and nothing else.
-const MOST_LINES: usize = 6;
+const MOST_LINES: usize = 4;
 
 /// A mean level from which on a half cell is called white, of 255. Sky is below, a lamp is not.
 const WHITE: f32 = 246.0;

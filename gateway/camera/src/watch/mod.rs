@@ -27,6 +27,7 @@ mod background;
 mod blob;
 mod frozen;
 mod grid;
+mod light;
 mod look;
 mod motion;
 mod settings;

@@ -160,7 +160,8 @@ impl View {
     fn restless(&self, cell: usize) -> bool {
         let background = &self.background;
         background.restless(cell)
-            || around(cell, background.columns, background.rows).any(|next| background.restless(next))
+            || around(cell, background.columns, background.rows)
+                .any(|next| background.restless(next))
     }
 
     fn wanders(&self, blob: &Blob, state: &mut State, at: Mono) -> bool {

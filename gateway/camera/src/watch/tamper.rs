@@ -35,8 +35,10 @@ const COVERED_SHARP: f32 = 0.4;
 const BLINDED_WHITE: f32 = 0.5;
 /// and less than this part of the edges is left.
 const BLINDED_SHARP: f32 = 0.8;
-/// Defocused: less than this part of the edges is left, while the view is still there.
+/// Defocused: less than this part of the edges is left,
 const DEFOCUSED_SHARP: f32 = 0.5;
+/// and of the edges by the contrast.
+const DEFOCUSED_BLURRED: f32 = 0.6;
 /// Moved: shapes are less alike than this part of what they usually are.
 const MOVED_LIKENESS: f32 = 0.5;
 /// A view whose own pictures are less alike than this cannot tell (noise in the dark).
@@ -189,7 +191,9 @@ impl View {
         if !whole {
             return None;
         }
-        if look.sharp < usual.sharp * DEFOCUSED_SHARP {
+        // Where light fades, contrast fades as much as edges do.
+        let blurred = look.sharp * usual.contrast < usual.sharp * look.contrast * DEFOCUSED_BLURRED;
+        if look.sharp < usual.sharp * DEFOCUSED_SHARP && blurred {
             return Some(TamperKind::Defocused);
         }
         (!alike && self.likeness >= LEAST_LIKENESS).then_some(TamperKind::Moved)

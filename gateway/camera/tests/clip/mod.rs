@@ -28,7 +28,12 @@ pub(crate) fn ffmpeg(arguments: &[&str]) {
 }
 
 /// The access units of a raw stream, `rate` a second.
-pub(crate) fn frames(path: &Path, codec: Codec, (width, height): (u32, u32), rate: u32) -> Vec<Frame> {
+pub(crate) fn frames(
+    path: &Path,
+    codec: Codec,
+    (width, height): (u32, u32),
+    rate: u32,
+) -> Vec<Frame> {
     let stream = Bytes::from(std::fs::read(path).unwrap());
     let mut sets: Vec<Bytes> = Vec::new();
     let mut pictures: Vec<(bool, Vec<u8>)> = Vec::new();
@@ -67,7 +72,12 @@ pub(crate) fn frames(path: &Path, codec: Codec, (width, height): (u32, u32), rat
 }
 
 /// A frame of one JPEG file.
-pub(crate) fn jpeg(data: impl Into<Bytes>, (width, height): (u32, u32), index: usize, rate: u32) -> Frame {
+pub(crate) fn jpeg(
+    data: impl Into<Bytes>,
+    (width, height): (u32, u32),
+    index: usize,
+    rate: u32,
+) -> Frame {
     let (media, received) = times(index, rate);
     let track = Track {
         codec: Codec::Jpeg,

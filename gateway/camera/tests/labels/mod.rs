@@ -82,6 +82,11 @@ pub(crate) fn clips() -> Vec<Clip> {
 }
 
 impl Clip {
+    /// Whether it can be made everywhere.
+    pub(crate) fn drawn(&self) -> bool {
+        matches!(self.source.as_str(), "yard" | "curves")
+    }
+
     /// Name and shape; all of the picture where there are no others.
     pub(crate) fn areas(&self) -> Vec<(String, Polygon)> {
         if self.areas.is_empty() {
@@ -116,7 +121,8 @@ impl Clip {
     pub(crate) fn counts(&self, what: &str, at: f64) -> bool {
         let within = |&(from, to): &(f64, f64)| at >= from && at <= to;
         let motion = self.areas().iter().any(|(area, _)| area == what);
-        let border = |tamper: &Tamper| (at - tamper.from).abs() < 4.0 || (at - tamper.to).abs() < 4.0;
+        let border =
+            |tamper: &Tamper| (at - tamper.from).abs() < 4.0 || (at - tamper.to).abs() < 4.0;
         if motion && (self.tamper.iter().any(border) || self.unsure.iter().any(within)) {
             return false;
         }
