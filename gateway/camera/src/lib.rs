@@ -11,11 +11,14 @@
 //! in an area. Masks are painted before a picture leaves this crate.
 
 pub mod clip;
+pub mod decode;
 pub mod frame;
 pub mod health;
+pub mod picture;
 pub mod ring;
 pub mod source;
 pub mod store;
+pub mod watch;
 
 #[cfg(test)]
 mod testing;
