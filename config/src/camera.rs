@@ -14,6 +14,9 @@ use crate::secret::PasswordSource;
 /// The most corners of a shape.
 const MAX_CORNERS: usize = 64;
 
+/// Twice the smallest area: two pixels of 1080p. Less is a slip of the hand.
+const LEAST_AREA: i64 = 200;
+
 /// Parts of a side of the picture, in which corners are given.
 const WHOLE: u16 = 10_000;
 
@@ -44,6 +47,8 @@ pub struct Camera {
     pub pre: Duration,
     /// A clip ends so long after it.
     pub post: Duration,
+    /// Its loss must last so long to count.
+    pub hold_off: Duration,
     /// Its place in [`Config::camera_switches`](crate::Config::camera_switches).
     pub switch: Option<usize>,
     /// Everything else, with its id.
@@ -66,7 +71,7 @@ pub struct CameraArea {
     pub name: Option<String>,
     /// Where it is.
     pub shape: Shape,
-    /// 1 to 100: how little contrast is enough.
+    /// 1 to 10: how small a change of brightness is enough.
     pub sensitivity: u8,
     /// What is smaller is nothing, in thousandths of the picture.
     pub least_permille: u16,
@@ -186,8 +191,20 @@ impl Shape {
         };
         let corners: Vec<_> = given.split_ascii_whitespace().map(corner).collect::<Option<_>>()?;
         let shape = Self(corners);
-        let good = (3..=MAX_CORNERS).contains(&shape.0.len()) && shape.twice_area() != 0;
+        let good = (3..=MAX_CORNERS).contains(&shape.0.len())
+            && shape.twice_area().abs() >= LEAST_AREA
+            && !shape.crosses_itself();
         good.then_some(shape)
+    }
+
+    /// Whether two of its sides meet elsewhere than in a corner that they share: inside and outside
+    /// were not clear.
+    fn crosses_itself(&self) -> bool {
+        let next = self.0.iter().cycle().skip(1);
+        let sides: Vec<_> = self.0.iter().copied().zip(next.copied()).collect();
+        let neighbours = |a: usize, b: usize| b == a + 1 || (a == 0 && b + 1 == sides.len());
+        let pairs = (0..sides.len()).flat_map(|a| (a + 1..sides.len()).map(move |b| (a, b)));
+        { pairs }.filter(|(a, b)| !neighbours(*a, *b)).any(|(a, b)| meet(sides[a], sides[b]))
     }
 
     /// By the shoelace formula; signed.
@@ -198,6 +215,27 @@ impl Shape {
         };
         self.0.iter().zip(next).map(term).sum()
     }
+}
+
+type Corner = (u16, u16);
+
+/// On which side of a line a corner is; 0: on it.
+fn side((a, b): (Corner, Corner), c: Corner) -> i64 {
+    let [ax, ay, bx, by, cx, cy] = [a.0, a.1, b.0, b.1, c.0, c.1].map(i64::from);
+    ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)).signum()
+}
+
+fn meet(one: (Corner, Corner), other: (Corner, Corner)) -> bool {
+    let apart = |line, (a, b): (Corner, Corner)| side(line, a) * side(line, b);
+    let (this, that) = (apart(one, other), apart(other, one));
+    if this == 0 && that == 0 {
+        // On one line, or at a corner: they meet where their boxes do.
+        let span = |a: u16, b: u16| (a.min(b), a.max(b));
+        let both = |(a, b): (u16, u16), (c, d): (u16, u16)| a <= d && c <= b;
+        return both(span(one.0.0, one.1.0), span(other.0.0, other.1.0))
+            && both(span(one.0.1, one.1.1), span(other.0.1, other.1.1));
+    }
+    this <= 0 && that <= 0
 }
 
 /// `0.25` in parts of [`WHOLE`].
@@ -229,7 +267,7 @@ impl Kind for ShapeKind {
     type Out = Shape;
 
     fn allowed(&self) -> String {
-        "3 to 64 corners as \"0.1,0.2 0.4,0.2 0.4,0.6\": parts of the width and of the height, 0 to 1"
+        "the outline of a shape, 3 to 64 corners as \"0.1,0.2 0.4,0.2 0.4,0.6\": parts of the width and of the height, 0 to 1"
             .into()
     }
 
@@ -351,9 +389,16 @@ mod tests {
     fn a_shape_is_a_polygon_within_the_picture() {
         let shape = Shape::parse("0,0 1,0 0.5,0.3333").unwrap();
         assert_eq!(shape.to_string(), "0,0 1,0 0.5,0.3333");
-        for wrong in
-            ["", "0,0 1,1", "0,0 0.5,0.5 1,1", "0,0 1.1,0 1,1", "0,0 1,0 1,x", "-1,0 1,0 1,1"]
-        {
+        for wrong in [
+            "0,0 1,1 1,0 0,1",
+            "0,0 1,0 0.5,0 0.5,1",
+            "",
+            "0,0 1,1",
+            "0,0 0.5,0.5 1,1",
+            "0,0 1.1,0 1,1",
+            "0,0 1,0 1,x",
+            "-1,0 1,0 1,1",
+        ] {
             assert!(Shape::parse(wrong).is_none(), "{wrong}");
         }
     }

@@ -1,6 +1,7 @@
 //! The cameras, and what must fit together among them.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraAreaConfig, CameraConfig, Tells};
@@ -19,6 +20,10 @@ use crate::list::List;
 use crate::protection::Zone;
 use crate::reader::{Notes, Reader};
 use crate::spec::Key;
+
+/// Cameras of a switch that fails are found lost within so long of each other: a stall is seen after
+/// 3 to 4.5 s.
+const TOGETHER: Duration = Duration::from_secs(3);
 
 /// What cameras name.
 pub(super) struct Around<'a> {
@@ -102,7 +107,8 @@ fn camera(
     let main = main?.value;
     let rules = CameraConfig {
         partition,
-        hold_off: hold_off?.value,
+        // Beyond its own hold-off: so long a switch that fails takes its cameras with it.
+        hold_off: if table.has(&key::SWITCH) { TOGETHER } else { Duration::ZERO },
         doors: doors?,
         zones: zones?,
         areas: areas.iter().map(|(_, rules)| rules.clone()).collect(),
@@ -123,6 +129,7 @@ fn camera(
         pre: pre?.value,
         post: post?.value,
         switch: switch?,
+        hold_off: hold_off?.value,
         rules,
     })
 }

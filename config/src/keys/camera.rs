@@ -197,10 +197,10 @@ pub(crate) mod area {
     };
     pub(crate) static SENSITIVITY: Key<Number<u8>> = Key {
         name: "sensitivity",
-        kind: Number { min: 1, max: 100, unit: "", make: crate::keys::u8 },
-        presence: Default("50"),
-        doc: "How little must differ from what is usually there: 100 sees most, and most often in \
-              vain.",
+        kind: Number { min: 1, max: 10, unit: "", make: crate::keys::u8 },
+        presence: Default("5"),
+        doc: "How small a change of brightness counts: 1 only a strong one, 10 the slightest, which \
+              is most often nothing.",
     };
     pub(crate) static LEAST: Key<Number<u16>> = Key {
         name: "least-permille",
@@ -210,7 +210,7 @@ pub(crate) mod area {
             unit: "in thousandths of the picture",
             make: crate::keys::u16,
         },
-        presence: Default("5"),
+        presence: Default("1"),
         doc: "What is smaller is nothing: a cat, a leaf.",
     };
     pub(crate) static TELLS: Key<Choice<Tells>> = Key {

@@ -48,6 +48,11 @@ impl Bus {
         }
     }
 
+    /// Its loss stands told.
+    pub(super) const fn is_told(&self) -> bool {
+        self.told
+    }
+
     pub(super) const fn deadline(&self) -> Option<Mono> {
         self.due
     }

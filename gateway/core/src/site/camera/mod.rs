@@ -447,13 +447,36 @@ impl Site {
         match says {
             CameraSays::Link { link, cause } => {
                 let excused = bus::is_lost(&self.buses, camera.config.bus);
+                let bus = camera.config.bus;
                 camera.says_link(index, (link, cause), excused, at, out);
+                if let Some(bus) = bus {
+                    self.look_at_switch(bus, at, out);
+                }
             }
             CameraSays::Tamper { kind, on } => camera.says_tamper(index, kind, on, at, out),
             CameraSays::Motion { area, on } => {
                 let tells = self.tells_motion(index, &area, out.now);
                 self.cameras[index].says_motion(&area, on, tells, at, out);
             }
+        }
+    }
+
+    /// All cameras of a switch are lost: that is the switch, or what feeds it. One alone on its switch
+    /// is lost by itself.
+    fn look_at_switch(&mut self, place: usize, at: Mono, out: &mut Out<'_>) {
+        let on_it = self.cameras.iter().filter(|camera| camera.config.bus == Some(place));
+        let links: Vec<_> = on_it.map(|camera| camera.link).collect();
+        let lost = |link: &Option<CameraLink>| link.is_some_and(CameraLink::is_lost);
+        let gone = links.len() > 1 && links.iter().all(lost);
+        let shows = links.iter().any(|link| link.is_some() && !lost(link));
+        let is_lost = bus::is_lost(&self.buses, Some(place));
+        // Told before this start, which nobody has said again yet.
+        let told = self.buses.get(place).is_some_and(bus::Bus::is_told);
+        if gone && !is_lost {
+            let reason = format!("none of its {} cameras gives pictures", links.len());
+            self.bus(place, Some(reason), at, out);
+        } else if shows && (is_lost || told) {
+            self.bus(place, None, at, out);
         }
     }
 
