@@ -15,23 +15,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::Mono;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tracing::warn;
 
 /// See the module's page. A storm of 64 zones before one camera.
 const WAITING: usize = 64;
 
+/// What came of a wish: facts of the picture, or why there is none.
+pub type Taken = Result<serde_json::Value, String>;
+
 /// A picture and a clip are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Wish {
     /// The event that it is of; none: somebody wants to see.
     pub of: Option<Seq>,
     /// Nobody at the site may notice it.
     pub silent: bool,
-    /// The command that wants it. It wants no clip.
+    /// The command that wants it.
     pub command: Option<Id>,
+    /// What of it.
+    pub what: What,
+    /// Where it is waited for.
+    pub answer: Option<oneshot::Sender<Taken>>,
     /// When it was wanted.
     pub at: Mono,
+}
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A picture now, one a little later, and a clip.
+    All,
+    /// One picture.
+    Picture,
+    /// A clip.
+    Clip,
 }
 
 /// The eyes; a clone is the same eyes.
@@ -95,7 +113,8 @@ mod tests {
     use super::*;
 
     fn wish(n: u64) -> Wish {
-        Wish { of: Some(Seq(n)), silent: false, command: None, at: Mono(n) }
+        let (what, at) = (What::All, Mono(n));
+        Wish { of: Some(Seq(n)), silent: false, command: None, what, answer: None, at }
     }
 
     #[tokio::test]
@@ -107,9 +126,9 @@ mod tests {
         eyes.want(&"hall".parse().unwrap(), wish(99));
         let wishes = eyes.wishes(&gate);
         for n in 1..=WAITING as u64 {
-            assert_eq!(wishes.next().await, wish(n));
+            assert_eq!(wishes.next().await.of, Some(Seq(n)));
         }
         let (next, ()) = tokio::join!(wishes.next(), async { eyes.want(&gate, wish(7)) });
-        assert_eq!(next, wish(7));
+        assert_eq!(next.of, Some(Seq(7)));
     }
 }

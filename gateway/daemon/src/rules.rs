@@ -21,7 +21,7 @@ use tracing::warn;
 
 use crate::board::{Board, IncidentView, View};
 use crate::clock::Clock;
-use crate::eyes::{Eyes, Wish};
+use crate::eyes::{self, Eyes, Wish};
 use crate::hands::Hands;
 use crate::supervise::Outcome;
 pub use desk::{AskError, Desk};
@@ -242,7 +242,8 @@ fn show(view: &mut View, (desk, eyes): (&Desk, &Eyes), what: What, seq: Option<S
             view.schedules.insert(schedule, coming);
         }
         What::Look { camera, silent, at } => {
-            eyes.want(&camera, Wish { of: seq, silent, command: None, at });
+            let what = eyes::What::All;
+            eyes.want(&camera, Wish { of: seq, silent, command: None, what, answer: None, at });
         }
         What::Reply { command, reply } => desk.answer(command, reply, seq.unwrap_or_default()),
         What::Things { things, since, stored } => {

@@ -173,8 +173,9 @@ pub async fn live(
     supervisor.essential("uplink", uplink::run(parts, ends, uplink_stop));
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
-    let own = (hands.clone(), enrolling.clone());
+    let own = (hands.clone(), enrolling.clone(), say.clone());
     let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
+    unit::evidence(&mut supervisor, &config, &clock, &inputs);
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -187,7 +188,7 @@ pub async fn live(
         session: opened.session,
         started,
     };
-    let parts = commands::Parts::new(sources.clone(), say, path.clone());
+    let parts = commands::Parts::new(sources.clone(), say, hands.eyes().clone(), path.clone());
     supervisor.essential("commands", commands::run(parts, arrivals));
     supervisor.unit("control", move || control::run(sources.clone()));
     let keeper = (journal.clone(), clock.clone());

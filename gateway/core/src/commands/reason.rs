@@ -61,6 +61,8 @@ pub enum Reason {
     UnknownMode,
     /// The gateway has no such camera.
     NoCamera,
+    /// There is no such picture, or none can be taken; `detail.why` says why.
+    NoPicture,
     /// Something prevents arming; `detail.blockers` says what.
     NotReady,
     /// The zone's configuration forbids its bypass.

@@ -42,7 +42,8 @@ pub enum Properties {
     Schema,
     /// `seq`, `class` and `schema`: an event can be sorted without a look into it.
     Event,
-    /// `seq`, `sha256` and `schema`: which event a picture is of, and which picture it is.
+    /// `seq`, `sha256` and `schema`: which event a picture is of (none: somebody asked
+    /// for it), and which picture it is.
     Picture,
 }
 

@@ -202,6 +202,11 @@ impl<R: Outgoing, C> Uplink<R, C> {
         self.control.is_empty() && self.control_in_flight.is_empty()
     }
 
+    /// Whether an alarm is yet to be acknowledged by a broker: what is large waits for it.
+    pub fn alarms_wait(&self) -> bool {
+        self.alarms_in_flight > 0 || !self.alarm.is_drained()
+    }
+
     /// Whether everything that is stored was handed over and acknowledged by a broker.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.alarm.is_drained() && self.normal.is_drained()

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::control::{self, Sources};
+use crate::eyes::{Eyes, Taken, What, Wish};
 use crate::rules::Desk;
 use crate::supervise;
 use crate::uplink::commands::{Arrival, Say};
@@ -29,11 +30,15 @@ use config::Proposal;
 /// Commands that are carried out at once; the next one waits.
 const AT_ONCE: usize = 16;
 
+/// A picture that takes longer is none: the camera is gone, or the box has too much to do.
+const TAKEN_WITHIN: std::time::Duration = std::time::Duration::from_secs(8);
+
 /// What commands are carried out with.
 #[derive(Clone)]
 pub struct Parts {
     sources: Sources,
     say: mpsc::Sender<Say>,
+    eyes: Eyes,
     /// The configuration file.
     path: PathBuf,
     /// What was proposed so far. Whoever holds it is the only one at the file.
@@ -41,10 +46,10 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Over what the control socket answers from, with the way to the uplink and the file that a
-    /// reload reads.
-    pub fn new(sources: Sources, say: mpsc::Sender<Say>, path: PathBuf) -> Self {
-        Self { sources, say, path, proposal: Arc::default() }
+    /// Over what the control socket answers from, with the ways to the uplink and the cameras, and the
+    /// file that a reload reads.
+    pub fn new(sources: Sources, say: mpsc::Sender<Say>, eyes: Eyes, path: PathBuf) -> Self {
+        Self { sources, say, eyes, path, proposal: Arc::default() }
     }
 }
 
@@ -98,7 +103,7 @@ impl Parts {
         let accepted = outcome.status == CommandStatus::Accepted;
         self.answer(&arrival, outcome, seq).await;
         let Some(command) = command.filter(|_| accepted) else { return };
-        let outcome = self.carry_out(&command).await;
+        let outcome = self.carry_out(&id, &command).await;
         let verb = Verb::DistrictOver { id: id.clone(), outcome: outcome.clone() };
         let desk = self.sources.running.borrow().desk.clone();
         let handed = desk.hand_in(Via::District, None, verb, self.sources.clock.mono()).await;
@@ -122,7 +127,7 @@ impl Parts {
     }
 
     /// Does what the rules have accepted and cannot do themselves.
-    async fn carry_out(&self, command: &Command) -> Outcome {
+    async fn carry_out(&self, id: &Id, command: &Command) -> Outcome {
         let verb = gatehouse_core::commands::Verb::from_word(&command.verb);
         let Some(Ok(wanted)) = verb.map(|verb| Wanted::of(verb, &command.args)) else {
             // The rules have read it before.
@@ -140,6 +145,8 @@ impl Parts {
                 }
             }
             Wanted::Diag {} => self.diag(),
+            Wanted::Snapshot { camera } => self.snapshot(id, &camera).await,
+            Wanted::Clip { camera, seq } => self.clip(id, &camera, seq),
             Wanted::ConfigGet { at } => config::get(&self.path, &self.sources.running, at).await,
             Wanted::ConfigPropose { text, at, of } => {
                 let mut proposal = self.proposal.lock().await;
@@ -177,6 +184,38 @@ impl Parts {
             Ok(false) => Outcome::failed(Reason::ConnectionLost, None),
             _ => Outcome::failed(Reason::Busy, None),
         }
+    }
+
+    /// One picture, now.
+    async fn snapshot(&self, id: &Id, camera: &Id) -> Outcome {
+        let (answer, taken) = oneshot::channel();
+        let wish = self.wish(id, What::Picture, Some(answer));
+        self.eyes.want(camera, wish);
+        match tokio::time::timeout(TAKEN_WITHIN, taken).await {
+            Ok(Ok(Ok(facts))) => Outcome::done(Some(facts)),
+            Ok(Ok(Err(why))) => Outcome::failed(Reason::NoPicture, Some(json!({ "why": why }))),
+            // Its unit was built anew, or it has too much to do.
+            Ok(Err(_)) | Err(_) => Outcome::failed(Reason::Busy, None),
+        }
+    }
+
+    /// A clip from now on, or the one of an event, which is named.
+    fn clip(&self, id: &Id, camera: &Id, seq: Option<Seq>) -> Outcome {
+        let running = self.sources.running.borrow().config.clone();
+        if let Some(seq) = seq {
+            let found = crate::unit::clip_of(&running, camera, seq);
+            return match found {
+                Some((name, bytes)) => Outcome::done(Some(json!({ "ref": name, "bytes": bytes }))),
+                None => Outcome::failed(Reason::NoPicture, None),
+            };
+        }
+        self.eyes.want(camera, self.wish(id, What::Clip, None));
+        Outcome::done(Some(json!({ "ref": format!("{camera}-{id}.mp4") })))
+    }
+
+    fn wish(&self, id: &Id, what: What, answer: Option<oneshot::Sender<Taken>>) -> Wish {
+        let (command, at) = (Some(id.clone()), self.sources.clock.mono());
+        Wish { of: None, silent: false, command, what, answer, at }
     }
 
     /// What `gatehouse status` shows, without names: these stay on the box.

@@ -1,6 +1,7 @@
 //! The kinds of task that touch the world outside, a file each.
 
 pub(crate) mod box_health;
+pub mod camera;
 mod chip_bus;
 pub mod gpio_lines;
 pub mod output;
@@ -17,12 +18,13 @@ use std::time::Duration;
 
 use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
-use gatehouse_core::id::{Id, MAX_ID_LEN};
+use gatehouse_core::id::{Id, MAX_ID_LEN, Seq};
 use gatehouse_core::site::{Input, Report, SafeState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use crate::clock::Clock;
 use crate::gauges::Gauges;
 use crate::hands::Hands;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
@@ -30,6 +32,7 @@ use crate::io::sim::Origin;
 use crate::io::{KernelClock, LineClock};
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
+use crate::uplink::commands::Say;
 use chip_bus::Bell;
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
 use owner::{Owner, Thing};
@@ -51,12 +54,14 @@ pub struct Units {
     /// What wakes each bus, by its id. Outlives the units.
     bells: BTreeMap<Id, Bell>,
     own: Own,
+    /// Who decodes pictures.
+    turns: camera::Turns,
     gauges: Gauges,
 }
 
-/// What units share with others of the daemon: where readers show things, and at which of them the
-/// next card is wanted.
-type Own = (Hands, Enrolling);
+/// What units share with others of the daemon: where readers show things, at which of them the next
+/// card is wanted, and the way to the district for pictures.
+type Own = (Hands, Enrolling, mpsc::Sender<Say>);
 
 /// What is held of a unit that runs.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +93,13 @@ impl Units {
         supervisor: &mut Supervisor,
         config: &Config,
         inputs: &Inputs,
-        own: (Hands, Enrolling),
+        own: (Hands, Enrolling, mpsc::Sender<Say>),
         gauges: Gauges,
     ) -> Self {
         let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut units = Self { running, reins, bells, own, gauges };
+        camera::evidence::prepare(config);
+        let turns = camera::Turns::default();
+        let mut units = Self { running, reins, bells, own, turns, gauges };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -209,8 +216,24 @@ impl Units {
                 });
             }
             Spec::Readers(plan) => {
-                let ways = readers::Ways { inputs, own: self.own.clone(), end: reins.end };
+                let (hands, enrolling, _) = self.own.clone();
+                let ways = readers::Ways { inputs, own: (hands, enrolling), end: reins.end };
                 readers::start(supervisor, name, plan, config, ways);
+            }
+            Spec::Camera(plan) => {
+                // A plan is of the configuration that it was made from.
+                let Some(place) = camera::PlaceOf::find(&plan, config) else { return };
+                let (hands, _, say) = self.own.clone();
+                let ways = camera::Ways {
+                    inputs,
+                    eyes: hands.eyes().clone(),
+                    say,
+                    turns: self.turns.clone(),
+                    clock: hands.clock(),
+                };
+                supervisor.unit(name, move || {
+                    camera::run((*plan).clone(), ways.clone(), place, reins.end.subscribe())
+                });
             }
         }
     }
@@ -317,6 +340,25 @@ impl Told {
         let ago_ns = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
         bell.ring(&reading.line, now_ns.saturating_sub(ago_ns));
     }
+}
+
+/// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
+pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {
+    let name = format!("{camera}-{seq}.mp4");
+    let path = camera::evidence::root(config).join(camera::evidence::CLIPS).join(&name);
+    Some((name, std::fs::metadata(path).ok()?.len()))
+}
+
+/// Starts the unit that keeps pictures and clips within their bounds. What is allowed is read at the
+/// start.
+pub fn evidence(supervisor: &mut Supervisor, config: &Config, clock: &Clock, inputs: &Inputs) {
+    let gateway = config.address.gateway.clone();
+    let parts = (camera::evidence::root(config), config.evidence.clone(), gateway);
+    let (clock, inputs) = (clock.clone(), inputs.clone());
+    supervisor.unit("evidence", move || {
+        let (root, rules, gateway) = parts.clone();
+        camera::evidence::keep(root, rules, gateway, clock.clone(), inputs.clone())
+    });
 }
 
 /// Starts a unit for each output. They run until the daemon stops: outputs that are wired otherwise

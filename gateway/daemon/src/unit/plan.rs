@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatehouse_config::{Chip, Config, Sim};
 
+use super::camera;
 use super::chip_bus::{self, ChipBus};
 use super::gpio_lines::{LineConfig, LineSource};
 use super::owner::{Thing, Wire, wired};
@@ -27,6 +28,8 @@ pub(super) enum Spec {
     Chips(Box<ChipBus>),
     /// The readers of one bus, or one on two lines.
     Readers(readers::Plan),
+    /// A camera.
+    Camera(Box<camera::Plan>),
 }
 
 /// Lines of one chip that are watched together.
@@ -75,6 +78,7 @@ pub(super) fn plan(config: &Config) -> BTreeMap<String, Spec> {
         }
     }
     units.extend(buses.into_iter().map(|bus| (bus.name(), Spec::Chips(Box::new(bus)))));
+    units.extend(camera::plan(config).map(|(name, plan)| (name, Spec::Camera(Box::new(plan)))));
     units.extend(readers::plan(config).map(|(name, plan)| (name, Spec::Readers(plan))));
     units
 }
@@ -97,7 +101,7 @@ pub(super) fn change(running: &BTreeMap<String, Spec>, wanted: BTreeMap<String, 
         match spec {
             Spec::Lines(lines) => change_lines(running, &name, lines, &mut change),
             // Kept or started as a whole.
-            spec @ (Spec::Chips(_) | Spec::Readers(_)) => {
+            spec @ (Spec::Chips(_) | Spec::Readers(_) | Spec::Camera(_)) => {
                 if running.get(&name) == Some(&spec) {
                     change.stop.remove(&name);
                     change.keep.insert(name, spec);

@@ -11,7 +11,7 @@ use gatehouse_core::id::Id;
 use serde::Serialize;
 
 use super::Parts;
-use super::commands::Answered;
+use super::commands::{Answered, Picture};
 use super::describe;
 use super::home_assistant::{HomeAssistant, Publication};
 use super::link::{Hello, Message};
@@ -31,6 +31,8 @@ pub(super) enum Control {
     Discovery(Publication),
     /// What came of a command.
     Result(Answered),
+    /// A picture of a camera.
+    Picture(Picture),
 }
 
 pub(super) fn hello(parts: &Parts) -> Hello {
@@ -99,6 +101,15 @@ pub(super) fn message(parts: &Parts, control: &Control) -> Message {
             return Message { topic, payload, retain, expiry_s, properties, correlation };
         }
         Control::Result(answered) => return answered.message(),
+        Control::Picture(picture) => {
+            let topic = address.snapshot(&picture.camera);
+            let mut message = publish(&row("snapshot"), topic, Vec::new());
+            message.payload = picture.jpeg.clone();
+            message.properties.push(("sha256".to_owned(), picture.sha256.clone()));
+            let of = picture.of.map(|seq| ("seq".to_owned(), seq.to_string()));
+            message.properties.extend(of);
+            return message;
+        }
         Control::Status(state) => ("status", address.status(), json(&status(parts, *state, None))),
         // Nothing there is an empty payload: the broker forgets it.
         Control::Gone(kind, id) => (*kind, address.state(kind, id), Vec::new()),

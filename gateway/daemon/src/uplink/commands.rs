@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use gatehouse_core::commands::{Nonces, Reason};
 use gatehouse_core::contract::{CommandResult, CommandStatus};
-use gatehouse_core::id::Seq;
+use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::Mono;
 use gatehouse_core::uplink::{Ack, MAX_RESENDS};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -24,6 +24,23 @@ const WAITING: usize = 64;
 
 /// Results that no broker has taken, at most; then the oldest goes. Its event is in the journal.
 const UNSENT: usize = 64;
+
+/// Pictures that no broker has taken, at most; then the oldest goes. It is on the box's flash, and its
+/// event says so.
+const PICTURES: usize = 32;
+
+/// A picture for the district.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Of which camera.
+    pub camera: Id,
+    /// Of which event; none: somebody asked for it.
+    pub of: Option<Seq>,
+    /// Of the bytes, in hex.
+    pub sha256: String,
+    /// A JPEG of at most [`MAX_SNAPSHOT`](gatehouse_core::contract::MAX_SNAPSHOT) bytes, masked.
+    pub jpeg: Bytes,
+}
 
 /// A command as it came.
 #[derive(Debug)]
@@ -105,6 +122,8 @@ pub enum Say {
         /// Where that is waited for.
         told: oneshot::Sender<bool>,
     },
+    /// Publish a picture, behind the alarms.
+    Picture(Picture),
     /// Publish every state again. Told: how many there are.
     State {
         /// Where that is waited for.
@@ -136,6 +155,9 @@ pub(super) struct Post {
     nonces: Nonces,
     numbered: u64,
     unsent: VecDeque<Answered>,
+    /// The first of them may be on its way.
+    pictures: VecDeque<Picture>,
+    picture_on_its_way: bool,
     /// Who waits for what is sent again, in order.
     resends: VecDeque<oneshot::Sender<bool>>,
 }
@@ -144,7 +166,17 @@ impl Post {
     pub(super) fn new(ends: Ends) -> Self {
         let Ends { to, says } = ends;
         let (unsent, resends) = (VecDeque::new(), VecDeque::new());
-        Self { to, says, nonces: Nonces::default(), numbered: 0, unsent, resends }
+        let pictures = VecDeque::new();
+        Self {
+            to,
+            says,
+            nonces: Nonces::default(),
+            numbered: 0,
+            unsent,
+            pictures,
+            picture_on_its_way: false,
+            resends,
+        }
     }
 
     /// The nonce of the next heartbeat; none if the kernel gives no randomness.
@@ -202,6 +234,40 @@ impl Post {
         self.unsent.retain(|answered| answered.number != number);
     }
 
+    /// Keeps a picture until a broker has taken it.
+    pub(super) fn keep_picture(&mut self, picture: Picture) {
+        if self.pictures.len() >= PICTURES {
+            // Not the one that is on its way: its acknowledgement would be another's.
+            let place = usize::from(self.picture_on_its_way);
+            self.pictures.remove(place);
+            warn!(camera = %picture.camera, "a picture was not taken by any broker; it is on the flash");
+        }
+        self.pictures.push_back(picture);
+    }
+
+    /// The next picture, if none is on its way.
+    pub(super) fn next_picture(&mut self) -> Option<Picture> {
+        if self.picture_on_its_way {
+            return None;
+        }
+        let picture = self.pictures.front().cloned();
+        self.picture_on_its_way = picture.is_some();
+        picture
+    }
+
+    /// A broker has the picture that was on its way, or does not want it.
+    pub(super) fn picture_acked(&mut self, ack: Ack) {
+        if let Ack::Refused(code) = ack {
+            warn!(
+                code,
+                "the broker refuses a picture; check its ACL for snap/+ and its packet size"
+            );
+        }
+        if std::mem::take(&mut self.picture_on_its_way) {
+            self.pictures.pop_front();
+        }
+    }
+
     /// Somebody waits for what is sent again. False: too many do.
     pub(super) fn resends(&mut self, told: oneshot::Sender<bool>) -> bool {
         let room = self.resends.len() < MAX_RESENDS;
@@ -222,6 +288,7 @@ impl Post {
 
     /// The connection has ended.
     pub(super) fn down(&mut self) {
+        self.picture_on_its_way = false;
         for told in self.resends.drain(..) {
             let _ = told.send(false);
         }

@@ -157,6 +157,12 @@ impl Uplinker {
         loop {
             self.show_progress();
             self.commands.handed_over(self.machine.resending());
+            // One at a time, and none before an alarm: on a slow line each takes seconds.
+            if !self.machine.alarms_wait()
+                && let Some(picture) = self.commands.next_picture()
+            {
+                self.feed(&mut connection, Input::Control(Control::Picture(picture)));
+            }
             if let Some(end) = connection.end.take() {
                 return end;
             }
@@ -300,6 +306,10 @@ impl Uplinker {
                     self.home.settle(&self.parts.config, connection.heartbeat);
                 }
             }
+            LinkEvent::Acked(Token::Picture, ack) => {
+                self.commands.picture_acked(ack);
+                self.feed(connection, Input::ControlAcked);
+            }
             LinkEvent::Acked(Token::Result(number), ack) => {
                 self.commands.acked(number, ack);
                 self.feed(connection, Input::ControlAcked);
@@ -413,6 +423,7 @@ impl Uplinker {
                 let answered = self.commands.keep(answered);
                 self.feed(connection, Input::Control(Control::Result(answered)));
             }
+            Say::Picture(picture) => self.commands.keep_picture(picture),
             Say::Resend { from, to, told } => {
                 if self.commands.resends(told) {
                     self.feed(connection, Input::Resend { from, to });
@@ -504,6 +515,7 @@ impl Uplinker {
                     }
                     let token = match &control {
                         Control::Result(answered) => Token::Result(answered.number),
+                        Control::Picture(_) => Token::Picture,
                         _ => Token::Control,
                     };
                     let message = announce::message(&self.parts, &control);

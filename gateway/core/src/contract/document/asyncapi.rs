@@ -195,13 +195,13 @@ fn traits() -> Value {
                 "type": "object",
                 "description": "The user properties of MQTT 5. Who has MQTT 3.1.1 finds the event by \
                                 the SHA-256 of the bytes.",
-                "required": ["schema", "seq", "sha256"],
+                "required": ["schema", "sha256"],
                 "properties": {
                     "schema": schema,
                     "seq": {
                         "type": "string",
                         "pattern": "^[1-9][0-9]*$",
-                        "description": "Of the event `camera.snapshot` that tells of this picture.",
+                        "description": "Of the event that it is a picture of; without: somebody asked for it.",
                     },
                     "sha256": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
                 },

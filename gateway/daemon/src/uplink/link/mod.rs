@@ -40,6 +40,8 @@ pub enum Token {
     Control,
     /// What came of a command, by its number among them.
     Result(u64),
+    /// A picture; one at a time.
+    Picture,
 }
 
 /// A message to publish.

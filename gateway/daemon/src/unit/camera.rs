@@ -1,0 +1,369 @@
+//! One camera: its streams, the thread that looks at them, the thread that makes clips, and what is told
+//! to the rules.
+//!
+//! ```text
+//!  main stream ─▶ Into ─┬─▶ queue ─▶ clips (thread) ─▶ flash
+//!                       └─▶ newest key frame ─▶ picture (masked) ─▶ flash, line
+//!  sub stream  ─▶ Into ───▶ queue ─▶ watcher (thread) ─▶ motion, tamper ─┐
+//!                  └──▶ health ───────────────────────────────────────────┴─▶ rules
+//!  rules ─▶ Eyes ─▶ wishes ─▶ clips, picture
+//! ```
+//!
+//! # Limits
+//!
+//! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
+//! - At most [`AT_ONCE`] pictures of a camera are made at a time; further wishes wait at its place.
+//! - Without a password, or with one that the camera refuses, it is looked every [`AGAIN`] whether there
+//!   is another one.
+
+mod clips;
+pub(super) mod evidence;
+mod picture;
+mod plan;
+mod sink;
+mod watcher;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use gatehouse_camera::clip::Bell;
+use gatehouse_camera::health::{Cause, Shortfall, State};
+use gatehouse_camera::source::{Credentials, Feeder, QueueLimits, queue, rtsp};
+use gatehouse_camera::watch::Watch;
+use gatehouse_config::{Camera, Config, Secret};
+use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Input};
+use gatehouse_core::time::Mono;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::eyes::{Eyes, What, Wishes};
+use crate::rules::Inputs;
+use crate::supervise::Outcome;
+use crate::uplink::commands::Say;
+use picture::Studio;
+pub(super) use plan::{Plan, plan};
+use sink::{Health, Into, Newest};
+pub(crate) use watcher::Turns;
+use watcher::Watcher;
+
+/// Pictures that are made at once.
+const AT_ONCE: usize = 2;
+
+/// How often it is looked for another password.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a silence has lasted.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Between a stream and the thread that looks at it: that is behind for a moment when many cameras see
+/// something at once.
+const WATCHED: QueueLimits = QueueLimits { frames: 90, bytes: 3 << 20 };
+
+/// What all cameras' units share.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    pub(super) inputs: Inputs,
+    pub(super) eyes: Eyes,
+    pub(super) say: mpsc::Sender<Say>,
+    pub(super) turns: Turns,
+    pub(super) clock: Clock,
+}
+
+/// Runs a camera until `end` turns true.
+///
+/// # Errors
+/// When a part of it has ended: it is built anew.
+pub(super) async fn run(
+    plan: Plan,
+    ways: Ways,
+    config: PlaceOf,
+    end: watch::Receiver<bool>,
+) -> Outcome {
+    let PlaceOf(place) = config;
+    let mut end = end;
+    loop {
+        let login = match login(&plan.camera) {
+            Ok(login) => login,
+            Err(cause) => {
+                let link = CameraLink::Unauthorised;
+                let says = CameraSays::Link { link, cause: Some(cause) };
+                let at = ways.clock.mono();
+                if ways.inputs.send(Input::Camera { camera: place, says, at }).await.is_err() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => continue,
+                    _ = end.wait_for(|end| *end) => return Ok(()),
+                }
+            }
+        };
+        let life = Life::begin(&plan, &ways, place, login.as_ref());
+        tokio::select! {
+            ended = async { life?.live().await } => match ended? {},
+            () = another_password(&plan.camera, login.as_ref()) => {
+                info!(camera = %plan.id(), "another password; the streams begin anew");
+            }
+            _ = end.wait_for(|end| *end) => return Ok(()),
+        }
+    }
+}
+
+/// The place of a camera in the configuration that `inputs` is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlaceOf(usize);
+
+impl PlaceOf {
+    /// `None`: the configuration has no such camera.
+    pub(super) fn find(plan: &Plan, config: &Config) -> Option<Self> {
+        config.cameras.iter().position(|camera| camera.rules.id == *plan.id()).map(Self)
+    }
+}
+
+/// The password, if it needs one.
+fn login(camera: &Camera) -> Result<Option<Secret>, String> {
+    camera.password.as_ref().map(|source| source.read()).transpose().map_err(|e| e.to_string())
+}
+
+/// Ready when the file holds another password than this.
+async fn another_password(camera: &Camera, known: Option<&Secret>) {
+    if camera.password.is_none() {
+        return std::future::pending().await;
+    }
+    let mut look = interval(AGAIN);
+    loop {
+        look.tick().await;
+        // One that cannot be read now is no other one: a renewal is not done yet.
+        if login(camera).is_ok_and(|now| now.is_some() && now.as_ref() != known) {
+            return;
+        }
+    }
+}
+
+/// A camera whose streams run.
+struct Life {
+    place: usize,
+    ways: Ways,
+    health: Health,
+    told: Option<State>,
+    streams: JoinSet<Infallible>,
+    /// What the watcher finds; `None`: nothing is watched.
+    found: Option<mpsc::UnboundedReceiver<(CameraSays, Mono)>>,
+    wishes: Wishes,
+    studio: Studio,
+    /// `None`: it takes neither pictures nor clips, and why.
+    bell: Result<Bell, &'static str>,
+    /// It looks elsewhere than its masks were drawn for.
+    moved: bool,
+}
+
+impl Life {
+    fn begin(
+        plan: &Plan,
+        ways: &Ways,
+        place: usize,
+        password: Option<&Secret>,
+    ) -> Result<Self, String> {
+        let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
+        let name = plan.camera.username.clone().unwrap_or_default();
+        let login = (!name.is_empty()).then(|| {
+            Credentials::new(name, password.map(|secret| secret.expose()).unwrap_or_default())
+        });
+        let (clock, id) = (&ways.clock, plan.id());
+        let count = 1 + usize::from(plan.camera.sub.is_some());
+        let health = Health::new(plan.health(), count, clock.mono());
+        let newest = Newest::default();
+        let mut main_feeds: Vec<Feeder> = Vec::new();
+        let bell = if plan.camera.records() {
+            let (feed, drain) = queue(QueueLimits::USUAL);
+            let bell = Bell::new(&drain);
+            let inputs = ways.inputs.clone();
+            clips::start(plan, drain, bell.clone(), clock.clone(), inputs)
+                .map_err(|error| format!("no thread for clips: {error}"))?;
+            main_feeds.push(feed);
+            Ok(bell)
+        } else {
+            Err("it must have a mask, and has none")
+        };
+        let mut watch_feeds = Vec::new();
+        let watched = plan.watched().map_err(|error| format!("an area is none: {error}"))?;
+        let found = match watched {
+            None => None,
+            Some((settings, areas)) => {
+                let (feed, drain) = queue(WATCHED);
+                let (tell, found) = mpsc::unbounded_channel();
+                let watcher = Watcher {
+                    camera: id.clone(),
+                    drain,
+                    watch: Watch::new(settings),
+                    areas,
+                    all: plan.camera.watch == gatehouse_config::Watch::All,
+                    turns: ways.turns.clone(),
+                    health: health.clone(),
+                    stream: count - 1,
+                    found: tell,
+                };
+                let name: String = format!("watch-{id}").chars().take(15).collect();
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn(move || watcher.run())
+                    .map_err(|error| format!("no thread to watch: {error}"))?;
+                watch_feeds.push(feed);
+                Some(found)
+            }
+        };
+        let mut streams = JoinSet::new();
+        let mut stream = |settings: rtsp::RtspSettings, mut sink: Into| {
+            let clock = clock.clone();
+            streams.spawn(async move {
+                let mono = move || clock.mono();
+                rtsp::run(settings, &mono, &mut sink).await
+            });
+        };
+        if let Some(sub) = &plan.camera.sub {
+            let sink = Into {
+                stream: 1,
+                health: health.clone(),
+                feeders: std::mem::take(&mut watch_feeds),
+                newest: None,
+            };
+            stream(plan.stream(sub, login.as_ref())?, sink);
+        }
+        main_feeds.append(&mut watch_feeds);
+        let sink = Into {
+            stream: 0,
+            health: health.clone(),
+            feeders: main_feeds,
+            newest: Some(newest.clone()),
+        };
+        stream(plan.stream(&plan.camera.main, login.as_ref())?, sink);
+        let studio = Studio {
+            camera: id.clone(),
+            driver: plan.camera.rules.driver.clone(),
+            folder: plan.evidence.join(evidence::PICTURES),
+            mask,
+            newest,
+            turns: ways.turns.clone(),
+            inputs: ways.inputs.clone(),
+            say: ways.say.clone(),
+        };
+        let wishes = ways.eyes.wishes(id);
+        let (ways, told, moved) = (ways.clone(), None, false);
+        Ok(Self { place, ways, health, told, streams, found, wishes, studio, bell, moved })
+    }
+
+    async fn live(mut self) -> Result<Infallible, String> {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pictures = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = self.health.changed() => self.tell_link().await,
+                _ = look.tick() => self.health.tick(self.ways.clock.mono()),
+                found = next(self.found.as_mut()) => {
+                    let (says, at) = found.ok_or("the thread that watches has ended")?;
+                    if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
+                        self.moved = on;
+                    }
+                    self.send(says, at).await;
+                }
+                wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
+                    let studio = self.studio.clone();
+                    match self.may_take() {
+                        Ok(bell) => {
+                            if wish.what != What::Picture {
+                                clips::ring(bell, &studio.camera, &wish);
+                            }
+                            if wish.what == What::Clip {
+                                continue;
+                            }
+                            pictures.spawn(studio.take(wish));
+                        }
+                        Err(why) => {
+                            pictures.spawn(async move { studio.refuse(wish, why).await });
+                        }
+                    }
+                }
+                Some(ended) = pictures.join_next() => if let Err(error) = ended {
+                    error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
+                },
+                Some(ended) = self.streams.join_next() => {
+                    return match ended {
+                        Ok(never) => match never {},
+                        Err(error) => Err(format!("a stream has ended: {error}")),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Whether something of it may be kept at this moment.
+    fn may_take(&self) -> Result<&Bell, &'static str> {
+        // The mask would hide something else.
+        if self.moved && !self.studio.mask.is_none() {
+            return Err("the camera was moved: its masks may not cover what they should");
+        }
+        self.bell.as_ref().map_err(|why| *why)
+    }
+
+    async fn tell_link(&mut self) {
+        let Some(state) = self.health.told().filter(|state| self.told != Some(*state)) else {
+            return;
+        };
+        self.told = Some(state);
+        let (link, cause) = said(state);
+        self.send(CameraSays::Link { link, cause }, self.ways.clock.mono()).await;
+    }
+
+    async fn send(&self, says: CameraSays, at: Mono) {
+        let input = Input::Camera { camera: self.place, says, at };
+        if self.ways.inputs.send(input).await.is_err() {
+            // The daemon stops; the supervisor ends this in a moment.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn next<T>(from: Option<&mut mpsc::UnboundedReceiver<T>>) -> Option<T> {
+    match from {
+        Some(from) => from.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The rules' word for a state, and why in a person's.
+fn said(state: State) -> (CameraLink, Option<String>) {
+    let cause = |cause: Cause| match cause {
+        Cause::Ended => "it closed the connection".to_owned(),
+        Cause::Hung => "it takes connections and answers nothing".to_owned(),
+        Cause::NoKeyFrame => "no key frame came".to_owned(),
+        Cause::NoVideo => "it has no video of a known codec".to_owned(),
+        Cause::Protocol => "what it sends is not understood".to_owned(),
+        Cause::Refused(status) => {
+            format!("it refuses the stream with {status}: is the path right?")
+        }
+        Cause::Stalled => "no picture comes".to_owned(),
+    };
+    match state {
+        State::Up => (CameraLink::Up, None),
+        State::Degraded(shortfall) => {
+            let why = match shortfall {
+                Shortfall::Resolution { width, height } => {
+                    format!("its pictures have {width}x{height}")
+                }
+                Shortfall::Unstable => "it is lost again and again".to_owned(),
+                Shortfall::Undecodable => "its pictures cannot be decoded".to_owned(),
+                Shortfall::FewPictures { per_100_s } => format!("{per_100_s} pictures in 100 s"),
+                Shortfall::ClockDrift => "its clock runs fast or slow, or jumps".to_owned(),
+            };
+            (CameraLink::Degraded, Some(why))
+        }
+        State::Silent(why) => (CameraLink::Silent, Some(cause(why))),
+        State::Unauthorised => {
+            (CameraLink::Unauthorised, Some("it refuses user or password".to_owned()))
+        }
+        State::Unreachable => (CameraLink::Unreachable, Some("nobody answers".to_owned())),
+    }
+}

@@ -1,0 +1,173 @@
+//! The thread that looks at a camera's pictures: key frames, and all frames while something moves.
+//!
+//! It decodes at a lower priority than everything that guards, and only so many cameras at once as there
+//! are processors to spare: a box whose cameras all see something is late with pictures, not with
+//! alarms. What it is too late for is dropped by whole groups of pictures in the queue before it.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use gatehouse_camera::decode::{DecodeError, Decoder, Limits, decoder};
+use gatehouse_camera::frame::{Codec, Frame};
+use gatehouse_camera::health::Seen;
+use gatehouse_camera::source::{Drain, Taken};
+use gatehouse_camera::watch::{Finding, TamperKind, Watch};
+use gatehouse_core::id::Id;
+use gatehouse_core::site::{CameraSays, CameraTamper};
+use gatehouse_core::time::Mono;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::sink::Health;
+
+/// Added to the niceness of whatever decodes.
+const NICER: i32 = 10;
+
+/// Without frames it is looked so often whether there will be any.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// So many decode at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns(Arc<(Mutex<usize>, Condvar)>);
+
+impl Default for Turns {
+    /// One processor is left to the rest of the box, if it has more than one.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new((Mutex::new(processors.saturating_sub(1).max(1)), Condvar::new())))
+    }
+}
+
+/// A turn that is taken; given back when it is dropped.
+pub(super) struct Turn(Turns);
+
+impl Turns {
+    /// Waits for a turn. Blocks.
+    pub(super) fn take(&self) -> Turn {
+        let (free, given) = &*self.0;
+        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free =
+            given.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        drop(free);
+        Turn(self.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (free, given) = &*self.0.0;
+        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        given.notify_one();
+    }
+}
+
+/// Lets everything else go first, on the thread that calls it.
+pub(super) fn be_nice() {
+    let here = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(here), NICER) {
+        debug!(%error, "decodes at the usual priority");
+    }
+}
+
+/// See the module's page.
+pub(super) struct Watcher {
+    pub(super) camera: Id,
+    pub(super) drain: Drain,
+    pub(super) watch: Watch,
+    /// The ids of the areas, in the order of the settings.
+    pub(super) areas: Vec<Id>,
+    /// All frames are looked at, always.
+    pub(super) all: bool,
+    pub(super) turns: Turns,
+    pub(super) health: Health,
+    /// Which stream it is, to its health.
+    pub(super) stream: usize,
+    pub(super) found: mpsc::UnboundedSender<(CameraSays, Mono)>,
+}
+
+/// The decoder of the stream, if its format is known.
+#[derive(Default)]
+struct Eye {
+    decoder: Option<(Codec, Box<dyn Decoder>)>,
+    /// It has seen all frames since a key frame.
+    follows: bool,
+}
+
+impl Watcher {
+    /// Looks until the source's end is gone. Blocks: for a thread of its own.
+    pub(super) fn run(mut self) {
+        be_nice();
+        let mut eye = Eye::default();
+        let mut dropped = 0;
+        loop {
+            let frame = match self.drain.take_within(IDLE) {
+                Taken::Frame(frame) => frame,
+                Taken::Nothing => continue,
+                Taken::Closed => return,
+            };
+            if std::mem::replace(&mut dropped, self.drain.dropped()) != dropped {
+                // A picture is missing in the group: what follows cannot be decoded from it.
+                eye.follows = false;
+            }
+            let mut says: Vec<_> = self.watch.compressed(&frame).into_iter().collect();
+            let all = self.all || self.watch.wants_all();
+            if frame.key || (all && eye.follows) {
+                says.extend(self.look(&mut eye, &frame, all));
+            } else if !all {
+                eye.follows = false;
+            }
+            for finding in says {
+                if self.found.send((self.says(finding), frame.received)).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, eye: &mut Eye, frame: &Frame, all: bool) -> Vec<Finding> {
+        let _turn = self.turns.take();
+        let codec = frame.track.codec;
+        let fresh = || (codec, decoder(codec, Limits::default()));
+        if eye.decoder.as_ref().is_none_or(|(known, _)| *known != codec) {
+            eye.decoder = Some(fresh());
+        }
+        let (_, decoder) = eye.decoder.get_or_insert_with(fresh);
+        let picture = decoder.decode(frame);
+        eye.follows = all && picture.is_ok();
+        if !all {
+            decoder.rest();
+        }
+        match picture {
+            Ok(Some(picture)) => self.watch.picture(&picture, frame.received),
+            Ok(None) | Err(DecodeError::NeedsKey) => Vec::new(),
+            Err(error) => {
+                debug!(camera = %self.camera, %error, "a picture cannot be decoded");
+                self.health.seen(self.stream, frame.received, Seen::Undecodable);
+                Vec::new()
+            }
+        }
+    }
+
+    fn says(&self, finding: Finding) -> CameraSays {
+        match finding {
+            Finding::Motion { area, on } => match self.areas.get(area.0) {
+                Some(id) => CameraSays::Motion { area: id.clone(), on },
+                None => {
+                    warn!(camera = %self.camera, "motion in an area that there is not: our bug");
+                    CameraSays::Motion { area: self.camera.clone(), on: false }
+                }
+            },
+            Finding::Tamper { kind, on } => {
+                let kind = match kind {
+                    TamperKind::Covered => CameraTamper::Covered,
+                    TamperKind::Blinded => CameraTamper::Blinded,
+                    TamperKind::Defocused => CameraTamper::Defocused,
+                    TamperKind::Moved => CameraTamper::Moved,
+                    TamperKind::Frozen => CameraTamper::Frozen,
+                };
+                CameraSays::Tamper { kind, on }
+            }
+        }
+    }
+}
