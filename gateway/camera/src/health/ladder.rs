@@ -102,6 +102,10 @@ impl Report {
 
 /// The ladder of one camera. Until something was seen it is unknown, which is no state: the first
 /// report comes after the hold-off of what it is then.
+///
+/// That no pictures come is told within `loss_after` of the loss (and of `silent_after`, where no
+/// source says it); the rung that it has then is told with it, and another one after another
+/// `loss_after`. A restore tells the worst of the last `restore_after`.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     settings: HealthSettings,

@@ -93,6 +93,16 @@ fn each_shortfall_degrades() {
     assert!((45..90).contains(&per_100_s), "{per_100_s}");
 }
 
+#[test]
+fn what_begins_with_the_event_that_made_another_due_is_timed_from_there() {
+    let mut ladder = Ladder::new(HealthSettings::default(), s(0));
+    ladder.seen(s(1), Seen::Lost(Loss::Silent(Cause::Ended)));
+    let first = ladder.seen(s(11), Seen::Lost(Loss::Unreachable)).expect("10 s silent");
+    assert_eq!((first.state, first.since), (State::Silent(Cause::Ended), s(1)));
+    let second = (12..40).find_map(|n| ladder.tick(s(n))).expect("10 s unreachable");
+    assert_eq!((second.state, second.since, ladder.last), (State::Unreachable, s(11), s(21)));
+}
+
 /// It falls from rank to rank and climbs as far as not quite up: what is told has lasted.
 #[test]
 fn a_camera_that_was_only_refused_for_half_a_minute_is_not_told_up() {
