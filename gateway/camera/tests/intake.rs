@@ -152,9 +152,9 @@ async fn a_camera_that_loses_power_is_missed_at_once_and_taken_again() -> anyhow
         let reports = log.seen.iter().filter_map(|&(at, seen)| ladder.seen(at, seen));
         reports.map(|report| report.state).collect::<Vec<_>>()
     });
-    let [State::Up, .., State::Unreachable, State::Up] = told.as_slice() else {
-        panic!("{told:?}")
-    };
+    // Between the answer and the first picture it may be told as silent: the hold-offs are short.
+    assert!(told.starts_with(&[State::Up]) && told.ends_with(&[State::Up]), "{told:?}");
+    assert!(told.contains(&State::Unreachable), "{told:?}");
     assert!(frames[before].media < 90_000 * 20, "a session's time begins anew");
     Ok(())
 }
