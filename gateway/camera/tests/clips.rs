@@ -49,7 +49,7 @@ impl Sink for Into {
 
 /// A camera with its recorder, as the daemon has it.
 struct Scene {
-    _server: Server,
+    server: Server,
     feeder: Feeder,
     folder: TempDir,
     came: Arc<(Mutex<usize>, Notify)>,
@@ -83,7 +83,7 @@ async fn scene(encoding: &'static str, picture: Picture) -> anyhow::Result<Scene
             tell.blocking_send((boottime(), clip)).unwrap();
         });
     })?;
-    Ok(Scene { _server: server, feeder, folder, came, bell, told, tasks, thread, udp })
+    Ok(Scene { server, feeder, folder, came, bell, told, tasks, thread, udp })
 }
 
 impl Scene {
@@ -203,6 +203,31 @@ async fn what_a_power_cut_left_of_a_real_clip_plays() -> anyhow::Result<()> {
         let probed = probe(&file.path)?;
         assert!(probed.frames >= 10, "{probed:?}");
     }
+    scene.end().await;
+    Ok(())
+}
+
+/// The camera's power fails in mid-clip: the same file goes on when it is back.
+#[tokio::test]
+async fn a_clip_goes_on_after_a_reconnect() -> anyhow::Result<()> {
+    let mut scene = scene("H264", Picture::SMALL).await?;
+    scene.frames(25).await?;
+    scene.trigger("a");
+    let before = *scene.came.0.lock().unwrap();
+    scene.server.kill().await?;
+    // Each prolongs the clip, however long a loaded machine takes.
+    scene.trigger("b");
+    scene.server.launch().await?;
+    scene.trigger("c");
+    scene.frames(before + 15).await?;
+    scene.trigger("d");
+    let (_, files) = scene.clip().await?;
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let (first, last) = file.span.unwrap();
+    let probed = probe(&file.path)?;
+    let off = probed.duration - last.since(first).as_secs_f64();
+    assert!((-0.3..0.5).contains(&off), "{probed:?}");
+    assert!(probed.duration > 4.5, "{probed:?}");
     scene.end().await;
     Ok(())
 }

@@ -152,9 +152,9 @@ async fn a_camera_that_loses_power_is_missed_at_once_and_taken_again() -> anyhow
         let reports = log.seen.iter().filter_map(|&(at, seen)| ladder.seen(at, seen));
         reports.map(|report| report.state).collect::<Vec<_>>()
     });
-    let [State::Up, .., State::Unreachable, State::Up] = told.as_slice() else {
-        panic!("{told:?}")
-    };
+    // Between the answer and the first picture it may be told as silent: the hold-offs are short.
+    assert!(told.starts_with(&[State::Up]) && told.ends_with(&[State::Up]), "{told:?}");
+    assert!(told.contains(&State::Unreachable), "{told:?}");
     assert!(frames[before].media < 90_000 * 20, "a session's time begins anew");
     Ok(())
 }
@@ -218,14 +218,33 @@ async fn a_stream_that_changes_its_size_gives_another_track() -> anyhow::Result<
     Ok(())
 }
 
+/// Viewers come in the middle of a group, and a source is dropped at any time.
 #[tokio::test]
-async fn a_source_that_is_dropped_and_begun_again_works() -> anyhow::Result<()> {
-    let scene = scene(Auth::None, "H264", Picture::SMALL).await?;
+async fn a_source_that_is_dropped_and_begun_again_begins_with_a_key_frame() -> anyhow::Result<()> {
+    let picture = Picture { group: 30, ..Picture::SMALL };
+    let scene = scene(Auth::None, "H264", picture).await?;
+    // It keeps the stream going between the others.
+    let mut watching = Taken::start(settings(&scene));
     let mut last = Mono(0);
-    for _ in 0..5 {
+    for round in 1..=4 {
+        watching.frames(round * 7).await?;
         let frames = Taken::start(settings(&scene)).frames(1).await?;
-        assert!(frames[0].received > last);
+        assert!(frames[0].key && frames[0].received > last);
         last = frames[0].received;
+    }
+    Ok(())
+}
+
+/// A ring holds thousands: what a vector had in reserve must not go along.
+#[tokio::test]
+async fn a_frame_holds_no_more_memory_than_its_bytes() -> anyhow::Result<()> {
+    let scene = scene(Auth::None, "H264", Picture::SMALL).await?;
+    let mut taken = Taken::start(settings(&scene));
+    taken.frames(12).await?;
+    for frame in taken.take() {
+        let length = frame.data.len();
+        let alone = frame.data.try_into_mut().expect("nobody shares it");
+        assert_eq!(alone.capacity(), length);
     }
     Ok(())
 }

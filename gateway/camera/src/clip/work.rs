@@ -72,3 +72,51 @@ pub fn work<D: Disk>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gatehouse_core::time::Mono;
+
+    use super::*;
+    use crate::clip::disk::SystemDisk;
+    use crate::clip::{ClipId, ClipLimits};
+    use crate::frame::Frame;
+    use crate::ring::{Ring, RingLimits};
+    use crate::source::{QueueLimits, queue};
+    use crate::testing::{frame, track};
+
+    /// The disk was slow: the clip's end has long passed, and its frames still wait in the queue.
+    #[test]
+    fn a_thread_that_is_late_leaves_no_frame_of_a_clip_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (feeder, mut drain) = queue(QueueLimits { frames: 1000, bytes: 1 << 20 });
+        let bell = Bell::new(&drain);
+        let ring = Ring::new(RingLimits::default());
+        let limits = ClipLimits::default();
+        let mut recorder = Recorder::new(SystemDisk, folder.path().to_owned(), limits, ring);
+        let track = track(640, 360);
+        for n in 0..400 {
+            feeder.push(Frame { track: track.clone(), ..frame(n, n % 20 == 0, 100) });
+        }
+        drop(feeder);
+        bell.ring(Trigger { id: ClipId::new("a").unwrap(), at: Mono(10_000_000_000) });
+        let mut told = Vec::new();
+        let late = || Mono(3_600_000_000_000);
+        work(&mut recorder, &mut drain, &bell, &late, &mut |clip| told.push(clip));
+        let [ClipTold::Done { files, .. }] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(files[0].span, Some((Mono(0), Mono(30_000_000_000))));
+    }
+
+    #[test]
+    fn more_triggers_than_fit_prolong_the_last() {
+        let (_feeder, drain) = queue(QueueLimits::USUAL);
+        let bell = Bell::new(&drain);
+        for n in 0..100 {
+            let id = ClipId::new(&format!("t{n}")).unwrap();
+            bell.ring(Trigger { id, at: Mono(n) });
+        }
+        let waiting: Vec<_> = std::iter::from_fn(|| bell.take()).collect();
+        assert_eq!(waiting.len(), WAITING);
+        assert_eq!(waiting[WAITING - 1].at, Mono(99));
+    }
+}

@@ -186,7 +186,7 @@ impl<F: io::Write> ClipWriter<F> {
 /// Makes one time of a file out of the times of sessions, each of which begins anew.
 #[derive(Debug, Default)]
 struct Timeline {
-    last: Option<(Frame0, i64)>,
+    last: Option<(Placed, i64)>,
     /// The latest that was shown.
     latest: i64,
     /// Whether pictures came in another order than they are shown.
@@ -195,7 +195,7 @@ struct Timeline {
 
 /// What is remembered of a frame.
 #[derive(Debug)]
-struct Frame0 {
+struct Placed {
     track: Arc<Track>,
     received: Mono,
     media: i64,
@@ -220,7 +220,7 @@ impl Timeline {
         self.reorders |= self.last.as_ref().is_some_and(|(_, last)| shown < *last);
         self.latest = self.latest.max(shown);
         let Frame { track, received, media, .. } = frame;
-        let frame = Frame0 { track: track.clone(), received: *received, media: *media };
+        let frame = Placed { track: track.clone(), received: *received, media: *media };
         self.last = Some((frame, shown));
         shown
     }

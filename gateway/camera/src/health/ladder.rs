@@ -102,6 +102,10 @@ impl Report {
 
 /// The ladder of one camera. Until something was seen it is unknown, which is no state: the first
 /// report comes after the hold-off of what it is then.
+///
+/// That no pictures come is told within `loss_after` of the loss (and of `silent_after`, where no
+/// source says it); the rung that it has then is told with it, and another one after another
+/// `loss_after`. A restore tells the worst of the last `restore_after`.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     settings: HealthSettings,
@@ -111,15 +115,25 @@ pub struct Ladder {
     /// How it is lost; `None` while a session stands.
     loss: Option<Loss>,
     told: Option<State>,
-    /// In which direction it has left what was told, and since when.
-    away: Option<(Away, Mono)>,
+    held: Held,
     last: Mono,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Away {
-    Worse,
-    Better,
+/// Ranks of [`State`].
+const RANKS: usize = 5;
+
+/// The first rank without pictures.
+const LOST: usize = 2;
+
+/// For how long what has held.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// Since when it is of this rank or a worse one.
+    at_least: [Option<Mono>; RANKS],
+    /// Since when it is of this rank or a better one.
+    at_most: [Option<Mono>; RANKS],
+    /// The last state of each rank.
+    last: [Option<State>; RANKS],
 }
 
 impl Ladder {
@@ -132,7 +146,7 @@ impl Ladder {
             last_picture: None,
             loss: None,
             told: None,
-            away: None,
+            held: Held::default(),
             last: now,
         }
     }
@@ -155,45 +169,75 @@ impl Ladder {
             }
             Seen::Answered | Seen::Gap { .. } | Seen::Undecodable => {}
         }
-        report.or_else(|| self.tick(at))
+        if report.is_some() {
+            // One at a time; what this makes due is told at the next tick.
+            self.note(at);
+            return report;
+        }
+        self.tick(at)
     }
 
     /// Time has passed. To be called at least every second: what is due is told then.
     pub fn tick(&mut self, now: Mono) -> Option<Report> {
+        let state = self.note(now)?;
+        let (state, since) = self.worse(state).or_else(|| self.better(state))?;
+        let report = Report { state, before: self.told, since, counters: self.measure.counters };
+        self.told = Some(state);
+        Some(report)
+    }
+
+    /// Notes what it is now.
+    fn note(&mut self, now: Mono) -> Option<State> {
         let now = now.max(self.last);
         self.last = now;
         let state = self.state_at(now)?;
-        let rank = state.rank();
-        let away = match self.told {
-            // The first report: up is good news, and anything else bad.
-            None if rank == 0 => Away::Better,
-            None => Away::Worse,
-            Some(told) if rank > told.rank() => Away::Worse,
-            Some(told) if rank < told.rank() => Away::Better,
-            Some(_) => {
-                self.away = None;
-                return None;
-            }
+        let rank = usize::from(state.rank());
+        let began = match state {
+            // Of a silence that is, since the last picture.
+            State::Silent(Cause::Stalled) => self.last_picture.unwrap_or(self.started),
+            _ => now,
         };
-        let since = match self.away {
-            Some((same, since)) if same == away => since,
-            _ => {
-                let since = self.began(state, now);
-                self.away = Some((away, since));
-                since
-            }
+        let held = &mut self.held;
+        held.last[rank] = Some(state);
+        for (at, since) in held.at_least.iter_mut().enumerate() {
+            *since = (at <= rank).then(|| since.unwrap_or(began));
+        }
+        for (at, since) in held.at_most.iter_mut().enumerate() {
+            *since = (at >= rank).then(|| since.unwrap_or(now));
+        }
+        Some(state)
+    }
+
+    /// What is to be told when it has been worse than told for long enough, and since when.
+    fn worse(&self, state: State) -> Option<(State, Mono)> {
+        let rank = usize::from(state.rank());
+        let told = self.told.map_or(0, |told| usize::from(told.rank()));
+        let held = |at: usize| {
+            self.held.at_least[at].filter(|&at| self.last.since(at) >= self.settings.loss_after)
         };
-        let hold = match away {
-            Away::Worse => self.settings.loss_after,
-            Away::Better => self.settings.restore_after,
-        };
-        if now.since(since) < hold {
+        if rank <= told {
             return None;
         }
-        let report = Report { state, before: self.told, since, counters: self.measure.counters };
-        self.told = Some(state);
-        self.away = None;
-        Some(report)
+        // Without pictures is without pictures, through whatever ranks it fell.
+        let counts = if told < LOST { rank.min(LOST) } else { rank };
+        if let Some(since) = held(counts) {
+            return Some((state, since));
+        }
+        // It was degraded for so long, and a moment ago it was lost: that is news for later.
+        let degraded = held(1).filter(|_| told == 0)?;
+        Some((self.held.last[1]?, degraded))
+    }
+
+    /// What is to be told when it has been better than told for long enough, and since when: the
+    /// worst of that time.
+    fn better(&self, state: State) -> Option<(State, Mono)> {
+        let rank = usize::from(state.rank());
+        let told = self.told.map_or(RANKS, |told| usize::from(told.rank()));
+        (rank..told).find_map(|at| {
+            let since = self.held.at_most[at]?;
+            let long = self.last.since(since) >= self.settings.restore_after;
+            long.then_some((self.held.last[at]?, since))
+        })
     }
 
     /// What was told last.
@@ -221,14 +265,6 @@ impl Ladder {
                 State::Silent(Cause::Stalled)
             }
         })
-    }
-
-    /// Since when: of a silence that is, since the last picture.
-    fn began(&self, state: State, now: Mono) -> Mono {
-        match state {
-            State::Silent(Cause::Stalled) => self.last_picture.unwrap_or(self.started),
-            _ => now,
-        }
     }
 }
 

@@ -167,6 +167,11 @@ impl Taken {
         Ok(())
     }
 
+    /// The frames so far, which are then nobody else's.
+    pub fn take(&self) -> Vec<Frame> {
+        std::mem::take(&mut self.shared.0.0.lock().unwrap().frames)
+    }
+
     /// Waits until so many frames have come since the beginning.
     pub async fn frames(&mut self, least: usize) -> anyhow::Result<Vec<Frame>> {
         let what = format!("{least} frames");

@@ -93,6 +93,32 @@ fn each_shortfall_degrades() {
     assert!((45..90).contains(&per_100_s), "{per_100_s}");
 }
 
+#[test]
+fn what_begins_with_the_event_that_made_another_due_is_timed_from_there() {
+    let mut ladder = Ladder::new(HealthSettings::default(), s(0));
+    ladder.seen(s(1), Seen::Lost(Loss::Silent(Cause::Ended)));
+    let first = ladder.seen(s(11), Seen::Lost(Loss::Unreachable)).expect("10 s silent");
+    assert_eq!((first.state, first.since), (State::Silent(Cause::Ended), s(1)));
+    let second = (12..40).find_map(|n| ladder.tick(s(n))).expect("10 s unreachable");
+    assert_eq!((second.state, second.since, ladder.last), (State::Unreachable, s(11), s(21)));
+}
+
+/// It falls from rank to rank and climbs as far as not quite up: what is told has lasted.
+#[test]
+fn a_camera_that_was_only_refused_for_half_a_minute_is_not_told_up() {
+    let mut ladder = up(HealthSettings::default());
+    ladder.seen(s(31), Seen::Lost(Loss::Unreachable));
+    assert_eq!(ladder.tick(s(41)).map(|report| report.state), Some(State::Unreachable));
+    ladder.seen(s(42), Seen::Lost(Loss::Unauthorised));
+    for n in 62..72 {
+        assert_eq!(ladder.seen(s(n), picture(n)), None);
+    }
+    let report = ladder.seen(s(72), picture(72)).expect("30 s better");
+    assert_eq!((report.state, report.since), (State::Unauthorised, s(42)));
+    let report = (73..100).find_map(|n| ladder.seen(s(n), picture(n))).expect("up");
+    assert_eq!((report.state, report.since), (State::Up, s(62)));
+}
+
 /// Down for 5 s and up for 5 s, again and again: below every hold-off, and still not well.
 #[test]
 fn a_camera_that_flaps_is_told_once_as_unstable() {
@@ -125,12 +151,12 @@ fn any_seen() -> impl Strategy<Value = Option<Seen>> {
 
 proptest! {
     #[test]
-    fn no_two_reports_are_equal_or_closer_than_the_hold_off(
+    fn no_two_reports_are_equal_and_up_has_lasted(
         steps in prop::collection::vec((0u64..8_000, any_seen()), 0..300),
     ) {
         let settings = HealthSettings { size: Some((1, 1)), ..HealthSettings::default() };
         let mut ladder = Ladder::new(settings, s(0));
-        let (mut now, mut last) = (0, None::<(u64, State)>);
+        let (mut now, mut last, mut lost) = (0, None::<State>, None::<Mono>);
         for (pause, seen) in steps {
             now += pause * 1_000_000;
             let reports = match seen {
@@ -139,11 +165,18 @@ proptest! {
             };
             if let Some(report) = reports {
                 prop_assert!(report.since <= Mono(now));
-                prop_assert_eq!(report.before, last.map(|(_, state)| state));
-                if let Some((_, before)) = last {
+                prop_assert_eq!(report.before, last);
+                if let Some(before) = last {
                     prop_assert_ne!(report.state.rank(), before.rank());
                 }
-                last = Some((now, report.state));
+                if report.state == State::Up {
+                    let long = |lost| Mono(now).since(lost) >= settings.restore_after;
+                    prop_assert!(lost.is_none_or(long), "lost a moment ago");
+                }
+                last = Some(report.state);
+            }
+            if let Some(Seen::Lost(_)) = seen {
+                lost = Some(Mono(now));
             }
         }
     }

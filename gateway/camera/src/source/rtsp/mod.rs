@@ -4,12 +4,15 @@
 //!  ┌▶ DESCRIBE ─▶ SETUP ─▶ PLAY ─▶ frames … ─▶ lost ─▶ TEARDOWN ─▶ full-jitter wait ┐
 //!  └──────────────────────────────────────────────────────────────────────────────────┘
 //! ```
-//! Every step has its limit. The client is retina, which has none of its own, does not see a stall,
-//! and says neither which codec's open groups begin with a key frame: those are done here.
+//! Every step has its limit. The client is retina, which has no limits of its own, sees no stall, and
+//! does not know the key frames of H.265's open groups: these are done here.
 //!
 //! # Limits
 //! - One video stream of a camera: the first of a known codec. Sound is not asked for.
 //! - RTSP without TLS: the address of another scheme is refused.
+//! - MJPEG up to 2040 x 2040 pixels (RFC 2435 says no more) and 2 MB a picture (retina).
+//! - The TEARDOWN of a session that ended goes on behind the next one: over UDP until it is answered
+//!   or the session is too old, which is a minute for most cameras.
 //! - Between two frames a hostile camera can make the client hold what the network brings within
 //!   the stall's limit.
 
