@@ -2,14 +2,16 @@
 //!
 //! `CLIPS=waving,tree cargo test -p gatehouse-camera --test watch -- --nocapture` plays only these.
 
+#![expect(clippy::unwrap_used, reason = "tests only")]
+
 mod clip;
 mod labels;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use clip::{folder, frames};
-use gatehouse_camera::decode::{Limits, decoder};
+use clip::{ffmpeg, folder, frames, jpeg};
+use gatehouse_camera::decode::{Limits, decoder, key};
 use gatehouse_camera::frame::{Codec, Frame};
 use gatehouse_camera::picture::Picture;
 use gatehouse_camera::watch::{Area, Finding, Settings, TamperKind, Watch};
@@ -158,12 +160,17 @@ fn judge(clip: &Clip, periods: &Periods, score: &mut Score) {
     }
 }
 
+/// Makes clips that are missing; all without names.
+fn make(names: &[&str]) {
+    let make = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clips/make");
+    let status = std::process::Command::new(make).arg(folder()).args(names).status().unwrap();
+    assert!(status.success(), "{make}");
+}
+
 #[test]
 fn labelled_clips_are_seen_through() {
     let clips = clips();
-    let make = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clips/make");
-    let status = std::process::Command::new(make).arg(folder()).status().unwrap();
-    assert!(status.success(), "{make}");
+    make(&[]);
     let mut failures = Vec::new();
     println!(
         "{:<16}{:<9}{:>5}{:>6}{:>6}{:>9}{:>9}{:>8}  CPU ms per second; delay in s",
@@ -214,4 +221,64 @@ fn labelled_clips_are_seen_through() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn a_camera_that_sends_jpegs_is_watched_as_well() {
+    make(&["covered"]);
+    let stills = folder().join("stills");
+    std::fs::create_dir_all(&stills).unwrap();
+    let source = folder().join("covered.h264");
+    let out = stills.join("%03d.jpg");
+    let read = ["-f", "h264", "-r", "15", "-i", source.to_str().unwrap()];
+    ffmpeg(&[&read[..], &["-vf", "fps=2", "-q:v", "4", out.to_str().unwrap()]].concat());
+    let mut files: Vec<Vec<u8>> =
+        (1..=80).filter_map(|n| std::fs::read(stills.join(format!("{n:03}.jpg"))).ok()).collect();
+    assert!(files.len() >= 78, "{} stills", files.len());
+    // And from here on always the last one.
+    let last = files[files.len() - 1].clone();
+    files.resize(files.len() + 30, last);
+
+    let mut watch = Watch::new(Settings::default());
+    let mut tamper = Vec::new();
+    for (index, file) in files.into_iter().enumerate() {
+        let frame = jpeg(file, (640, 360), index, 2);
+        tamper.extend(watch.compressed(&frame));
+        let picture = key(&frame, Limits::default()).unwrap();
+        tamper.extend(watch.picture(&picture, frame.received));
+    }
+    tamper.retain(|finding| matches!(finding, Finding::Tamper { .. }));
+    let covered = |on| Finding::Tamper { kind: TamperKind::Covered, on };
+    let frozen = Finding::Tamper { kind: TamperKind::Frozen, on: true };
+    assert_eq!(tamper, [covered(true), covered(false), frozen]);
+}
+
+#[test]
+fn who_confirms_a_new_view_ends_the_tamper_and_the_view_is_learnt() {
+    make(&["moved"]);
+    let path = folder().join("moved.h264");
+    let frames = frames(&path, Codec::H264, (640, 360), 15);
+    let mut watch = Watch::new(Settings::default());
+    let moved = |on| Finding::Tamper { kind: TamperKind::Moved, on };
+    let mut tamper = Vec::new();
+    for frame in frames.iter().filter(|frame| frame.key).take(16) {
+        let picture = key(frame, Limits::default()).unwrap();
+        let found = watch.picture(&picture, frame.received);
+        tamper.extend(found.into_iter().filter(|found| matches!(found, Finding::Tamper { .. })));
+    }
+    assert_eq!(tamper, [moved(true)]);
+    assert_eq!(watch.relearn(), [moved(false)]);
+    assert_eq!(watch.relearn(), []);
+    // The new view is right now, and the old one is not.
+    for frame in frames.iter().filter(|frame| frame.key).take(16).skip(10) {
+        let later = frame.received.plus(Duration::from_secs(100));
+        let picture = key(frame, Limits::default()).unwrap();
+        assert!(!watch.picture(&picture, later).contains(&moved(true)));
+    }
+    let mut again = Vec::new();
+    for frame in frames.iter().filter(|frame| frame.key).take(5) {
+        let later = frame.received.plus(Duration::from_secs(200));
+        again.extend(watch.picture(&key(frame, Limits::default()).unwrap(), later));
+    }
+    assert!(again.contains(&moved(true)), "{again:?}");
 }
