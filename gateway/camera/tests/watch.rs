@@ -190,6 +190,7 @@ fn labelled_clips_are_seen_through() {
             continue;
         }
         let frames = frames(&path, Codec::H264, clip.size, clip.rate);
+        let areas = clip.areas();
         for scheme in [Scheme::Key, Scheme::Adaptive, Scheme::All] {
             let mut score = Score::default();
             let periods = play(clip, &frames, scheme, &mut score);
@@ -217,7 +218,9 @@ fn labelled_clips_are_seen_through() {
             if !score.misses.is_empty() && (clip.drawn() || scheme != Scheme::Key) {
                 failures.push(format!("{} {scheme:?}: {:?}", clip.name, score.misses));
             }
-            if score.false_alarms.len() > 1 {
+            // One alarm too many for leaves may be; nobody is sent to a camera for nothing.
+            let tamper = |alarm: &String| !areas.iter().any(|(area, _)| alarm.starts_with(area));
+            if score.false_alarms.len() > 1 || score.false_alarms.iter().any(tamper) {
                 failures.push(format!("{} {scheme:?}: {:?}", clip.name, score.false_alarms));
             }
         }
