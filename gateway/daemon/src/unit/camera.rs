@@ -62,6 +62,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// something at once.
 const WATCHED: QueueLimits = QueueLimits { frames: 90, bytes: 3 << 20 };
 
+/// Findings that wait for the unit: its thread waits when it is behind, and pictures are dropped before
+/// it.
+const FOUND: usize = 64;
+
 /// What all cameras' units share.
 #[derive(Clone, Debug)]
 pub struct Ways {
@@ -150,7 +154,7 @@ struct Life {
     told: Option<State>,
     streams: JoinSet<Infallible>,
     /// What the watcher finds; `None`: nothing is watched.
-    found: Option<mpsc::UnboundedReceiver<(CameraSays, Mono)>>,
+    found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
     wishes: Wishes,
     studio: Studio,
     /// `None`: it takes neither pictures nor clips, and why.
@@ -193,7 +197,7 @@ impl Life {
             None => None,
             Some((settings, areas)) => {
                 let (feed, drain) = queue(WATCHED);
-                let (tell, found) = mpsc::unbounded_channel();
+                let (tell, found) = mpsc::channel(FOUND);
                 let watcher = Watcher {
                     camera: id.clone(),
                     drain,
@@ -326,7 +330,7 @@ impl Life {
     }
 }
 
-async fn next<T>(from: Option<&mut mpsc::UnboundedReceiver<T>>) -> Option<T> {
+async fn next<T>(from: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
     match from {
         Some(from) => from.recv().await,
         None => std::future::pending().await,

@@ -83,7 +83,7 @@ pub(super) struct Watcher {
     pub(super) health: Health,
     /// Which stream it is, to its health.
     pub(super) stream: usize,
-    pub(super) found: mpsc::UnboundedSender<(CameraSays, Mono)>,
+    pub(super) found: mpsc::Sender<(CameraSays, Mono)>,
 }
 
 /// The decoder of the stream, if its format is known.
@@ -118,7 +118,8 @@ impl Watcher {
                 eye.follows = false;
             }
             for finding in says {
-                if self.found.send((self.says(finding), frame.received)).is_err() {
+                let says = self.says(finding);
+                if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }
             }
