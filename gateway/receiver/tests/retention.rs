@@ -12,7 +12,7 @@ use gatehouse_core::checkpoint::{self, Checkpoint, to_hex};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
-use gatehouse_receiver::bundle::{self, Extent};
+use gatehouse_receiver::bundle::{self, Extent, Pictures};
 use gatehouse_receiver::{Filter, Keep, Search, SigningKey, Store};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
@@ -143,7 +143,8 @@ async fn an_event_goes_its_place_stays(home: Home) {
     // A bundle goes over the place of an event that has gone.
     let key = SigningKey::make(&home.path().join("own.key"), "receiver".parse().unwrap()).unwrap();
     let (place, incident) = ("s-1/g-1".parse().unwrap(), "a1".parse().unwrap());
-    let bundle = bundle::make(&store, &place, &incident, Extent::Whole, &key).unwrap();
+    let bundle =
+        bundle::make(&store, &place, &incident, Extent::Whole, Pictures::Here, &key).unwrap();
     let report = bundle::check(&bundle, None, None).unwrap();
     assert!(report.is_good(), "{report:?}");
     assert_eq!((report.proof.events, report.proof.emptied, report.proof.proven), (3, 1, 2));
