@@ -1,5 +1,4 @@
 //! The wall as a browser meets it: who may come in, what each sees, and what each may do.
-#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
 
 mod common;
 

@@ -507,6 +507,14 @@ impl Journal {
         self.filled(Class::Camera, kind, |draft| of_camera(draft, camera, detail))
     }
 
+    /// What a gateway records of a clip on its flash.
+    pub fn clip(&mut self, camera: &str, of: &[u64]) -> Vec<u8> {
+        let clip = serde_json::json!({"camera": camera, "ref": "0001.mp4", "sha256": "ab".repeat(32),
+            "pre_s": 10, "post_s": 20, "bytes": 9});
+        let detail = serde_json::json!({"of": of, "clip": clip});
+        self.filled(Class::Camera, "camera.clip", |draft| of_camera(draft, camera, detail))
+    }
+
     /// The same of this moment.
     pub fn shot_of_today(&mut self, camera: &str, detail: serde_json::Value) -> Vec<u8> {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -577,7 +585,7 @@ pub fn jpeg(number: u8, length: usize) -> Vec<u8> {
 /// The SHA-256 of these bytes in hex.
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    gatehouse_core::checkpoint::to_hex(digest.as_ref())
 }
 
 /// The receiver's program, killed with the value.
