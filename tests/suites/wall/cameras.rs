@@ -13,7 +13,7 @@ use gatehouse_tests::wait::SOON;
 use gatehouse_tests::{Client, ClientOptions, Tab};
 use serde_json::{Value, json};
 
-use super::look::pictures;
+use super::look::{pictures, set};
 use super::scene::Scene;
 
 /// A picture: its bytes and their SHA-256, as sha256sum tells it.
@@ -204,7 +204,7 @@ async fn cameras_stand_at_their_site_with_their_last_picture_and_an_incident_sho
         )
     };
     for (camera, what, text) in [
-        ("drive", ".state", "sees"),
+        ("drive", ".state", "sends pictures"),
         ("hall", ".flags", "covered"),
         ("hall", ".picture .marks", "not proven"),
         ("yard", ".state", "does not answer"),
@@ -249,7 +249,7 @@ async fn cameras_stand_at_their_site_with_their_last_picture_and_an_incident_sho
     tab.until("the large one", "document.getElementById('shot-image').naturalWidth === 640")
         .await?;
     pictures_large(&tab, "camera-large").await?;
-    tab.press("ArrowRight").await?;
+    tab.click("#shot-after").await?;
     tab.until("the next", "document.getElementById('shot-title').textContent.includes('drive')")
         .await?;
     tab.press("Escape").await?;
@@ -263,6 +263,8 @@ async fn cameras_stand_at_their_site_with_their_last_picture_and_an_incident_sho
     };
     log.wait_for("the look in the log", SOON, looked).await?;
     pictures(&scene, &tab, "cameras", &["1", "2"]).await?;
+    set(&tab, "en", "dark").await?;
+    cards(&tab).await?;
 
     // Who sees no panic alarms sees no picture of one, nor that there is one.
     own.shot("hall", None, &HALL, true).await?;
@@ -284,6 +286,21 @@ async fn cameras_stand_at_their_site_with_their_last_picture_and_an_incident_sho
         ensure!(other.eval(&fetched(site, &GATE)).await? == 404);
     }
     Ok(())
+}
+
+/// The cameras' cards on a phone, where they are far down.
+async fn cards(tab: &Tab) -> anyhow::Result<()> {
+    use gatehouse_tests::browser::{PHONE, WALL};
+    tab.resize(PHONE).await?;
+    tab.press("2").await?;
+    let down = "document.querySelector('.group[data-kind=\"camera\"]').scrollIntoView() ?? true";
+    tab.until("the cameras", down).await?;
+    painted(tab, "#site", 3).await?;
+    super::look::whole(tab, "cameras on a phone").await?;
+    if let Some(folder) = super::look::folder() {
+        tab.screenshot(&folder.join("cameras-cards-phone.png")).await?;
+    }
+    tab.resize(WALL).await
 }
 
 /// The dialog at each size and language.

@@ -9,8 +9,8 @@ import { drawHandovers, firstHandover, onHandovers } from "./handovers.js";
 import { fillHelp, onKeys } from "./keys.js";
 import { hangUp, listen, watch } from "./live.js";
 import { onLogin, post, showLogin, whoami } from "./login.js";
-import { firstPicture } from "./pictures.js";
-import { drawSite, drawSites, drawTiles, openSite } from "./sites.js";
+import { firstPicture, forgetPictures } from "./pictures.js";
+import { drawSite, drawSites, drawTiles, forgetSite, openSite } from "./sites.js";
 import { hush, mute, sound, start } from "./sound.js";
 import { blindness, now, state } from "./state.js";
 import { forgetStats, lastDays, loadStats, showStats } from "./stats.js";
@@ -181,6 +181,8 @@ function leave(why) {
   state.incidents.clear();
   state.latest = [];
   forgetStats();
+  forgetSite();
+  forgetPictures();
   sound();
   showLogin(why);
 }

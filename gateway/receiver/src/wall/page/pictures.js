@@ -82,6 +82,7 @@ function draw() {
   say(byId("shot-when"), whenOf(one));
   keyed(byId("shot-marks"), marksOf(one), ([name]) => name, ([name]) => element("span", `mark ${name}`), (mark, [, text]) => say(mark, text));
   const facts = [one.proven ? t("picture.proven", { seq: one.seq }) : t("picture.unproven_why")];
+  if (one.masked) facts.push(t("picture.masked_why"));
   if (one.silent) facts.push(t("silent"));
   say(byId("shot-facts"), facts.join(" "));
   const at = row.indexOf(one);
@@ -122,6 +123,8 @@ export function firstPicture() {
 /** What must be asked for anew: whatever a camera's gateway has sent, or an event has told. */
 const stamp = (key) => `${state.gateways.get(key)?.pictures ?? 0} ${state.latest.filter((one) => `${one.site}/${one.gateway}` === key && one.event.class === "camera").map((one) => one.event.seq)}`;
 
+const LATE_MS = 120000;
+const AGAIN_MS = 5000;
 const ofIncidents = new Map(); // key: {stamp, asking, pictures}
 
 /** The pictures of an incident as far as they are known; asks for them when there may be more. */
@@ -129,7 +132,9 @@ export function picturesOf(key, redraw) {
   const [site, gateway, id] = key.split("/");
   const known = ofIncidents.get(key) ?? { stamp: "", asking: false, pictures: [] };
   ofIncidents.set(key, known);
-  const wanted = stamp(`${site}/${gateway}`);
+  // Another receiver may have stored what is not here yet: for a while it is asked for again.
+  const late = known.pictures.some((one) => !one.here && one.at > now() - LATE_MS) ? Math.floor(now() / AGAIN_MS) : 0;
+  const wanted = `${stamp(`${site}/${gateway}`)} ${late}`;
   if (known.stamp !== wanted && !known.asking) {
     known.asking = true;
     known.stamp = wanted;
@@ -142,10 +147,12 @@ export function picturesOf(key, redraw) {
   return known.pictures;
 }
 
-/** What is known of an incident that is over is forgotten. */
+/** What is known of an incident that is over is forgotten; of all, when nobody is logged in. */
 export function forgetPictures() {
   for (const key of ofIncidents.keys()) if (!state.incidents.has(key)) ofIncidents.delete(key);
-  if (!state.me && byId("shot").open) byId("shot").close();
+  if (state.me) return;
+  byId("shot").close();
+  for (const row of document.querySelectorAll(".pictures")) row.replaceChildren();
 }
 
 /** The latest picture of each camera of a site: by gateway, then by camera. */

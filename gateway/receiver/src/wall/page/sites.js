@@ -62,6 +62,12 @@ export function openSite(site) {
   drawSites();
 }
 
+/** Whoever logs in next may see less. */
+export function forgetSite() {
+  [told, pictures, asked, state.site] = [null, {}, "", null];
+  draw();
+}
+
 /** Asks for the site again when one of its gateways has news. */
 async function refresh() {
   const gateways = sites().get(state.site) ?? [];
