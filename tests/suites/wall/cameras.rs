@@ -290,11 +290,9 @@ async fn cameras_stand_at_their_site_with_their_last_picture_and_an_incident_sho
 
 /// The cameras' cards on a phone, where they are far down.
 async fn cards(tab: &Tab) -> anyhow::Result<()> {
-    use gatehouse_tests::browser::{PHONE, WALL};
-    tab.resize(PHONE).await?;
+    use gatehouse_tests::browser::{PHONE, Viewport, WALL};
+    tab.resize(Viewport { height: 2400, ..PHONE }).await?;
     tab.press("2").await?;
-    let down = "document.querySelector('.group[data-kind=\"camera\"]').scrollIntoView() ?? true";
-    tab.until("the cameras", down).await?;
     painted(tab, "#site", 3).await?;
     super::look::whole(tab, "cameras on a phone").await?;
     if let Some(folder) = super::look::folder() {
