@@ -304,10 +304,8 @@ impl<'a> Lab<'a> {
     }
 
     fn look(&mut self) {
-        let climbs = matches!(
-            *self.scene.borrow(),
-            Some(Scene::Fence | Scene::Window | Scene::Inside)
-        );
+        let climbs =
+            matches!(*self.scene.borrow(), Some(Scene::Fence | Scene::Window | Scene::Inside));
         let quiet = self.quiet;
         self.cameras.stage(|stage| (stage.burglar, stage.quiet) = (climbs, quiet));
         self.watcher.look(self.receiver.as_ref().map(Handle::snapshot).as_ref());

@@ -48,7 +48,8 @@ impl Canvas {
     pub(super) fn ellipse(&mut self, (x, y): (i32, i32), (rx, ry): (i32, i32), colour: Colour) {
         let place = (x - rx, y - ry, x + rx + 1, y + ry + 1);
         self.paint(place, colour, |column, row| {
-            let (dx, dy) = (f64::from(column - x) / f64::from(rx), f64::from(row - y) / f64::from(ry));
+            let (dx, dy) =
+                (f64::from(column - x) / f64::from(rx), f64::from(row - y) / f64::from(ry));
             dx * dx + dy * dy <= 1.0
         });
     }
