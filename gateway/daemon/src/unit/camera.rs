@@ -153,7 +153,9 @@ struct Life {
     found: Option<mpsc::UnboundedReceiver<(CameraSays, Mono)>>,
     wishes: Wishes,
     studio: Studio,
-    /// `None`: it takes neither pictures nor clips, and why.
+    /// Or why it takes neither pictures nor clips.
+    takes: Result<(), &'static str>,
+    /// Or why it makes no clips.
     bell: Result<Bell, &'static str>,
     /// It looks elsewhere than its masks were drawn for.
     moved: bool,
@@ -176,7 +178,14 @@ impl Life {
         let health = Health::new(plan.health(), count, clock.mono());
         let newest = Newest::default();
         let mut main_feeds: Vec<Feeder> = Vec::new();
-        let bell = if plan.camera.records() {
+        let takes = match plan.camera.records() {
+            true => Ok(()),
+            false => Err("it must have a mask, and has none"),
+        };
+        // A recorder copies what comes: of a camera with masks not a byte of that may touch flash.
+        let bell = if let Err(why) = takes {
+            Err(why)
+        } else if mask.is_none() {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
             let inputs = ways.inputs.clone();
@@ -185,7 +194,7 @@ impl Life {
             main_feeds.push(feed);
             Ok(bell)
         } else {
-            Err("it must have a mask, and has none")
+            Err("this box makes no clips of a camera with masks")
         };
         let mut watch_feeds = Vec::new();
         let watched = plan.watched().map_err(|error| format!("an area is none: {error}"))?;
@@ -251,7 +260,7 @@ impl Life {
         };
         let wishes = ways.eyes.wishes(id);
         let (ways, told, moved) = (ways.clone(), None, false);
-        Ok(Self { place, ways, health, told, streams, found, wishes, studio, bell, moved })
+        Ok(Self { place, ways, health, told, streams, found, wishes, studio, takes, bell, moved })
     }
 
     async fn live(mut self) -> Result<Infallible, String> {
@@ -271,20 +280,27 @@ impl Life {
                 }
                 wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
                     let studio = self.studio.clone();
-                    match self.may_take() {
-                        Ok(bell) => {
-                            if wish.what != What::Picture {
-                                clips::ring(bell, &studio.camera, &wish);
-                            }
-                            if wish.what == What::Clip {
-                                continue;
-                            }
-                            pictures.spawn(studio.take(wish));
-                        }
-                        Err(why) => {
-                            pictures.spawn(async move { studio.refuse(wish, why).await });
-                        }
+                    if let Err(why) = self.may_take() {
+                        pictures.spawn(async move { studio.refuse(wish, why).await });
+                        continue;
                     }
+                    let clip = (wish.what != What::Picture).then_some(&self.bell);
+                    let no_clip = match clip {
+                        Some(Ok(bell)) => {
+                            clips::ring(bell, &studio.camera, &wish);
+                            None
+                        }
+                        Some(Err(why)) => Some(*why),
+                        None => None,
+                    };
+                    pictures.spawn(async move {
+                        if let Some(why) = no_clip {
+                            studio.no_clip(&wish, why).await;
+                        }
+                        if wish.what != What::Clip {
+                            studio.take(wish).await;
+                        }
+                    });
                 }
                 Some(ended) = pictures.join_next() => if let Err(error) = ended {
                     error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
@@ -300,12 +316,12 @@ impl Life {
     }
 
     /// Whether something of it may be kept at this moment.
-    fn may_take(&self) -> Result<&Bell, &'static str> {
+    fn may_take(&self) -> Result<(), &'static str> {
         // The mask would hide something else.
         if self.moved && !self.studio.mask.is_none() {
             return Err("the camera was moved: its masks may not cover what they should");
         }
-        self.bell.as_ref().map_err(|why| *why)
+        self.takes
     }
 
     async fn tell_link(&mut self) {
