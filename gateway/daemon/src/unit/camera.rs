@@ -9,6 +9,9 @@
 //!  rules ─▶ Eyes ─▶ wishes ─▶ clips, picture
 //! ```
 //!
+//! Clips of a camera with masks are made of its sub stream, if it has one: they are decoded, painted
+//! and encoded anew, in a size that it has already. What such a camera sends touches no flash.
+//!
 //! # Limits
 //!
 //! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
@@ -24,6 +27,8 @@ mod sink;
 mod watcher;
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
@@ -158,7 +163,7 @@ struct Life {
     /// Or why it makes no clips.
     bell: Result<Bell, &'static str>,
     /// It looks elsewhere than its masks were drawn for.
-    moved: bool,
+    moved: Arc<AtomicBool>,
 }
 
 impl Life {
@@ -177,26 +182,36 @@ impl Life {
         let count = 1 + usize::from(plan.camera.sub.is_some());
         let health = Health::new(plan.health(), count, clock.mono());
         let newest = Newest::default();
+        let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
+        let mut sub_feeds: Vec<Feeder> = Vec::new();
         let takes = match plan.camera.records() {
             true => Ok(()),
             false => Err("it must have a mask, and has none"),
         };
-        // A recorder copies what comes: of a camera with masks not a byte of that may touch flash.
-        let bell = if let Err(why) = takes {
+        let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
             Err(why)
-        } else if mask.is_none() {
+        } else {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
-            let inputs = ways.inputs.clone();
-            clips::start(plan, drain, bell.clone(), clock.clone(), inputs)
-                .map_err(|error| format!("no thread for clips: {error}"))?;
-            main_feeds.push(feed);
+            let maker = clips::Maker {
+                mask: mask.clone(),
+                drain,
+                bell: bell.clone(),
+                clock: clock.clone(),
+                inputs: ways.inputs.clone(),
+                turns: ways.turns.clone(),
+                moved: moved.clone(),
+            };
+            clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
+            // What is copied is to be of the best; what is decoded and shrunk is not.
+            if mask.is_none() {
+                main_feeds.push(feed)
+            } else {
+                sub_feeds.push(feed)
+            }
             Ok(bell)
-        } else {
-            Err("this box makes no clips of a camera with masks")
         };
-        let mut watch_feeds = Vec::new();
         let watched = plan.watched().map_err(|error| format!("an area is none: {error}"))?;
         let found = match watched {
             None => None,
@@ -219,7 +234,7 @@ impl Life {
                     .name(name)
                     .spawn(move || watcher.run())
                     .map_err(|error| format!("no thread to watch: {error}"))?;
-                watch_feeds.push(feed);
+                sub_feeds.push(feed);
                 Some(found)
             }
         };
@@ -235,12 +250,12 @@ impl Life {
             let sink = Into {
                 stream: 1,
                 health: health.clone(),
-                feeders: std::mem::take(&mut watch_feeds),
+                feeders: std::mem::take(&mut sub_feeds),
                 newest: None,
             };
             stream(plan.stream(sub, login.as_ref())?, sink);
         }
-        main_feeds.append(&mut watch_feeds);
+        main_feeds.append(&mut sub_feeds);
         let sink = Into {
             stream: 0,
             health: health.clone(),
@@ -259,7 +274,7 @@ impl Life {
             say: ways.say.clone(),
         };
         let wishes = ways.eyes.wishes(id);
-        let (ways, told, moved) = (ways.clone(), None, false);
+        let (ways, told) = (ways.clone(), None);
         Ok(Self { place, ways, health, told, streams, found, wishes, studio, takes, bell, moved })
     }
 
@@ -274,7 +289,7 @@ impl Life {
                 found = next(self.found.as_mut()) => {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
                     if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved = on;
+                        self.moved.store(on, Ordering::Release);
                     }
                     self.send(says, at).await;
                 }
@@ -318,7 +333,7 @@ impl Life {
     /// Whether something of it may be kept at this moment.
     fn may_take(&self) -> Result<(), &'static str> {
         // The mask would hide something else.
-        if self.moved && !self.studio.mask.is_none() {
+        if self.moved.load(Ordering::Acquire) && !self.studio.mask.is_none() {
             return Err("the camera was moved: its masks may not cover what they should");
         }
         self.takes
