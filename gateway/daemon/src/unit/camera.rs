@@ -9,6 +9,9 @@
 //!  rules ─▶ Eyes ─▶ wishes ─▶ clips, picture
 //! ```
 //!
+//! Clips of a camera with masks are made of its sub stream, if it has one: they are decoded, painted
+//! and encoded anew, in a size that it has already. What such a camera sends touches no flash.
+//!
 //! # Limits
 //!
 //! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
@@ -24,6 +27,8 @@ mod sink;
 mod watcher;
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
@@ -157,10 +162,12 @@ struct Life {
     found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
     wishes: Wishes,
     studio: Studio,
-    /// `None`: it takes neither pictures nor clips, and why.
+    /// Or why it takes neither pictures nor clips.
+    takes: Result<(), &'static str>,
+    /// Or why it makes no clips.
     bell: Result<Bell, &'static str>,
     /// It looks elsewhere than its masks were drawn for.
-    moved: bool,
+    moved: Arc<AtomicBool>,
 }
 
 impl Life {
@@ -179,19 +186,36 @@ impl Life {
         let count = 1 + usize::from(plan.camera.sub.is_some());
         let health = Health::new(plan.health(), count, clock.mono());
         let newest = Newest::default();
+        let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
-        let bell = if plan.camera.records() {
+        let mut sub_feeds: Vec<Feeder> = Vec::new();
+        let takes = match plan.camera.records() {
+            true => Ok(()),
+            false => Err("it must have a mask, and has none"),
+        };
+        let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
+            Err(why)
+        } else {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
-            let inputs = ways.inputs.clone();
-            clips::start(plan, drain, bell.clone(), clock.clone(), inputs)
-                .map_err(|error| format!("no thread for clips: {error}"))?;
-            main_feeds.push(feed);
+            let maker = clips::Maker {
+                mask: mask.clone(),
+                drain,
+                bell: bell.clone(),
+                clock: clock.clone(),
+                inputs: ways.inputs.clone(),
+                turns: ways.turns.clone(),
+                moved: moved.clone(),
+            };
+            clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
+            // What is copied is to be of the best; what is decoded and shrunk is not.
+            if mask.is_none() {
+                main_feeds.push(feed)
+            } else {
+                sub_feeds.push(feed)
+            }
             Ok(bell)
-        } else {
-            Err("it must have a mask, and has none")
         };
-        let mut watch_feeds = Vec::new();
         let watched = plan.watched().map_err(|error| format!("an area is none: {error}"))?;
         let found = match watched {
             None => None,
@@ -214,7 +238,7 @@ impl Life {
                     .name(name)
                     .spawn(move || watcher.run())
                     .map_err(|error| format!("no thread to watch: {error}"))?;
-                watch_feeds.push(feed);
+                sub_feeds.push(feed);
                 Some(found)
             }
         };
@@ -230,12 +254,12 @@ impl Life {
             let sink = Into {
                 stream: 1,
                 health: health.clone(),
-                feeders: std::mem::take(&mut watch_feeds),
+                feeders: std::mem::take(&mut sub_feeds),
                 newest: None,
             };
             stream(plan.stream(sub, login.as_ref())?, sink);
         }
-        main_feeds.append(&mut watch_feeds);
+        main_feeds.append(&mut sub_feeds);
         let sink = Into {
             stream: 0,
             health: health.clone(),
@@ -254,8 +278,8 @@ impl Life {
             say: ways.say.clone(),
         };
         let wishes = ways.eyes.wishes(id);
-        let (ways, told, moved) = (ways.clone(), None, false);
-        Ok(Self { place, ways, health, told, streams, found, wishes, studio, bell, moved })
+        let (ways, told) = (ways.clone(), None);
+        Ok(Self { place, ways, health, told, streams, found, wishes, studio, takes, bell, moved })
     }
 
     async fn live(mut self) -> Result<Infallible, String> {
@@ -269,26 +293,33 @@ impl Life {
                 found = next(self.found.as_mut()) => {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
                     if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved = on;
+                        self.moved.store(on, Ordering::Release);
                     }
                     self.send(says, at).await;
                 }
                 wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
                     let studio = self.studio.clone();
-                    match self.may_take() {
-                        Ok(bell) => {
-                            if wish.what != What::Picture {
-                                clips::ring(bell, &studio.camera, &wish);
-                            }
-                            if wish.what == What::Clip {
-                                continue;
-                            }
-                            pictures.spawn(studio.take(wish));
-                        }
-                        Err(why) => {
-                            pictures.spawn(async move { studio.refuse(wish, why).await });
-                        }
+                    if let Err(why) = self.may_take() {
+                        pictures.spawn(async move { studio.refuse(wish, why).await });
+                        continue;
                     }
+                    let clip = (wish.what != What::Picture).then_some(&self.bell);
+                    let no_clip = match clip {
+                        Some(Ok(bell)) => {
+                            clips::ring(bell, &studio.camera, &wish);
+                            None
+                        }
+                        Some(Err(why)) => Some(*why),
+                        None => None,
+                    };
+                    pictures.spawn(async move {
+                        if let Some(why) = no_clip {
+                            studio.no_clip(&wish, why).await;
+                        }
+                        if wish.what != What::Clip {
+                            studio.take(wish).await;
+                        }
+                    });
                 }
                 Some(ended) = pictures.join_next() => if let Err(error) = ended {
                     error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
@@ -304,12 +335,12 @@ impl Life {
     }
 
     /// Whether something of it may be kept at this moment.
-    fn may_take(&self) -> Result<&Bell, &'static str> {
+    fn may_take(&self) -> Result<(), &'static str> {
         // The mask would hide something else.
-        if self.moved && !self.studio.mask.is_none() {
+        if self.moved.load(Ordering::Acquire) && !self.studio.mask.is_none() {
             return Err("the camera was moved: its masks may not cover what they should");
         }
-        self.bell.as_ref().map_err(|why| *why)
+        self.takes
     }
 
     async fn tell_link(&mut self) {

@@ -26,39 +26,68 @@ const NICER: i32 = 10;
 /// Without frames it is looked so often whether there will be any.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// So many decode at once.
+/// So many decode at once, and one of them for a clip.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<(Mutex<usize>, Condvar)>);
+pub(crate) struct Turns {
+    all: Arc<Seats>,
+    #[cfg(feature = "masked-clips")]
+    clips: Arc<Seats>,
+}
 
 impl Default for Turns {
     /// One processor is left to the rest of the box, if it has more than one.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new((Mutex::new(processors.saturating_sub(1).max(1)), Condvar::new())))
+        Self {
+            all: Arc::new(Seats::new(processors.saturating_sub(1).max(1))),
+            #[cfg(feature = "masked-clips")]
+            clips: Arc::new(Seats::new(1)),
+        }
     }
 }
-
-/// A turn that is taken; given back when it is dropped.
-pub(super) struct Turn(Turns);
 
 impl Turns {
     /// Waits for a turn. Blocks.
     pub(super) fn take(&self) -> Turn {
-        let (free, given) = &*self.0;
-        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free =
-            given.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        drop(free);
-        Turn(self.clone())
+        Seats::take(&self.all)
+    }
+
+    /// Waits for a turn of a clip that is decoded and encoded: however many cameras see something,
+    /// the others are watched meanwhile. Blocks.
+    #[cfg(feature = "masked-clips")]
+    pub(super) fn take_for_clip(&self) -> (Turn, Turn) {
+        // In this order, and nobody waits for the first who has the second.
+        let clip = Seats::take(&self.clips);
+        (self.take(), clip)
     }
 }
 
+#[derive(Debug)]
+struct Seats {
+    free: Mutex<usize>,
+    given: Condvar,
+}
+
+impl Seats {
+    const fn new(free: usize) -> Self {
+        Self { free: Mutex::new(free), given: Condvar::new() }
+    }
+
+    fn take(self: &Arc<Self>) -> Turn {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self.given.wait_while(free, |free| *free == 0);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Turn(Arc::clone(self))
+    }
+}
+
+/// A turn that is taken; given back when it is dropped.
+pub(super) struct Turn(Arc<Seats>);
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        let (free, given) = &*self.0.0;
-        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        given.notify_one();
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given.notify_one();
     }
 }
 
