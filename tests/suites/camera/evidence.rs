@@ -1,5 +1,6 @@
 //! What an alarm shows: pictures at the control room, a clip on the flash, and whose hashes they are.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -14,7 +15,12 @@ use crate::site::{PATIENCE, Site, Wanted};
 const MOVING: &str = "testsrc2=size=640x360:rate=10";
 
 fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+
+    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn config(urls: &[String]) -> String {
@@ -38,7 +44,7 @@ async fn picture(site: &Site, sha256: &str) -> anyhow::Result<(Vec<u8>, Vec<(Str
             };
             let found = all.iter().find(of)?;
             let properties = found.publish.properties.user.clone();
-            Some((found.publish.payload.to_vec(), properties))
+            Some((found.publish.payload.clone(), properties))
         })
         .await
 }
@@ -80,7 +86,6 @@ async fn an_alarm_has_two_pictures_and_a_clip_whose_hashes_are_in_its_events() -
     // Three seconds before, as far as the stream was there, and two behind.
     assert!(probed.duration > 3.0 && probed.frames > 30, "{probed:?}");
     // Nobody but the gateway may look into it.
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = std::fs::metadata(path.parent().unwrap())?;
     assert_eq!(folder.permissions().mode() & 0o077, 0);
     Ok(())

@@ -181,13 +181,14 @@ impl Watcher {
 
     fn says(&self, finding: Finding) -> CameraSays {
         match finding {
-            Finding::Motion { area, on } => match self.areas.get(area.0) {
-                Some(id) => CameraSays::Motion { area: id.clone(), on },
-                None => {
+            Finding::Motion { area, on } => {
+                if let Some(id) = self.areas.get(area.0) {
+                    CameraSays::Motion { area: id.clone(), on }
+                } else {
                     warn!(camera = %self.camera, "motion in an area that there is not: our bug");
                     CameraSays::Motion { area: self.camera.clone(), on: false }
                 }
-            },
+            }
             Finding::Tamper { kind, on } => {
                 let kind = match kind {
                     TamperKind::Covered => CameraTamper::Covered,

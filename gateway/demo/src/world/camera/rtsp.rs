@@ -207,13 +207,13 @@ impl Sender {
                 self.packet(&mut out, shot.media, last_unit, &[], unit);
                 continue;
             }
-            // FU-A, section 5.8.
+            // FU-A (type 28), section 5.8.
             let pieces = body.chunks(PAYLOAD - 2);
             let count = pieces.len();
             for (number, piece) in pieces.enumerate() {
                 let (first, last) = (number == 0, number + 1 == count);
                 let flags = u8::from(first) << 7 | u8::from(last) << 6;
-                let start = [head & 0xe0 | 28, flags | head & 0x1f];
+                let start = [head & 0xe0 | 0x1c, flags | head & 0x1f];
                 self.packet(&mut out, shot.media, last_unit && last, &start, piece);
             }
         }
@@ -224,7 +224,7 @@ impl Sender {
         let length = u16::try_from(12 + start.len() + body.len()).unwrap_or(u16::MAX);
         out.extend([b'$', 0]);
         out.extend(length.to_be_bytes());
-        out.extend([0x80, 96 | u8::from(marker) << 7]);
+        out.extend([0x80, 0x60 | u8::from(marker) << 7]);
         out.extend(self.sequence.to_be_bytes());
         out.extend(media.to_be_bytes());
         out.extend(0x00c0_ffee_u32.to_be_bytes());
