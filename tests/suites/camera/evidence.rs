@@ -18,7 +18,7 @@ fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
+        write!(text, "{byte:02x}").expect("a String takes everything");
         text
     })
 }
