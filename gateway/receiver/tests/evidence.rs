@@ -12,7 +12,7 @@ use gatehouse_receiver::{Place, SigningKey};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
-fn taken(of: Value, picture: &[u8]) -> Value {
+fn taken(of: Option<u64>, picture: &[u8]) -> Value {
     json!({"of": of, "bytes": picture.len(), "width": 16, "height": 9, "sha256": sha256(picture),
         "masked": true})
 }
@@ -33,11 +33,11 @@ async fn filled(home: &Home) {
             Class::Alarm,
             journal.detailed(Class::Alarm, "zone.alarm", Some(json!({"incident": "a1"}))),
         ),
-        (Class::Camera, journal.shot("gate", false, taken(json!(1), &jpeg(1, 3000)))),
-        (Class::Camera, journal.shot("gate", false, taken(json!(1), &jpeg(2, 3000)))),
+        (Class::Camera, journal.shot("gate", false, taken(Some(1), &jpeg(1, 3000)))),
+        (Class::Camera, journal.shot("gate", false, taken(Some(1), &jpeg(2, 3000)))),
         (Class::Camera, journal.clip("gate", &[1])),
-        (Class::Camera, journal.shot("gate", false, taken(Value::Null, &jpeg(3, 3000)))),
-        (Class::Camera, journal.shot("hall", false, named(taken(json!(1), &jpeg(4, 3000))))),
+        (Class::Camera, journal.shot("gate", false, taken(None, &jpeg(3, 3000)))),
+        (Class::Camera, journal.shot("hall", false, named(taken(Some(1), &jpeg(4, 3000))))),
         (Class::Arm, journal.handled("a1", "incident.acked", "op-7")),
     ];
     for (class, event) in &events {

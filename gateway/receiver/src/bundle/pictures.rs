@@ -4,7 +4,7 @@ use gatehouse_core::event::Event;
 
 use super::Pictured;
 use crate::pictures::{is_jpeg, sha256};
-use crate::store::pictures::Told;
+use crate::store::shots::Told;
 
 /// The most bytes of pictures; the rest of a bundle is the events'.
 pub(super) const MAX_BYTES: usize = 24 * 1024 * 1024;

@@ -8,7 +8,7 @@ use gatehouse_core::topic;
 use super::{Desk, Inbound};
 use crate::meter::add;
 use crate::pictures::{self, Judged, Refused};
-use crate::store::pictures::{Told, incident_of, is_shot};
+use crate::store::shots::{Told, incident_of, is_shot};
 use crate::store::{NewPicture, NewShot, StoreError, Writer};
 use crate::wire::Head;
 

@@ -24,14 +24,16 @@ mod ledger;
 pub(crate) mod pictures;
 pub(crate) mod postgres;
 mod read;
+pub(crate) mod shots;
 mod sqlite;
 mod writer;
 
 pub use database::Database;
 pub use error::{OpenError, StoreError};
 pub(crate) use ledger::{Change, Kept, Ledger, Spoken, ledger};
-pub(crate) use pictures::{NewPicture, NewShot};
+pub(crate) use pictures::NewPicture;
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
+pub(crate) use shots::NewShot;
 pub use writer::{Basis, When};
 pub(crate) use writer::{Expiring, Loaded, NewCall, NewEvent, Progress, Wanted, Writer};
 

@@ -13,7 +13,8 @@ use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 
 use super::StoreError;
-use super::pictures::{NewPicture, NewShot};
+use super::pictures::NewPicture;
+use super::shots::NewShot;
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
 use crate::responders::{Called, End};

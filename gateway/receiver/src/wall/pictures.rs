@@ -21,7 +21,8 @@ use super::guard::{Signed, refuse};
 use super::scope::Scope;
 use crate::operator::Place;
 use crate::pictures::sha256;
-use crate::store::pictures::{Picture, is_sha256};
+use crate::store::pictures::Picture;
+use crate::store::shots::is_sha256;
 use crate::store::{Database, Store, StoreError};
 
 /// A page of another origin is not to show it, whatever its cookie says.

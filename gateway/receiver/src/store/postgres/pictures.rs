@@ -5,7 +5,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::super::StoreError;
-use super::super::pictures::{NewPicture, NewShot, enough};
+use super::super::pictures::{NewPicture, enough};
+use super::super::shots::NewShot;
 use super::super::writer::{count, signed, signed_count};
 
 pub(super) async fn keep(

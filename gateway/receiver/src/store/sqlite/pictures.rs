@@ -4,7 +4,8 @@ use gatehouse_core::time::UtcMs;
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
-use super::super::pictures::{NewPicture, NewShot};
+use super::super::pictures::NewPicture;
+use super::super::shots::NewShot;
 use super::super::writer::{count, signed, signed_count};
 
 pub(super) fn keep(
