@@ -120,8 +120,9 @@ pub(crate) static MASKS: Key<List<ShapeKind>> = Key {
     kind: List { of: ShapeKind, min: 1, max: MAX_MASKS, what: "a list of one or more of" },
     presence: Optional,
     doc: "What nobody may see: a neighbour's window, the street. It is painted over before a picture \
-          is written or sent; of a camera with masks no stream is written as it came. Where \
-          nothing can be painted, nothing is taken.",
+          is written or sent; of a camera with masks no stream is written as it came, and its clips \
+          are made of `sub-stream`, if it has one, in at most 640x360. Where nothing can be painted, \
+          nothing is taken.",
 };
 pub(crate) static MASK_REQUIRED: Key<Switch> = Key {
     name: "mask-required",

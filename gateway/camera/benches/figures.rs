@@ -51,7 +51,45 @@ fn main() {
             mask.burn(picture).jpeg(JPEG_QUALITY)
         });
         say(name, "shrink to 640x360", || pictures[0].shrunk(640, 360));
+        #[cfg(feature = "masked-clips")]
+        for (codec, frames) in [("H.264", &h264), ("H.265", &h265)] {
+            masked_clip(name, codec, frames);
+        }
     }
+}
+
+/// A clip of 15 s of a camera with a mask: 5 s of it from the ring.
+#[cfg(feature = "masked-clips")]
+fn masked_clip(name: &str, codec: &str, frames: &[Frame]) {
+    use gatehouse_camera::clip::disk::SystemDisk;
+    use gatehouse_camera::clip::masked::{MaskedRecorder, MaskedSettings};
+    use gatehouse_camera::clip::{ClipId, ClipLimits, ClipTold, Trigger};
+    use gatehouse_camera::ring::{Ring, RingLimits};
+
+    const RATE: u64 = 15;
+    let (before, after) = (Duration::from_secs(5), Duration::from_secs(10));
+    let limits = ClipLimits { before, after, longest: before + after };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, settings) = (folder.path().to_owned(), MaskedSettings::default());
+    let ring = Ring::new(RingLimits { span: before, ..RingLimits::default() });
+    let mut recorder = MaskedRecorder::new(SystemDisk, path, limits, ring, mask(), settings);
+    let start = frames[0].received;
+    let (begin, mut told) = (cpu(), None);
+    for (n, frame) in (0..16 * RATE).zip(frames.iter().cycle()) {
+        let received = start.plus(Duration::from_millis(n * 1000 / RATE));
+        let media = i64::try_from(n * 90_000 / RATE).expect("seconds");
+        recorder.frame(&Frame { received, media, ..frame.clone() });
+        if n == 5 * RATE {
+            let id = ClipId::new("a").expect("a name");
+            recorder.trigger(&Trigger { id, at: received });
+        }
+        told = told.or(recorder.advance(&mut || false));
+    }
+    let took = cpu().saturating_sub(begin).as_secs_f64();
+    let Some(ClipTold::Done { files, .. }) = told else { panic!("{told:?}") };
+    let what = format!("masked clip of 15 s of {codec}");
+    let (pictures, kib) = (files[0].frames.unwrap_or(0), files[0].bytes >> 10);
+    println!("{name:<10} {what:<34} {:>8.0} ms  {pictures} pictures, {kib} KiB", took * 1000.0);
 }
 
 fn mask() -> Mask {

@@ -111,6 +111,18 @@ impl Inputs {
 }
 
 #[cfg(test)]
+impl Queue {
+    /// The next report that units hand in; what else they say is passed over.
+    pub(crate) async fn report(&mut self) -> Option<gatehouse_core::site::Report> {
+        loop {
+            if let Message::Input(_, Input::Report(report)) = self.from.recv().await? {
+                return Some(report);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
 impl Inputs {
     /// Ready once the rules take nothing more.
     pub(super) async fn closed(&self) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openh264::OpenH264API;
 use openh264::encoder::{
-    BitRate, Encoder as Inner, EncoderConfig, FrameRate, FrameType, MatrixCoefficients, QpRange,
-    RateControlMode, TransferCharacteristics, VuiConfig, {ColorPrimaries, IntraFramePeriod},
+    BitRate, ColorPrimaries, Encoder as Inner, EncoderConfig, FrameRate, FrameType,
+    IntraFramePeriod, MatrixCoefficients, QpRange, RateControlMode, TransferCharacteristics,
+    VuiConfig,
 };
 use openh264::formats::YUVSource;
 
@@ -194,11 +195,12 @@ impl YUVSource for Planes<'_> {
 
 #[cfg(test)]
 mod tests {
+    use gatehouse_core::time::Mono;
+
     use super::*;
     use crate::decode::{Limits, decoder};
     use crate::frame::Frame;
     use crate::picture::{Mask, Picture};
-    use gatehouse_core::time::Mono;
 
     fn grey(width: usize, height: usize, level: u8) -> Masked {
         let chroma = width.div_ceil(2) * height.div_ceil(2);

@@ -98,8 +98,8 @@ impl<D: Disk> MaskedRecorder<D> {
         self.dropped
     }
 
-    /// Bytes of compressed pictures in memory, without those that both the ring and a clip hold
-    /// counted once.
+    /// Bytes of compressed pictures in memory at most: what both the ring and a clip hold is counted
+    /// twice.
     pub fn bytes(&self) -> usize {
         self.ring.bytes() + self.waiting
     }

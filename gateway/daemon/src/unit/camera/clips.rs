@@ -213,10 +213,108 @@ impl Teller {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use gatehouse_camera::decode::{Limits, key};
+    use gatehouse_camera::frame::{Codec, Frame, Track};
+    use gatehouse_camera::picture::{Picture, Range};
+    use gatehouse_camera::source::{QueueLimits, queue};
     use gatehouse_core::time::Mono;
 
     use super::*;
     use crate::eyes::What;
+    use crate::rules::Queue;
+
+    const SITE: &str = "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\n\
+        [[broker]]\nid = \"b\"\nhost = \"localhost\"\n\
+        [[camera]]\nid = \"gate\"\nstream = \"rtsp://192.0.2.1/main\"\n";
+
+    /// A camera's thread, fed with 3 s of a bright picture and a wish for a clip, until it has ended.
+    async fn clip(masks: &str) -> (tempfile::TempDir, gatehouse_core::site::Report, Frame) {
+        let config = gatehouse_config::Config::parse(&format!("{SITE}{masks}"), "test").unwrap();
+        let (_, mut plan) = super::super::plan(&config).next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        plan.evidence = folder.path().to_owned();
+        std::fs::create_dir(folder.path().join(CLIPS)).unwrap();
+        let (inputs, mut queue_of_rules): (Inputs, Queue) = Inputs::new(&config.site());
+        let (feed, drain) = queue(QueueLimits::USUAL);
+        let bell = Bell::new(&drain);
+        let clock = Clock::system();
+        let begin = clock.mono();
+        let frame = bright(begin);
+        for n in 0..30 {
+            let received = begin.plus(Duration::from_millis(n * 100));
+            let media = i64::try_from(n * 9000).unwrap();
+            feed.push(Frame { received, media, ..frame.clone() });
+        }
+        let camera = plan.id().clone();
+        let (command, what, answer) = (None, What::Clip, None);
+        let (of, silent) = (Some(Seq(7)), false);
+        ring(&bell, &camera, &Wish { of, silent, command, what, answer, at: begin });
+        let mask = plan.mask().unwrap();
+        let (turns, moved) = (Turns::default(), Arc::default());
+        let thread =
+            start(&plan, Maker { mask, drain, bell, clock, inputs, turns, moved }).unwrap();
+        drop(feed);
+        let report = queue_of_rules.report().await.unwrap();
+        thread.join().unwrap();
+        (folder, report, frame)
+    }
+
+    fn bright(received: Mono) -> Frame {
+        let (width, height) = (320, 240);
+        let noise = |n: usize| u8::try_from(200 + n * n % 47).unwrap();
+        let planes = [
+            (0..width * height).map(noise).collect(),
+            vec![128; width * height / 4],
+            vec![128; width * height / 4],
+        ];
+        let picture = Picture::new(width, height, Range::Full, planes).unwrap();
+        let data = Mask::none().burn(picture).jpeg(90).unwrap().into();
+        let track = Track {
+            codec: Codec::Jpeg,
+            width: 320,
+            height: 240,
+            parameter_sets: Vec::new(),
+            sample_entry: bytes::Bytes::from_static(b"\0\0\0\x08mp4v"),
+        };
+        Frame { track: track.into(), received, media: 0, key: true, data }
+    }
+
+    /// Whether anything of a frame lies in the folder.
+    fn lies_in(folder: &tempfile::TempDir, frame: &Frame) -> bool {
+        assert!(key(frame, Limits::default()).is_ok());
+        let part = &frame.data[frame.data.len() / 2..][..32];
+        let files = std::fs::read_dir(folder.path().join(CLIPS)).unwrap();
+        let mut contents = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        contents.any(|bytes| bytes.windows(part.len()).any(|window| window == part))
+    }
+
+    #[tokio::test]
+    async fn of_a_camera_without_masks_what_came_is_kept() {
+        let (folder, report, frame) = clip("").await;
+        assert_eq!(report.kind, "camera.clip");
+        assert_eq!(report.detail.unwrap()["clip"]["masked"], false);
+        assert!(lies_in(&folder, &frame));
+    }
+
+    #[cfg(feature = "masked-clips")]
+    #[tokio::test]
+    async fn of_a_camera_with_masks_nothing_that_came_is_kept() {
+        let (folder, report, frame) = clip("masks = [\"0,0 0.5,0 0.5,1 0,1\"]\n").await;
+        let clip = &report.detail.as_ref().unwrap()["clip"];
+        assert_eq!((report.kind, &clip["masked"]), ("camera.clip", &json!(true)), "{report:?}");
+        assert!(clip["frames"].as_u64().unwrap() >= 15, "{clip}");
+        assert!(!lies_in(&folder, &frame));
+    }
+
+    #[test]
+    fn only_a_gateway_without_the_encoder_refuses_clips_of_a_camera_with_masks() {
+        let whole = gatehouse_camera::picture::Polygon::whole();
+        let refused_of = |mask: Mask| refused(&mask).is_some();
+        assert!(!refused_of(Mask::none()));
+        assert_eq!(refused_of(Mask::new(vec![whole])), !cfg!(feature = "masked-clips"));
+    }
 
     #[test]
     fn a_clips_name_says_what_it_is_of() {
