@@ -14,6 +14,7 @@ use crate::sim::{Plug, SimArduChip, SimI2c, SimOv2640, StillFault};
 
 mod faults;
 mod framing;
+mod random;
 mod transcript;
 
 const SEC: u64 = 1_000_000_000;
@@ -42,8 +43,6 @@ struct Door {
     now_ns: u64,
 }
 
-type Failed = StillError<SpiError, I2cError>;
-
 impl Door {
     fn new(config: StillConfig) -> Self {
         let bus = SimI2c::new();
@@ -62,7 +61,7 @@ impl Door {
     }
 
     /// From the start to the end.
-    fn take(&mut self) -> Result<Vec<u8>, Failed> {
+    fn take(&mut self) -> Result<Vec<u8>, StillError<SpiError, I2cError>> {
         self.camera.start(self.now_ns)?;
         while self.camera.poll()?.is_none() {}
         let mut buffer = vec![0; 20_000];
