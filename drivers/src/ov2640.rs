@@ -18,6 +18,8 @@
 //!   and 230 short transfers to configure both chips.
 //! - A picture is known to be whole only with its last piece. Before that it must not be shown; with
 //!   [`picture`](Ov2640::picture) it cannot.
+//! - A beginning that comes twice in a row (FF D8 FF D8) is a damaged picture, not garbage and a
+//!   picture.
 //! - Framing finds what is cut off, shifted or filled up, not a bit that was bent in the coded data:
 //!   JPEG has no check sum.
 //! - A picture is of the moment after `start`, not of the last second: the sensor has no memory.
@@ -49,6 +51,7 @@ mod error;
 mod jpeg;
 mod registers;
 mod sensor;
+mod setup;
 
 use core::mem;
 
@@ -58,9 +61,9 @@ use embedded_hal::spi::SpiDevice;
 
 pub use config::{Brightness, Mirror, Size, StillConfig};
 pub use error::StillError;
+pub use setup::Identity;
 
-use crate::chip::ChipError;
-use arduchip::{ArduChip, MARKS};
+use arduchip::ArduChip;
 use jpeg::{Framing, Taken};
 use sensor::Sensor;
 
@@ -69,20 +72,9 @@ pub const MAX_LENGTH: u32 = 512 * 1024;
 /// The most that one transaction fetches. Linux' spidev refuses more than 4096 bytes with the
 /// command; half of that is 2 ms of a bus at 8 MHz that others may wait for.
 const BURST: usize = 2048;
-/// After either reset. What the board's vendor waits; neither datasheet asks for more than 1 ms.
-const RESET_MS: u32 = 100;
 /// Until exposure and white balance have settled: from memory, about ten frames, of which the
 /// largest take 0.15 s.
 const SETTLE_NS: u64 = 2_000_000_000;
-
-/// Which board answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The sensor's revision: 0x41 or 0x42.
-    pub revision: u8,
-    /// The version of the ArduChip; 0x40 with a Mini 2MP (application note, table 1).
-    pub arduchip: u8,
-}
 
 /// What a [`read`](Ov2640::read) has put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,23 +143,6 @@ impl<SPI: SpiDevice, I2C: I2c, D: DelayNs> Ov2640<SPI, I2C, D> {
     pub fn lost(&mut self) {
         self.configured_ns = None;
         self.step = Step::Idle;
-    }
-
-    /// Whether both chips are there, and which. Resets nothing; a picture that is under way goes on.
-    ///
-    /// # Errors
-    ///
-    /// A bus failed, or another chip or none answers.
-    pub fn probe(&mut self) -> Result<Identity, StillError<SPI::Error, I2C::Error>> {
-        for expected in MARKS {
-            let found = self.arduchip.mark(expected).map_err(StillError::Spi)?;
-            if found != expected {
-                return Err(StillError::NoAnswer { expected, found });
-            }
-        }
-        let arduchip = self.arduchip.version().map_err(StillError::Spi)?;
-        let revision = self.sensor.identify().map_err(StillError::Sensor)?;
-        Ok(Identity { revision, arduchip })
     }
 
     /// Starts a picture. One that is under way, and what is in the FIFO, is thrown away. The first
@@ -288,36 +263,6 @@ impl<SPI: SpiDevice, I2C: I2c, D: DelayNs> Ov2640<SPI, I2C, D> {
                 }
             }
         }
-    }
-
-    fn configure(&mut self, now_ns: u64) -> Result<u64, StillError<SPI::Error, I2C::Error>> {
-        self.arduchip.reset_on().map_err(StillError::Spi)?;
-        self.delay.delay_ms(RESET_MS);
-        self.arduchip.reset_off().map_err(StillError::Spi)?;
-        self.delay.delay_ms(RESET_MS);
-        self.probe()?;
-        self.sensor.reset().map_err(StillError::Sensor)?;
-        self.delay.delay_ms(RESET_MS);
-        self.sensor.configure(self.config).map_err(StillError::Sensor)?;
-        self.arduchip.configure().map_err(StillError::Spi)?;
-        self.configured_ns = Some(now_ns);
-        Ok(now_ns)
-    }
-
-    /// Neither chip was reset since it was configured.
-    fn verify(&mut self) -> Result<(), StillError<SPI::Error, I2C::Error>> {
-        let [_, expected] = MARKS;
-        let found = self.arduchip.marked().map_err(StillError::Spi)?;
-        if found != expected {
-            self.lost();
-            return Err(StillError::Forgotten { expected, found });
-        }
-        self.sensor.verify(self.config).map_err(|error| {
-            if matches!(error, ChipError::ConfigurationLost { .. }) {
-                self.lost();
-            }
-            StillError::Sensor(error)
-        })
     }
 }
 

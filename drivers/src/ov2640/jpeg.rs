@@ -109,29 +109,33 @@ impl Framing {
 
 impl State {
     fn step(self, byte: u8) -> Result<Self, Damaged> {
-        Ok(match (self, byte) {
-            (Self::Marker, 0xff) => Self::Code,
-            // B.1.1.2: any number of FF may fill up before a marker.
-            (Self::Code, 0xff) => Self::Code,
-            // No segment: none of these belongs before the coded data.
-            (Self::Code, 0 | TEM | RST0..=RST7 | SOI | EOI) => return Err(Damaged),
-            (Self::Code, code) => Self::LengthHigh { scan: code == SOS },
-            (Self::LengthHigh { scan }, high) => Self::LengthLow { scan, high },
-            (Self::LengthLow { scan, high }, low) => {
-                // B.1.1.4: the length counts its own two bytes.
-                match u16::from_be_bytes([high, low]).checked_sub(2) {
-                    Some(left) => Self::segment(scan, left),
-                    None => return Err(Damaged),
-                }
-            }
-            (Self::Segment { scan, left }, _) => Self::segment(scan, left.saturating_sub(1)),
-            (Self::Scan | Self::ScanCode, 0xff) => Self::ScanCode,
-            (Self::Scan, _) | (Self::ScanCode, 0 | RST0..=RST7) => Self::Scan,
-            (Self::ScanCode, EOI) | (Self::Ended, _) => Self::Ended,
-            (Self::ScanCode, SOI | TEM) | (Self::Marker | Self::Seek { .. }, _) => {
-                return Err(Damaged);
-            }
-            (Self::ScanCode, code) => Self::LengthHigh { scan: code == SOS },
+        Ok(match self {
+            Self::Marker if byte == 0xff => Self::Code,
+            Self::Code => match byte {
+                // B.1.1.2: any number of FF may fill up before a marker.
+                0xff => Self::Code,
+                // No segment: none of these belongs before the coded data.
+                0 | TEM | RST0..=RST7 | SOI | EOI => return Err(Damaged),
+                code => Self::LengthHigh { scan: code == SOS },
+            },
+            Self::LengthHigh { scan } => Self::LengthLow { scan, high: byte },
+            // B.1.1.4: the length counts its own two bytes.
+            Self::LengthLow { scan, high } => match u16::from_be_bytes([high, byte]).checked_sub(2)
+            {
+                Some(left) => Self::segment(scan, left),
+                None => return Err(Damaged),
+            },
+            Self::Segment { scan, left } => Self::segment(scan, left.saturating_sub(1)),
+            Self::Scan if byte == 0xff => Self::ScanCode,
+            Self::Scan => Self::Scan,
+            Self::ScanCode => match byte {
+                0xff => Self::ScanCode,
+                0 | RST0..=RST7 => Self::Scan,
+                EOI => Self::Ended,
+                TEM | SOI => return Err(Damaged),
+                code => Self::LengthHigh { scan: code == SOS },
+            },
+            Self::Marker | Self::Seek { .. } | Self::Ended => return Err(Damaged),
         })
     }
 
