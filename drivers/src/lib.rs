@@ -11,6 +11,7 @@
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
 //! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
 //! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
+//! | [`ov2640`] | still pictures of a camera on SPI and I2C: ArduCAM Mini 2MP |
 //! | [`osdp`] | readers on RS-485 with a secure channel: packets, sessions, one reader's conversation |
 //! | [`wiegand`] | readers and keypads on two data lines: frames, card formats, keys to PINs |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
@@ -83,6 +84,7 @@ pub mod eol;
 mod expander;
 pub mod osdp;
 mod output;
+pub mod ov2640;
 mod power;
 mod presence;
 mod recovery;

@@ -22,21 +22,25 @@
 mod ads1115;
 mod amg8833;
 mod analog;
+mod arducam;
 mod bus;
 mod climate;
 mod clock;
 mod expander;
 mod lines;
 mod mcp3208;
+mod ov2640;
 mod power;
 
 pub use ads1115::SimAds;
 pub use amg8833::SimAmg8833;
 pub use analog::{Converter, Hum, Noise, SimLoop};
+pub use arducam::{SimArduChip, StillFault};
 pub use bus::{AddressTaken, Fault, Plug, SimChip, SimI2c};
 pub use climate::{SimDs3231, SimSht3x, SimTmp102};
 pub use clock::SimClock;
 pub use expander::{SimMcp23017, SimPca9555, SimPcf8574};
 pub use lines::{SimScl, SimSda};
 pub use mcp3208::SimMcp;
+pub use ov2640::SimOv2640;
 pub use power::{SimIna219, SimIna226};

@@ -1,5 +1,7 @@
 //! Decoders against ffmpeg, sample by sample, and against bytes that nobody should send.
 
+#![expect(clippy::unwrap_used, reason = "tests only")]
+
 mod clip;
 
 use std::path::Path;

@@ -113,11 +113,11 @@ impl<D: Disk> Recorder<D> {
     /// Begins the clip of this plan with the next frame, or goes on with it as the plan is now.
     #[cfg(feature = "masked-clips")]
     pub(super) fn adopt(&mut self, plan: &Plan) {
-        let plan = plan.clone();
         if let Some(making) = &mut self.making {
-            making.plan = plan;
+            making.plan = plan.clone();
         } else {
-            self.making = Some(Making { plan, writer: None, files: Vec::new(), parts: 0 });
+            let (writer, files) = (None, Vec::new());
+            self.making = Some(Making { plan: plan.clone(), writer, files, parts: 0 });
         }
     }
 

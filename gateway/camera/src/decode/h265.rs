@@ -3,6 +3,7 @@
 use rust_h265::{DecodeError as InnerError, DecodeLimits, Decoder as Inner, Frame as Decoded};
 use rust_h265::{NalUnitType, PixelData, parse_nal};
 
+use super::h265_sps::{Wanted, wanted};
 use super::nal::{LENGTH, split};
 use super::planes::{Chroma, narrowed, picture};
 use super::{DecodeError, Decoder, Limits, admit};
@@ -15,6 +16,10 @@ const DELIMITER: [u8; 3] = [35 << 1, 1, 0x50];
 /// For one picture and what belongs to it, by the decoder's own estimate: 4096x2304 in 4:4:4 and
 /// 16 bit takes less.
 const MOST_PICTURE_BYTES: u64 = 96 << 20;
+
+/// Pixels in the memory of reference pictures: the six pictures of level 5 (A.4.2, MaxLumaPs 8912896),
+/// or sixteen of 1080p.
+const MOST_REFERENCE_PIXELS: u64 = 6 * 4096 * 2304;
 
 /// As for H.264: one for each row of the smallest blocks of the highest picture.
 const MOST_SLICES: usize = 144;
@@ -33,16 +38,34 @@ impl H265 {
 
     /// A decoder that knows the frame's parameter sets.
     fn begin(&self, frame: &Frame) -> Result<Inner, DecodeError> {
-        let pixels = self.limits.width.saturating_mul(self.limits.height);
+        // As coded, in whole blocks; see `check`.
+        let (width, height) = (round(self.limits.width), round(self.limits.height));
+        let pixels = width.saturating_mul(height);
         let mut inner = Inner::with_limits(DecodeLimits {
             max_picture_pixels: u64::try_from(pixels).unwrap_or(u64::MAX),
             max_picture_memory_bytes: MOST_PICTURE_BYTES,
         });
         for set in &frame.track.parameter_sets {
             let unit = parse_nal(set).ok_or(DecodeError::Framing)?;
+            if unit.nal_unit_type == NalUnitType::Sps {
+                self.check(&unit.rbsp)?;
+            }
             inner.decode_nal(&unit).map_err(|error| explained(&error, frame))?;
         }
         Ok(inner)
+    }
+
+    /// Refuses a stream whose pictures would be too large, or too many to remember.
+    fn check(&self, sps: &[u8]) -> Result<(), DecodeError> {
+        let Wanted { width, height, pictures } = wanted(sps)?;
+        let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        if size(width) > round(self.limits.width) || size(height) > round(self.limits.height) {
+            return Err(DecodeError::TooLarge { width: size(width), height: size(height) });
+        }
+        if u64::from(width) * u64::from(height) * u64::from(pictures) > MOST_REFERENCE_PIXELS {
+            return Err(DecodeError::TooManyReferences(pictures));
+        }
+        Ok(())
     }
 }
 
@@ -102,6 +125,11 @@ impl H265 {
         // The decoder does not tell the range; cameras send H.265 in that of video.
         picture((decoded.width, decoded.height), Range::Video, chroma, planes)
     }
+}
+
+/// Coded sizes are whole blocks, of 64 at most.
+const fn round(value: usize) -> usize {
+    value.next_multiple_of(64)
 }
 
 fn explained(error: &InnerError, frame: &Frame) -> DecodeError {

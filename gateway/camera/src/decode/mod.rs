@@ -21,6 +21,7 @@ use crate::picture::{Picture, decode_jpeg};
 
 mod h264;
 mod h265;
+mod h265_sps;
 mod nal;
 mod planes;
 
@@ -80,7 +81,7 @@ pub enum DecodeError {
         /// Height in pixels.
         height: usize,
     },
-    /// More pictures to remember than its level has room for (H.264 table A-1).
+    /// More pictures to remember than its level has room for (H.264 table A-1, H.265 A.4.2).
     #[error("{0} reference pictures of this size")]
     TooManyReferences(u32),
     /// More slices than rows of macroblocks.

@@ -146,3 +146,61 @@ impl Frozen {
 fn class(size: u32) -> usize {
     ((f64::from(size).log2() * PER_OCTAVE as f64) as usize).min(32 * PER_OCTAVE - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::frame::Track;
+
+    /// Frames at 15 a second, a key frame every 2 s; `size` by second.
+    fn play(
+        frozen: &mut Frozen,
+        codec: Codec,
+        seconds: u64,
+        size: impl Fn(u64) -> usize,
+    ) -> Vec<(u64, bool)> {
+        let track = Arc::new(Track {
+            codec,
+            width: 640,
+            height: 360,
+            parameter_sets: Vec::new(),
+            sample_entry: bytes::Bytes::new(),
+        });
+        let frame = |index: u64| Frame {
+            track: Arc::clone(&track),
+            received: Mono(index * 1_000_000_000 / 15),
+            media: 0,
+            key: codec == Codec::Jpeg || index.is_multiple_of(30),
+            data: vec![0; if index.is_multiple_of(30) { 9000 } else { size(index / 15) }].into(),
+        };
+        let frames = (0..seconds * 15).map(frame);
+        frames
+            .filter_map(|frame| Some((frame.received.0 / 1_000_000_000, frozen.look(&frame)?)))
+            .collect()
+    }
+
+    #[test]
+    fn frames_that_shrink_to_nothing_are_suspected_and_restored() {
+        let mut frozen = Frozen::default();
+        let size = |second| if (60..120).contains(&second) { 30 } else { 1500 };
+        let found = play(&mut frozen, Codec::H264, 180, size);
+        assert!(matches!(found[..], [(60..=70, true), (120..=130, false)]), "{found:?}");
+    }
+
+    #[test]
+    fn a_calm_night_after_a_busy_day_is_not_frozen() {
+        let mut frozen = Frozen::default();
+        let found =
+            play(&mut frozen, Codec::H265, 300, |second| if second < 150 { 2400 } else { 500 });
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_camera_that_always_sends_little_is_not_frozen_and_memory_is_bounded() {
+        let mut frozen = Frozen::default();
+        assert_eq!(play(&mut frozen, Codec::H264, 120, |_| 40), []);
+        assert!(frozen.recent.len() <= MOST_FRAMES);
+    }
+}

@@ -12,7 +12,8 @@
 //! It says that something moves in an area, or that somebody did something to the camera. It does not
 //! know what moves: nothing in here tells persons apart, or persons from anything else.
 //!
-//! Known weak: leaves in the first half minute, before it is known where they wave; a camera that is
+//! Known weak: leaves, in the first half minute before it is known where they wave, and where they fill
+//! the picture (exclude the place); a camera that is
 //! moved in the seconds in which it changes to night for the first time; things smaller than two cells
 //! of the 80 that the picture is wide.
 

@@ -199,3 +199,91 @@ impl View {
         (!alike && self.likeness >= LEAST_LIKENESS).then_some(TamperKind::Moved)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When the state changes, in ms, if what is found changes at 0 and pictures come so often.
+    fn begins(kind: TamperKind, every_ms: u64) -> u64 {
+        let mut state = State::default();
+        (0..100)
+            .map(|index| index * every_ms)
+            .find(|ms| state.step(kind, true, Mono(ms * 1_000_000)))
+            .unwrap()
+    }
+
+    #[test]
+    fn three_pictures_and_a_second_are_needed_and_more_for_glare() {
+        assert_eq!(begins(TamperKind::Covered, 2000), 4000);
+        assert_eq!(begins(TamperKind::Moved, 200), 1000);
+        assert_eq!(begins(TamperKind::Blinded, 200), 4000);
+        assert_eq!(begins(TamperKind::Blinded, 2000), 4000);
+    }
+
+    #[test]
+    fn one_good_picture_between_bad_ones_begins_the_count_anew() {
+        let mut state = State::default();
+        for (second, found) in [(0, true), (2, true), (4, false), (6, true), (8, true)] {
+            assert!(!state.step(TamperKind::Moved, found, Mono(second * 1_000_000_000)));
+        }
+        assert!(state.step(TamperKind::Moved, true, Mono(10_000_000_000)));
+        assert!(state.on);
+    }
+
+    /// A view with shapes in it; in colour or grey.
+    fn grid(cell: impl Fn(usize, usize) -> f32, colour: f32) -> Grid {
+        let fine = (0..160 * 90).map(|i| cell(i % 160 / 2, i / 160 / 2)).collect();
+        let cells = (0..80 * 45).map(|i| cell(i % 80, i / 80)).collect();
+        Grid { columns: 80, rows: 45, cells, fine, colour, white: 0.0 }
+    }
+
+    fn yard(x: usize, y: usize) -> f32 {
+        if (x * 7 + y * 5 + x * y) % 23 < 9 { 180.0 } else { 60.0 }
+    }
+
+    fn second(second: u64) -> Mono {
+        Mono(second * 1_000_000_000)
+    }
+
+    #[test]
+    fn night_that_falls_at_once_is_no_tamper_and_a_cover_that_looks_like_night_is() {
+        let mut tamper = Tamper::default();
+        // Infrared from the camera's place: other things are bright.
+        let infrared = |x, y| yard(y, x) * 0.8 + 20.0;
+        for at in 0..30 {
+            let view = if at < 15 { grid(yard, 12.0) } else { grid(infrared, 0.0) };
+            assert_eq!(tamper.look(&view, second(at)), [], "{at} s");
+        }
+        // Back to day, which is still known; then somebody covers it, which takes the colour away.
+        for at in 30..35 {
+            assert_eq!(tamper.look(&grid(yard, 12.0), second(at)), []);
+        }
+        let found: Vec<_> =
+            (35..40).flat_map(|at| tamper.look(&grid(|_, _| 12.0, 0.0), second(at))).collect();
+        assert_eq!(found, [(TamperKind::Covered, true)]);
+    }
+
+    #[test]
+    fn a_cover_before_the_first_night_is_seen_by_what_the_day_was_like() {
+        let mut tamper = Tamper::default();
+        for at in 0..15 {
+            assert_eq!(tamper.look(&grid(yard, 12.0), second(at)), []);
+        }
+        let found: Vec<_> =
+            (15..20).flat_map(|at| tamper.look(&grid(|_, _| 12.0, 0.0), second(at))).collect();
+        assert_eq!(found, [(TamperKind::Covered, true)]);
+        let found: Vec<_> =
+            (20..25).flat_map(|at| tamper.look(&grid(yard, 12.0), second(at))).collect();
+        assert_eq!(found, [(TamperKind::Covered, false)]);
+    }
+
+    #[test]
+    fn nothing_is_said_in_the_first_ten_seconds() {
+        let mut tamper = Tamper::default();
+        for at in 0..10 {
+            let view = if at < 4 { grid(yard, 12.0) } else { grid(|_, _| 12.0, 12.0) };
+            assert_eq!(tamper.look(&view, second(at)), [], "{at} s");
+        }
+    }
+}

@@ -38,10 +38,16 @@ pub struct Feeder(Child);
 
 impl Feeder {
     pub fn start(picture: Picture, port: u16) -> anyhow::Result<Self> {
-        let Picture { codec, size, per_second, group, filter } = picture;
+        let Picture { size, per_second, filter, .. } = picture;
+        Self::of(&format!("testsrc2=size={size}:rate={per_second},{filter}"), picture, port)
+    }
+
+    /// What an ffmpeg source of pictures (`lavfi`) shows.
+    pub fn of(source: &str, picture: Picture, port: u16) -> anyhow::Result<Self> {
+        let Picture { codec, group, .. } = picture;
         let mut command = Command::new("ffmpeg");
         command.args(["-v", "error", "-nostdin", "-threads", "1", "-re", "-f", "lavfi", "-i"]);
-        command.arg(format!("testsrc2=size={size}:rate={per_second},{filter}"));
+        command.arg(source);
         let group = group.to_string();
         match codec {
             Codec::H264 => command.args([

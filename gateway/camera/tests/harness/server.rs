@@ -38,10 +38,10 @@ impl Server {
 
     /// Starts it again, on the same port.
     pub async fn launch(&mut self) -> anyhow::Result<()> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/rtsp_server.py");
         // The distribution's: another python has no gi.
         let mut command = Command::new("/usr/bin/python3");
-        command.arg(script).arg(self.port.to_string());
+        // As text: this harness serves suites of other crates, too.
+        command.args(["-c", include_str!("rtsp_server.py")]).arg(self.port.to_string());
         match self.auth {
             Auth::None => {}
             Auth::Digest(secret) => drop(command.args(["--digest", secret])),

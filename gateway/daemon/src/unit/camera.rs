@@ -67,6 +67,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// something at once.
 const WATCHED: QueueLimits = QueueLimits { frames: 90, bytes: 3 << 20 };
 
+/// Findings that wait for the unit: its thread waits when it is behind, and pictures are dropped before
+/// it.
+const FOUND: usize = 64;
+
 /// What all cameras' units share.
 #[derive(Clone, Debug)]
 pub struct Ways {
@@ -129,7 +133,12 @@ impl PlaceOf {
 
 /// The password, if it needs one.
 fn login(camera: &Camera) -> Result<Option<Secret>, String> {
-    camera.password.as_ref().map(|source| source.read()).transpose().map_err(|e| e.to_string())
+    camera
+        .password
+        .as_ref()
+        .map(gatehouse_config::PasswordSource::read)
+        .transpose()
+        .map_err(|e| e.to_string())
 }
 
 /// Ready when the file holds another password than this.
@@ -155,7 +164,7 @@ struct Life {
     told: Option<State>,
     streams: JoinSet<Infallible>,
     /// What the watcher finds; `None`: nothing is watched.
-    found: Option<mpsc::UnboundedReceiver<(CameraSays, Mono)>>,
+    found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
     wishes: Wishes,
     studio: Studio,
     /// Or why it takes neither pictures nor clips.
@@ -175,9 +184,8 @@ impl Life {
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
         let name = plan.camera.username.clone().unwrap_or_default();
-        let login = (!name.is_empty()).then(|| {
-            Credentials::new(name, password.map(|secret| secret.expose()).unwrap_or_default())
-        });
+        let login = (!name.is_empty())
+            .then(|| Credentials::new(name, password.map(Secret::expose).unwrap_or_default()));
         let (clock, id) = (&ways.clock, plan.id());
         let count = 1 + usize::from(plan.camera.sub.is_some());
         let health = Health::new(plan.health(), count, clock.mono());
@@ -185,10 +193,8 @@ impl Life {
         let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
         let mut sub_feeds: Vec<Feeder> = Vec::new();
-        let takes = match plan.camera.records() {
-            true => Ok(()),
-            false => Err("it must have a mask, and has none"),
-        };
+        let takes =
+            if plan.camera.records() { Ok(()) } else { Err("it must have a mask, and has none") };
         let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
             Err(why)
         } else {
@@ -206,9 +212,9 @@ impl Life {
             clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
             // What is copied is to be of the best; what is decoded and shrunk is not.
             if mask.is_none() {
-                main_feeds.push(feed)
+                main_feeds.push(feed);
             } else {
-                sub_feeds.push(feed)
+                sub_feeds.push(feed);
             }
             Ok(bell)
         };
@@ -217,7 +223,7 @@ impl Life {
             None => None,
             Some((settings, areas)) => {
                 let (feed, drain) = queue(WATCHED);
-                let (tell, found) = mpsc::unbounded_channel();
+                let (tell, found) = mpsc::channel(FOUND);
                 let watcher = Watcher {
                     camera: id.clone(),
                     drain,
@@ -357,7 +363,7 @@ impl Life {
     }
 }
 
-async fn next<T>(from: Option<&mut mpsc::UnboundedReceiver<T>>) -> Option<T> {
+async fn next<T>(from: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
     match from {
         Some(from) => from.recv().await,
         None => std::future::pending().await,

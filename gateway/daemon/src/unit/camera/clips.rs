@@ -50,9 +50,10 @@ fn meaning(camera: &Id, clip: &ClipId) -> (Option<Seq>, bool) {
 
 /// A clip is to show this.
 pub(super) fn ring(bell: &Bell, camera: &Id, wish: &Wish) {
-    match name(camera, wish) {
-        Some(id) => bell.ring(Trigger { id, at: wish.at }),
-        None => warn!(%camera, "a clip cannot be named; none is made"),
+    if let Some(id) = name(camera, wish) {
+        bell.ring(Trigger { id, at: wish.at });
+    } else {
+        warn!(%camera, "a clip cannot be named; none is made");
     }
 }
 

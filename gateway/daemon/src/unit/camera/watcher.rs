@@ -112,7 +112,7 @@ pub(super) struct Watcher {
     pub(super) health: Health,
     /// Which stream it is, to its health.
     pub(super) stream: usize,
-    pub(super) found: mpsc::UnboundedSender<(CameraSays, Mono)>,
+    pub(super) found: mpsc::Sender<(CameraSays, Mono)>,
 }
 
 /// The decoder of the stream, if its format is known.
@@ -147,7 +147,8 @@ impl Watcher {
                 eye.follows = false;
             }
             for finding in says {
-                if self.found.send((self.says(finding), frame.received)).is_err() {
+                let says = self.says(finding);
+                if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }
             }
@@ -180,13 +181,14 @@ impl Watcher {
 
     fn says(&self, finding: Finding) -> CameraSays {
         match finding {
-            Finding::Motion { area, on } => match self.areas.get(area.0) {
-                Some(id) => CameraSays::Motion { area: id.clone(), on },
-                None => {
+            Finding::Motion { area, on } => {
+                if let Some(id) = self.areas.get(area.0) {
+                    CameraSays::Motion { area: id.clone(), on }
+                } else {
                     warn!(camera = %self.camera, "motion in an area that there is not: our bug");
                     CameraSays::Motion { area: self.camera.clone(), on: false }
                 }
-            },
+            }
             Finding::Tamper { kind, on } => {
                 let kind = match kind {
                     TamperKind::Covered => CameraTamper::Covered,

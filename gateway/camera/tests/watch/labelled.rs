@@ -1,21 +1,20 @@
-//! Watching on labelled clips: what is hit, missed, and cried without cause, by three schemes.
+//! Labelled clips: what is hit, missed, and cried without cause, by three schemes.
 //!
 //! `CLIPS=waving,tree cargo test -p gatehouse-camera --test watch -- --nocapture` plays only these.
-
-mod clip;
-mod labels;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use clip::{folder, frames};
 use gatehouse_camera::decode::{Limits, decoder};
 use gatehouse_camera::frame::{Codec, Frame};
 use gatehouse_camera::picture::Picture;
 use gatehouse_camera::watch::{Area, Finding, Settings, TamperKind, Watch};
 use gatehouse_core::time::Mono;
-use labels::{Clip, clips};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::clip::{folder, frames};
+use crate::labels::{Clip, clips};
+use crate::make;
 
 /// Longer than a group of pictures.
 const HOLD: f64 = 2.5;
@@ -149,7 +148,9 @@ fn judge(clip: &Clip, periods: &Periods, score: &mut Score) {
     for (what, found) in periods {
         for (begin, end) in found {
             let told = clip.events().any(|event| {
-                event.what == *what && *begin <= event.to + event.slack && *end >= event.from
+                // What was on long before has not seen it. Labels are by eye, to a second or so.
+                let early = *begin < event.from - 1.5;
+                event.what == *what && *begin <= event.to + event.slack && !early
             });
             if !told && clip.counts(what, *begin) {
                 score.false_alarms.push(format!("{what} {begin:.1}-{end:.1}"));
@@ -161,9 +162,7 @@ fn judge(clip: &Clip, periods: &Periods, score: &mut Score) {
 #[test]
 fn labelled_clips_are_seen_through() {
     let clips = clips();
-    let make = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clips/make");
-    let status = std::process::Command::new(make).arg(folder()).status().unwrap();
-    assert!(status.success(), "{make}");
+    make(&[]);
     let mut failures = Vec::new();
     println!(
         "{:<16}{:<9}{:>5}{:>6}{:>6}{:>9}{:>9}{:>8}  CPU ms per second; delay in s",
@@ -181,6 +180,7 @@ fn labelled_clips_are_seen_through() {
             continue;
         }
         let frames = frames(&path, Codec::H264, clip.size, clip.rate);
+        let areas = clip.areas();
         for scheme in [Scheme::Key, Scheme::Adaptive, Scheme::All] {
             let mut score = Score::default();
             let periods = play(clip, &frames, scheme, &mut score);
@@ -204,11 +204,17 @@ fn labelled_clips_are_seen_through() {
                     println!("{:<25}{what}: {}", "", list.join(", "));
                 }
             }
+            if let Some(weak) = &clip.weak {
+                println!("{:<25}known weak: {weak}", "");
+                continue;
+            }
             // Of real footage key frames may miss what comes and goes between them.
             if !score.misses.is_empty() && (clip.drawn() || scheme != Scheme::Key) {
                 failures.push(format!("{} {scheme:?}: {:?}", clip.name, score.misses));
             }
-            if score.false_alarms.len() > 1 {
+            // One alarm too many for leaves may be; nobody is sent to a camera for nothing.
+            let tamper = |alarm: &String| !areas.iter().any(|(area, _)| alarm.starts_with(area));
+            if score.false_alarms.len() > 1 || score.false_alarms.iter().any(tamper) {
                 failures.push(format!("{} {scheme:?}: {:?}", clip.name, score.false_alarms));
             }
         }

@@ -19,6 +19,8 @@ pub(crate) struct Clip {
     pub(crate) source: String,
     #[serde(default)]
     pub(crate) held_out: bool,
+    /// Why nothing is asserted of it.
+    pub(crate) weak: Option<String>,
     #[serde(default = "usual_size")]
     pub(crate) size: (u32, u32),
     #[serde(default = "usual_rate")]

@@ -1,0 +1,95 @@
+//! A site with cameras.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use gatehouse_core::event::Event;
+use gatehouse_tests::{
+    Broker, BrokerOptions, ClientOptions, District, Gateway, GatewayOptions, Subscriber, World,
+};
+use serde_json::Value;
+
+use crate::harness::{Auth, Feeder, Picture, Server, port};
+
+/// Longer than anything here may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const SMALL: Picture = Picture { size: "640x360", ..Picture::SMALL };
+
+/// Everything, from the cameras to the control room.
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    _feeders: Vec<Feeder>,
+    pub(crate) world: World,
+    _broker: Broker,
+    pub(crate) district: District,
+    pub(crate) gateway: Gateway,
+    pub(crate) heard: Subscriber,
+}
+
+/// Cameras `/cam-0`, `/cam-1`, … each showing what its source says, and the rest of the file.
+pub(crate) struct Wanted<'a> {
+    pub(crate) auth: Auth,
+    pub(crate) sources: &'a [&'a str],
+    /// Given the RTSP address of each camera.
+    pub(crate) config: &'a dyn Fn(&[String]) -> String,
+}
+
+impl Site {
+    pub(crate) async fn start(wanted: Wanted<'_>) -> anyhow::Result<Self> {
+        let mut feeders = Vec::new();
+        let mut mounts = Vec::new();
+        for (number, source) in wanted.sources.iter().enumerate() {
+            let udp = port();
+            feeders.push(Feeder::of(source, SMALL, udp)?);
+            let path: &'static str = ["/cam-0", "/cam-1", "/cam-2"][number];
+            mounts.push((path, "H264", udp));
+        }
+        let server = Server::start(wanted.auth, &mounts).await?;
+        let urls: Vec<_> =
+            mounts.iter().map(|(path, ..)| server.address(path).to_string()).collect();
+        let world = World::start(0..10)?;
+        let broker = Broker::start(BrokerOptions::default()).await?;
+        let district = District::start(broker.address()).await?;
+        let heard =
+            Subscriber::start(broker.address(), ClientOptions::new("watcher"), &["gatehouse/#"])
+                .await?;
+        let mut options = GatewayOptions::new(&world).broker(broker.address());
+        options.extra = (wanted.config)(&urls);
+        let gateway = Gateway::start(options).await?;
+        Ok(Self { server, _feeders: feeders, world, _broker: broker, district, gateway, heard })
+    }
+
+    /// Waits until the retained state of a camera is this.
+    pub(crate) async fn state(&self, camera: &str, state: &str) -> anyhow::Result<Value> {
+        let topic = format!("gatehouse/v1/d-1/s-1/g-1/camera/{camera}");
+        let what = format!("camera {camera} to be {state}");
+        let found = self.heard.messages().wait_for(&what, PATIENCE, |all| {
+            let last = all.iter().rfind(|message| message.publish.topic == topic)?;
+            let value: Value = serde_json::from_slice(&last.publish.payload).ok()?;
+            (value["state"] == state).then_some(value)
+        });
+        found.await.with_context(|| format!("{:#?}", self.gateway.log().all()))
+    }
+
+    /// Waits for the `count`th event of this type at the control room.
+    pub(crate) async fn event(&self, kind: &str, count: usize) -> anyhow::Result<Event> {
+        let what = format!("{count} × {kind}");
+        let found = self.district.committed().wait_for(&what, PATIENCE, |all| {
+            let events = all.iter().filter_map(|event| event.event().ok());
+            { events }.filter(|event| event.draft.kind == kind).nth(count - 1)
+        });
+        found.await.with_context(|| format!("{:#?}", self.gateway.log().all()))
+    }
+
+    /// Every event of a camera or a bus so far, as `source type`.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.district.committed().read(|all| {
+            let events = all.iter().filter_map(|event| event.event().ok());
+            let events = events
+                .map(|event| event.draft)
+                .filter(|draft| matches!(&*draft.source.kind, "camera" | "bus"));
+            events.map(|draft| format!("{} {}", draft.source.id, draft.kind)).collect()
+        })
+    }
+}
