@@ -65,7 +65,7 @@ proptest! {
             let mut most = (1, 0);
             match act {
                 Act::Start => {
-                    most = (11, 230);
+                    most = (11, 196);
                     out.clear();
                     door.camera.start(door.now_ns).ok();
                 }
