@@ -11,8 +11,8 @@
 //! | [`EdgeSource`] | a pin that tells each edge with the time at which it happened |
 //! | [`adc`] | converters for supervised loops: ADS1115, ADS1015, MCP3208, MCP3008 |
 //! | [`eol`] | supervised loops: resistance to state, drift, another resistor |
-//! | [`ov2640`] | still pictures of a camera on SPI and I2C: ArduCAM Mini 2MP |
 //! | [`osdp`] | readers on RS-485 with a secure channel: packets, sessions, one reader's conversation |
+//! | [`ov2640`] | still pictures of a camera on SPI and I2C: ArduCAM Mini 2MP |
 //! | [`wiegand`] | readers and keypads on two data lines: frames, card formats, keys to PINs |
 //! | [`Stamped`] | makes an [`EdgeSource`] of any pin that can be waited for |
 //! | [`Expander`] | 8 or 16 lines on I2C: [`Mcp23017`], [`Pca9555`], [`Pcf8574`] |

@@ -1,9 +1,10 @@
 //! Pictures of doors without an IP camera: ArduCAM Mini 2MP, an OV2640 with a FIFO on SPI.
 //!
-//! The board has two chips: the sensor (OV2640 datasheet 1.6) on I2C at 0x30, and an ArduChip (board
-//! vendor's "ArduCAM-M-2MP Hardware Application Note" 1.0), which keeps one frame until it is
-//! fetched over SPI: mode 0, at most 8 MHz. The crates there are for it drive chip selects by hand,
-//! wait for ever, and believe the FIFO's length and contents; so this is our own.
+//! The board has two chips: the sensor on I2C at 0x30, and an ArduChip (the board vendor's
+//! "ArduCAM-M-2MP Hardware Application Note" 1.0, called HAN here), which keeps one frame until it is
+//! fetched over SPI: mode 0, at most 8 MHz (HAN 3 and 4). The `arducam-legacy` crate believes the
+//! FIFO's length and contents and does not notice a chip that forgot its registers; so this is our
+//! own.
 //!
 //! A picture is made in steps, of which each is short: [`start`](Ov2640::start),
 //! [`poll`](Ov2640::poll) until the frame is in the FIFO, [`read`](Ov2640::read) until
@@ -12,10 +13,10 @@
 //!
 //! # Limits
 //!
-//! - Nothing here was tried on a board. The registers that the vendors call reserved are
-//!   OmniVision's reference settings; what is known from memory alone says so where it stands.
+//! - Nothing here was tried on a board. Where the registers of the sensor come from is said in
+//!   `registers.rs`; what is known from memory alone says so where it stands.
 //! - Only the first call after a reset waits: [`start`](Ov2640::start) takes about 0.3 s of delays
-//!   and 230 short transfers to configure both chips.
+//!   and 200 short transfers to configure both chips.
 //! - A picture is known to be whole only with its last piece. Before that it must not be shown; with
 //!   [`picture`](Ov2640::picture) it cannot.
 //! - A beginning that comes twice in a row (FF D8 FF D8) is a damaged picture, not garbage and a
@@ -67,7 +68,8 @@ use arduchip::ArduChip;
 use jpeg::{Framing, Taken};
 use sensor::Sensor;
 
-/// A longer picture cannot be: the largest FIFO of this board. The vendor's is 384 KiB.
+/// A longer picture cannot be: a Mini 2MP counts 19 bits (HAN, table 1). From memory, 384 KiB of
+/// them are memory.
 pub const MAX_LENGTH: u32 = 512 * 1024;
 /// The most that one transaction fetches. Linux' spidev refuses more than 4096 bytes with the
 /// command; half of that is 2 ms of a bus at 8 MHz that others may wait for.
@@ -196,8 +198,9 @@ impl<SPI: SpiDevice, I2C: I2c, D: DelayNs> Ov2640<SPI, I2C, D> {
         if !(1..=MAX_LENGTH).contains(&length) {
             return Err(StillError::Length { found: length });
         }
-        // Application note, 5.3: the first byte is none of the frame. The board's vendor says that
-        // this is so for the first burst of a frame only, and newer boards do without.
+        // HAN 5.3: the first byte is none of the frame. That is so for the first burst of a frame
+        // only (the vendor's answer in its Arduino library's issue 53), and newer boards do without.
+        // Behind the end there is padding (issue 52), so one byte more costs nothing.
         self.step = Step::Reading { left: length + 1, framing: Framing::new() };
         Ok(Some(length))
     }

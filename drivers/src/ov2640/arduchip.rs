@@ -1,5 +1,5 @@
-//! The ArduChip: the FIFO between sensor and SPI. ArduCAM-M-2MP Hardware Application Note 1.0,
-//! called HAN here.
+//! The ArduChip: the FIFO between sensor and SPI. "ArduCAM-M-2MP Hardware Application Note" 1.0
+//! (HAN).
 
 use embedded_hal::spi::{Operation, SpiDevice};
 
@@ -23,7 +23,7 @@ const RESET_ON: u8 = 0x80;
 /// `CAPTURE_CONTROL`, bits 2 to 0: for a single frame the vendor's sketches write 0.
 const ONE_FRAME: u8 = 0;
 /// `SENSOR_TIMING`: both syncs active high, as the sensor is told (COM10); no delay; FIFO mode
-/// (bit 4); full power.
+/// (bit 4); full power. What it is after power-on is not said, so it is written.
 const FIFO_MODE: u8 = 0x10;
 /// `FIFO_CONTROL`, bits 0, 4 and 5: clear the done flag, both pointers to the beginning.
 const FLUSH: u8 = 0x31;

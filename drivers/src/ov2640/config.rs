@@ -16,7 +16,7 @@ pub struct StillConfig {
     /// For cameras that hang upside down or look into a mirror.
     pub mirror: Mirror,
     /// After so many polls without a frame there will be none. The caller's pace decides how long
-    /// that is: a frame comes within 0.3 s at any size, so make it at least a second.
+    /// that is. From memory, a frame comes within 0.3 s at any size; make it at least a second.
     pub polls: u16,
 }
 

@@ -1,10 +1,13 @@
 //! What is written into the OV2640.
 //!
-//! Names and bits are those of the OV2640 datasheet (OmniVision, version 1.6): its table 12 is the
-//! bank of the image processor, table 13 that of the sensor. Both tables call many addresses
-//! reserved, and the sensor gives no picture worth looking at without values there. These are
-//! OmniVision's reference settings; they were compared with those that esp32-camera (Apache-2.0)
-//! uses, and are numbers nobody but OmniVision can explain. They have no names here.
+//! The OV2640 datasheet has a table for each bank: 12 for the image processor, 13 for the sensor.
+//! It was not at hand; that numbering, names and bits are as esp32-camera (`ov2640_regs.h`, MIT)
+//! and other public drivers give them. Both tables call many addresses reserved, and the sensor
+//! gives no picture worth looking at without values there. These are OmniVision's reference
+//! settings, as numbers, as esp32-camera (`ov2640_settings.h`, Apache-2.0) has them; nobody but
+//! OmniVision can explain them, and they have no names here. Where the ArduChip needs another value
+//! than an ESP32 (`IMAGE_MODE`, `COM10`, `R_DVP_SP`, the halving in `CTRLI`), it is what the board's
+//! vendor uses.
 
 /// Bank select, in both banks.
 pub(super) const BANK: u8 = 0xff;
@@ -73,9 +76,9 @@ pub(super) const REVISIONS: [u8; 2] = [0x41, 0x42];
 pub(super) const SOFT_RESET: u8 = 0x80;
 /// `REG04`: bit 5 is as after power-on.
 pub(super) const REG04_BASE: u8 = 0x28;
-/// `REG04`, bits 7 and 3: mirrored, and HREF moved by the pixel that this costs.
+/// `REG04`, bits 7 and 3: mirrored, with the lowest bit of where HREF begins.
 pub(super) const MIRRORED: u8 = 0x88;
-/// `REG04`, bits 6 and 4: upside down, and VREF moved likewise.
+/// `REG04`, bits 6 and 4: upside down, with the lowest bit of where VREF begins.
 pub(super) const FLIPPED: u8 = 0x50;
 
 /// `IMAGE_MODE`, bit 4: the output is JPEG. Bit 1 stays 0: the ArduChip wants VSYNC as the sensor
@@ -85,8 +88,8 @@ pub(super) const JPEG: u8 = 0x10;
 pub(super) const RESET_DVP: u8 = 0x04;
 /// `RESET`, bits 4 and 2.
 const RESET_JPEG: u8 = 0x14;
-/// `QS`, the scale of the quantisation: less is finer. 12 is what most use; by memory a frame of
-/// 1600 × 1200 is then 100 to 250 KiB, which the smallest FIFO (384 KiB) holds.
+/// `QS`, the scale of the quantisation: less is finer. 12 as esp32-camera has it; from memory, a
+/// frame of 1600 × 1200 is then 100 to 250 KiB, which the smallest FIFO (384 KiB) holds.
 const QUALITY: u8 = 0x0c;
 /// `CTRL2`: scaling down (bit 5), effects (4), adjusted and averaged colour (3, 2), matrix (0).
 pub(super) const ALL_STAGES: u8 = 0x3d;
@@ -94,7 +97,7 @@ pub(super) const ALL_STAGES: u8 = 0x3d;
 /// The bank of the sensor after a soft reset, whatever the size.
 pub(super) const SENSOR_BASE: &[(u8, u8)] = &[
     (0x3c, 0x32),
-    // Half of the input clock: the ArduChip's memory is no faster.
+    // Half of the input clock, as the board's vendor has it.
     (CLKRC, 0x01),
     // The pins drive thrice their least current.
     (COM2, 0x02),

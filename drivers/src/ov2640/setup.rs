@@ -8,7 +8,8 @@ use super::arduchip::MARKS;
 use super::{Ov2640, StillError};
 use crate::chip::ChipError;
 
-/// After either reset. What the board's vendor waits; neither datasheet asks for more than 1 ms.
+/// After each reset, as the sketches of the board's vendor have it. From memory, the sensor's
+/// datasheet asks for 1 ms.
 const RESET_MS: u32 = 100;
 
 /// Which board answered.

@@ -63,7 +63,11 @@ impl Door {
     /// From the start to the end.
     fn take(&mut self) -> Result<Vec<u8>, StillError<SpiError, I2cError>> {
         self.camera.start(self.now_ns)?;
-        while self.camera.poll()?.is_none() {}
+        let mut polls = 0;
+        while self.camera.poll()?.is_none() {
+            polls += 1;
+            assert!(polls < 1_000, "it is polled for ever");
+        }
         let mut buffer = vec![0; 20_000];
         let len = self.camera.picture(&mut buffer)?;
         buffer.truncate(len);

@@ -30,7 +30,8 @@ pub enum StillFault {
 }
 
 /// The ArduChip of a simulated ArduCAM Mini 2MP ("ArduCAM-M-2MP Hardware Application Note" 1.0,
-/// table 1). Clones are the same chip; one goes to the driver, another is the hand on it.
+/// table 1). Clones are the same chip; one goes to the driver, another is the hand on it. That the
+/// sensor was unplugged is known on its bus alone: add [`StillFault::NeverDone`].
 #[derive(Clone)]
 pub struct SimArduChip {
     wires: Arc<Mutex<Wires>>,
@@ -87,7 +88,7 @@ impl SimArduChip {
         self.lock().picture = picture.to_vec();
     }
 
-    /// Breaks or repairs it, from the next frame on.
+    /// Breaks or repairs it. What concerns the frame counts from the next one on.
     pub fn fault(&self, fault: StillFault) {
         self.lock().fault = fault;
     }

@@ -5,7 +5,7 @@ use embedded_hal::i2c::ErrorKind;
 use super::SimChip;
 use super::bus::REFUSED;
 
-/// A simulated OV2640 (OmniVision, datasheet 1.6): two banks of registers, and whether what they
+/// A simulated OV2640 (OmniVision): two banks of registers, and whether what they
 /// hold makes a picture. The picture itself comes from a [`SimArduChip`](super::SimArduChip).
 #[derive(Clone, Debug)]
 pub struct SimOv2640 {
@@ -56,7 +56,7 @@ impl SimOv2640 {
         (self.sensor[0x04] & 0x80 != 0, self.sensor[0x04] & 0x40 != 0)
     }
 
-    /// What is added to the pixels, in sixteenths of 16, if anything is.
+    /// What is added to all pixels (0x20 is nothing), if that effect is on.
     pub fn brightness(&self) -> Option<u8> {
         (self.effects[0] & 0x04 != 0).then_some(self.effects[9])
     }

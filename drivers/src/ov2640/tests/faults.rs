@@ -169,6 +169,18 @@ fn a_sensor_that_forgot_is_configured_again() {
 }
 
 #[test]
+fn a_camera_that_gave_no_frame_is_configured_again() {
+    let mut door = Door::settled();
+    door.chip.fault(StillFault::NeverDone);
+    assert_eq!(door.take(), Err(StillError::NeverDone { polls: 200 }));
+    door.chip.fault(StillFault::None);
+    let before = door.bus.transfers();
+    assert_eq!(door.take().unwrap_err().kind(), ChipErrorKind::NotReady);
+    assert_eq!(door.bus.transfers() - before, 196, "all registers, not only those that tell");
+    assert_eq!(door.take_again(), picture(5_000));
+}
+
+#[test]
 fn who_is_not_there_or_is_another_is_told() {
     let mut door = Door::settled();
     door.sensor.unplug();
