@@ -194,3 +194,132 @@ async fn a_subscription_is_renewed_before_it_ends_and_no_other_is_made() -> anyh
     assert_eq!(heard.read(|log| (log.subscriptions(), log.losses().len())), (1, 0));
     Ok(())
 }
+
+#[tokio::test]
+async fn each_make_is_understood_by_what_it_sends() -> anyhow::Result<()> {
+    let motion = |source: &str| Finding::Motion { on: true, source: source.into() };
+    let tamper = |kind, source: &str| Finding::Tamper { kind, on: true, source: source.into() };
+    let rule = "VideoSourceConfigurationToken=vsconf,\
+                VideoAnalyticsConfigurationToken=VideoAnalyticsToken,Rule=MyMotionDetectorRule";
+    let lost = Finding::SignalLoss { on: false, source: "Source=VideoSourceMain".into() };
+    let bell = Finding::DigitalInput { token: "Source=000".into(), on: true };
+    let scene = tamper(TamperKind::SceneChange, "Source=VideoSourceMain");
+    let doubtful = |doubtful| move |time: CameraTime| time.doubtful == doubtful;
+    for (make, answer, findings, time) in [
+        ("tp-link", include_str!("captures/onvif/tp-link.xml"), vec![motion(rule)], Some(false)),
+        // Told three times, and an hour late: once is enough.
+        (
+            "HIKVISION",
+            include_str!("captures/onvif/hikvision.xml"),
+            vec![motion("Source=VideoSource_1")],
+            Some(true),
+        ),
+        (
+            "AXIS",
+            include_str!("captures/onvif/axis.xml"),
+            vec![motion("areaid=0"), motion(""), tamper(TamperKind::Detector, "channel=1")],
+            Some(false),
+        ),
+        // Neither that it is a person nor whose face it is goes any further.
+        (
+            "Reolink",
+            include_str!("captures/onvif/reolink.xml"),
+            vec![motion("Source=000"), bell],
+            Some(false),
+        ),
+        ("IPCamera", include_str!("captures/onvif/any.xml"), vec![scene, lost], None),
+    ] {
+        let mut camera = Camera::start(json!({ "make": make })).await?;
+        let mut heard = Heard::start(camera.events());
+        heard.listening(1).await?;
+        camera.raw(answer).await?;
+        let events = heard.wait("its findings", |log| {
+            (log.events.len() >= findings.len()).then(|| log.events.clone())
+        });
+        let events = events.await?;
+        let found: Vec<_> = events.iter().map(|event| event.finding.clone()).collect();
+        assert_eq!(found, findings, "{make}");
+        assert_eq!(events[0].told, Told::Change, "{make}");
+        match time {
+            Some(is) => assert!(events[0].camera_time.is_some_and(doubtful(is)), "{make}"),
+            None => assert_eq!(events[0].camera_time, None),
+        }
+        assert!(boottime().since(events[0].received) < MINUTE, "by our clock");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subscription_that_seems_well_is_made_anew_when_its_make_needs_that() -> anyhow::Result<()>
+{
+    let mut camera = Camera::start(json!({ "make": "tp-link" })).await?;
+    let tapo = Quirks::of("tp-link");
+    assert!(tapo.renewed_after < Quirks::NONE.renewed_after);
+    let quirks = Some(Quirks { renewed_after: Duration::from_secs(1), ..tapo });
+    let settings = EventSettings { wait: Duration::from_secs(1), quirks, ..camera.events() };
+    let mut heard = Heard::start(settings);
+    heard.listening(3).await?;
+    camera.motion(true).await?;
+    heard.event("motion", 0, |_| true).await?;
+    let asked = camera.asked().await?;
+    assert!(asked.count("Unsubscribe") >= 2 && asked.alive <= 1, "{asked:?}");
+    assert!(heard.read(|log| log.losses().is_empty()), "nothing was lost");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_camera_without_renewal_or_with_a_shorter_wait_is_listened_to() -> anyhow::Result<()> {
+    let mut camera =
+        Camera::start(json!({ "renews": false, "longest_s": 1, "lives_s": 2 })).await?;
+    let lives = Duration::from_secs(2);
+    let mut heard = Heard::start(EventSettings { lives, ..camera.events() });
+    heard.listening(1).await?;
+    for on in [true, false, true, false] {
+        let before = heard.count();
+        camera.motion(on).await?;
+        heard.motion(on, before).await?;
+    }
+    assert_eq!(heard.read(|log| log.subscriptions()), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_waited_out_on_the_same_subscription() -> anyhow::Result<()> {
+    let mut camera = Camera::start(json!({})).await?;
+    let mut heard = Heard::start(camera.events());
+    heard.listening(1).await?;
+    camera.raw("no XML at all").await?;
+    heard.wait("a loss", |log| log.losses().first().cloned()).await?;
+    heard.wait("the end of it", |log| (log.links.len() >= 3).then_some(())).await?;
+    camera.motion(true).await?;
+    heard.event("motion", 0, |_| true).await?;
+    assert_eq!(camera.asked().await?.count("CreatePullPointSubscription"), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn neither_garbage_nor_mutations_of_answers_end_the_task_or_take_long() -> anyhow::Result<()>
+{
+    let mut camera = Camera::start(json!({ "garbage": true })).await?;
+    let mut heard = Heard::start(camera.events());
+    heard.wait("a loss", |log| log.losses().first().cloned()).await?;
+    camera.option("garbage", json!(false)).await?;
+    heard.listening(1).await?;
+    for seed in [1, 2, 3] {
+        let camera = Camera::start(json!({ "mutate": seed, "eager": true })).await?;
+        for _ in 0..60 {
+            let mut client = Client::new(camera.settings(), &boottime);
+            // What comes of it is the camera's business.
+            let asked = async {
+                let _ = client.streams().await;
+                let _ = client.services().await;
+                let _ = client.event_properties().await;
+                let Ok(of) = client.subscribe(MINUTE).await else { return };
+                let _ = client.pull(&of, Duration::from_secs(1), 10).await;
+                let _ = client.renew(&of, MINUTE).await;
+            };
+            tokio::time::timeout(Duration::from_secs(20), asked).await?;
+        }
+    }
+    Ok(())
+}

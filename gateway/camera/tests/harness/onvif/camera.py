@@ -22,10 +22,10 @@ usage: camera.py OPTIONS, a JSON object; all of these are optional:
   garbage     answers of the event service are none
 
 Says its port; then takes one JSON command a line, and answers each with one line:
-  {"do": "notify", "messages": ["<wsnt:NotificationMessage>…"]}
   {"do": "set", "topic": …, "source": …, "value": …}   a property changes, and is state from then on
   {"do": "reboot"}  subscriptions and nonces are forgotten, LastReboot is another one
   {"do": "option", "name": …, "value": …}
+  {"do": "raw", "body": …}   the next PullMessages is answered so, whatever it is
   {"do": "log"}     what was called since, with the count of authentications that failed
 """
 import base64
@@ -64,6 +64,7 @@ NONCES = set()
 TOKENS = set()
 LOG = {"calls": [], "refused": 0, "unsafe": 0, "waits": []}
 NUMBER = [0]
+RAW = []
 RANDOM = random.Random(OPTIONS["mutate"])
 
 
@@ -292,10 +293,12 @@ def pull(call, root, path):
         detail += "<tev:MaxMessageLimit>10</tev:MaxMessageLimit></tev:PullMessagesFaultResponse>"
         raise Fault("ter:InvalidArgVal", "too long", detail=detail)
     if not OPTIONS["eager"]:
-        LOCK.wait_for(lambda: subscription["queue"] or SUBSCRIPTIONS.get(number) is not subscription, wait)
+        LOCK.wait_for(lambda: RAW or subscription["queue"] or SUBSCRIPTIONS.get(number) is not subscription, wait)
     subscribed(root, path)
     if OPTIONS["keeps"]:
         subscription["ends"] = time.monotonic() + OPTIONS["lives_s"]
+    if RAW:
+        return RAW.pop(0).encode()
     queue = subscription["queue"]
     taken, queue[:] = queue[:limit], queue[limit:]
     return f"<tev:PullMessagesResponse>{times(subscription, 'tev')}{''.join(taken)}</tev:PullMessagesResponse>"
@@ -357,6 +360,8 @@ class Camera(http.server.BaseHTTPRequestHandler):
                 f"{fault.subcode}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang=\"en\">{fault}</s:Text></s:Reason>"
                 f"<s:Detail>{fault.detail}</s:Detail></s:Fault>"
             )
+        if isinstance(answer, bytes):
+            return self.say(status, answer)
         if answer is None:
             nonce = secrets.token_hex(8)
             NONCES.add(nonce)
@@ -389,7 +394,7 @@ class Camera(http.server.BaseHTTPRequestHandler):
         answer = CALLS.get((PREFIXES.get(uri), name))
         if answer is None:
             raise Fault("ter:ActionNotSupported", "no such call", 500)
-        if "/subscription" in self.path:
+        if answer in (pull, renew, synchronise, unsubscribe):
             return answer(call, root, self.path)
         return answer(call)
 
@@ -408,9 +413,8 @@ class Camera(http.server.BaseHTTPRequestHandler):
 
 def command(given):
     do = given["do"]
-    if do == "notify":
-        for subscription in SUBSCRIPTIONS.values():
-            subscription["queue"].extend(given["messages"])
+    if do == "raw":
+        RAW.append(given["body"])
     elif do == "set":
         change(given["topic"], given["source"], given["value"])
     elif do == "reboot":

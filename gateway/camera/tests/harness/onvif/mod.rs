@@ -98,9 +98,9 @@ impl Camera {
         self.set(topic, source, json!({ "IsMotion": on.to_string() })).await
     }
 
-    /// These messages come, as they are.
-    pub async fn notify(&mut self, messages: &[&str]) -> anyhow::Result<()> {
-        self.tell(json!({ "do": "notify", "messages": messages })).await.map(drop)
+    /// The next pull is answered so.
+    pub async fn raw(&mut self, body: &str) -> anyhow::Result<()> {
+        self.tell(json!({ "do": "raw", "body": body })).await.map(drop)
     }
 
     pub async fn reboot(&mut self) -> anyhow::Result<()> {
