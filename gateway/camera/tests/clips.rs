@@ -14,6 +14,7 @@ use gatehouse_camera::clip::{
 };
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::health::Seen;
+use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::{Ring, RingLimits};
 use gatehouse_camera::source::rtsp::{RtspSettings, run};
 use gatehouse_camera::source::{Feeder as Queue, QueueLimits, Sink, queue};
@@ -75,7 +76,9 @@ async fn scene(encoding: &'static str, picture: Picture) -> anyhow::Result<Scene
         run(settings, &boottime, &mut sink).await;
     });
     let ring = Ring::new(RingLimits { span: LIMITS.before, ..RingLimits::default() });
-    let mut recorder = Recorder::new(SystemDisk, folder.path().to_owned(), LIMITS, ring);
+    let unmasked = Mask::none().unmasked().context("no mask")?;
+    let path = folder.path().to_owned();
+    let mut recorder = Recorder::new(SystemDisk, path, LIMITS, ring, unmasked);
     let (tell, told) = tokio::sync::mpsc::channel(8);
     let rung = bell.clone();
     let thread = std::thread::Builder::new().name("clips".into()).spawn(move || {

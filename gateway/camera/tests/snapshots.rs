@@ -10,6 +10,7 @@ use gatehouse_camera::clip::disk::SystemDisk;
 use gatehouse_camera::clip::{ClipId, ClipLimits, ClipTold, Recorder, Trigger};
 use gatehouse_camera::frame::Codec;
 use gatehouse_camera::health::{Cause, Loss};
+use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::{Ring, RingLimits};
 use gatehouse_camera::source::snapshot::SnapshotSettings;
 use gatehouse_camera::source::{Address, Credentials};
@@ -126,7 +127,9 @@ async fn a_clip_of_snapshots_plays() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let ring = Ring::new(RingLimits::default());
     let limits = ClipLimits::default();
-    let mut recorder = Recorder::new(SystemDisk, folder.path().to_owned(), limits, ring);
+    let unmasked = Mask::none().unmasked().expect("no mask");
+    let path = folder.path().to_owned();
+    let mut recorder = Recorder::new(SystemDisk, path, limits, ring, unmasked);
     for frame in &frames {
         recorder.frame(frame.clone());
     }

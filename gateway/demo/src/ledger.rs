@@ -11,6 +11,8 @@ use gatehouse_core::event::{Draft, Event, Flag};
 use gatehouse_core::time::UtcMs;
 use serde::Serialize;
 
+use crate::tiles::PictureTile;
+
 /// Rows of the event stream on the page.
 const ROWS: usize = 60;
 
@@ -57,6 +59,15 @@ pub(crate) struct Ledger {
     /// Doors opened or closed as an edge told it: not found after a dark time or by re-reading.
     edges_recorded: u64,
     arming: BTreeMap<String, Arming>,
+    seen: BTreeMap<String, Seen>,
+}
+
+/// What a camera has taken last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) picture: Option<PictureTile>,
+    /// The name of a file on the box's flash.
+    pub(crate) clip: Option<String>,
 }
 
 /// What the box last recorded of a partition's arming. Its state's word tells neither the mode of
@@ -91,6 +102,7 @@ impl Ledger {
             self.edges_recorded += 1;
         }
         self.note_arming(draft);
+        self.note_seen(draft);
         if self.rows.len() == ROWS {
             self.rows.pop_back();
         }
@@ -105,6 +117,30 @@ impl Ledger {
             flags: draft.flags.clone(),
             duplicates: 0,
         });
+    }
+
+    /// What a camera has taken.
+    fn note_seen(&mut self, draft: &Draft) {
+        let Some(facts) = draft.detail.as_ref().filter(|_| draft.source.kind == "camera") else {
+            return;
+        };
+        let seen = self.seen.entry(draft.source.id.to_string()).or_default();
+        match &*draft.kind {
+            "camera.snapshot" => {
+                seen.picture = facts["sha256"].as_str().map(|sha256| PictureTile {
+                    sha256: sha256.to_owned(),
+                    utc: draft.time.utc.to_string(),
+                    masked: facts["masked"] == true,
+                });
+            }
+            "camera.clip" => seen.clip = facts["clip"]["ref"].as_str().map(str::to_owned),
+            _ => {}
+        }
+    }
+
+    /// What a camera has taken last.
+    pub(crate) fn seen(&self, camera: &str) -> Option<&Seen> {
+        self.seen.get(camera)
     }
 
     fn note_arming(&mut self, draft: &Draft) {

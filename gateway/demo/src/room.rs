@@ -11,6 +11,7 @@ use gatehouse_receiver::{BrokerAddress, Committed, Handle, Receiver, ReceiverCon
 use crate::child::gatebox::{DISTRICT, HEARTBEAT_S};
 use crate::error::DemoError;
 use crate::world::DOORS;
+use crate::world::camera::CAMERAS;
 use crate::world::community::{PARTITIONS, SENSORS};
 
 /// The pace that the district asks of backlogs. A viewer wants to see one arrive; a real district
@@ -45,6 +46,7 @@ pub(crate) fn line(committed: &Committed) -> Option<String> {
     let id = draft.source.id.as_str();
     let name = match &*draft.source.kind {
         "door" => DOORS.iter().find(|door| door.id == id).map(|door| door.name_en),
+        "camera" => CAMERAS.iter().find(|camera| camera.id == id).map(|camera| camera.name_en),
         "zone" => SENSORS.iter().find(|sensor| sensor.id == id).map(|sensor| sensor.name_en),
         "partition" => PARTITIONS.iter().find(|known| known.id == id).map(|known| known.name_en),
         "incident" => Some(id),
@@ -52,7 +54,7 @@ pub(crate) fn line(committed: &Committed) -> Option<String> {
     };
     let who = name.unwrap_or("the box");
     // "North lobby opened", but "the box: uplink lost".
-    let own = ["door.", "zone.", "partition.", "incident."];
+    let own = ["door.", "zone.", "partition.", "incident.", "camera."];
     let what = own.iter().find_map(|own| draft.kind.strip_prefix(own)).unwrap_or(&draft.kind);
     let silent = if is_silent_event(draft) { "SILENT " } else { "" };
     let time = draft.time.utc.to_string();

@@ -7,6 +7,7 @@ use gatehouse_receiver::{GatewayView, ThingView};
 use serde::Serialize;
 
 use crate::ledger::Ledger;
+use crate::world::camera::{CAMERAS, Place};
 use crate::world::community::{PARTITIONS, SENSORS};
 use crate::world::{DOORS, WorldView};
 
@@ -56,6 +57,31 @@ pub(crate) struct PartitionTile {
     pub(crate) until: Option<String>,
 }
 
+/// One camera.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct CameraTile {
+    pub(crate) id: &'static str,
+    pub(crate) en: &'static str,
+    pub(crate) zh: &'static str,
+    /// As the control room sees it: `up`, `silent`, `unknown`, …
+    pub(crate) state: String,
+    pub(crate) flags: Vec<String>,
+    /// Something is really before its lens.
+    pub(crate) covered: bool,
+    /// The newest picture that the control room has an event of.
+    pub(crate) picture: Option<PictureTile>,
+    /// The newest clip on the box's flash.
+    pub(crate) clip: Option<String>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PictureTile {
+    pub(crate) sha256: String,
+    pub(crate) utc: String,
+    pub(crate) masked: bool,
+}
+
 /// One open incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct IncidentTile {
@@ -82,6 +108,23 @@ pub(crate) fn doors(gateway: &GatewayView, world: &WorldView) -> Vec<DoorTile> {
         wire: if open { "open" } else { "closed" },
     };
     DOORS.iter().zip(world.open).map(tile).collect()
+}
+
+pub(crate) fn cameras(gateway: &GatewayView, ledger: &Ledger, covered: bool) -> Vec<CameraTile> {
+    let tile = |camera: &crate::world::camera::Camera| {
+        let seen = ledger.seen(camera.id);
+        CameraTile {
+            id: camera.id,
+            en: camera.name_en,
+            zh: camera.name_zh,
+            state: shown(gateway.cameras.get(camera.id)),
+            flags: flags(gateway.cameras.get(camera.id)),
+            covered: covered && camera.place == Place::Garage,
+            picture: seen.and_then(|seen| seen.picture.clone()),
+            clip: seen.and_then(|seen| seen.clip.clone()),
+        }
+    };
+    CAMERAS.iter().map(tile).collect()
 }
 
 pub(crate) fn zones(gateway: &GatewayView, world: &WorldView) -> Vec<ZoneTile> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::latency::Percentiles;
 use crate::ledger::Row;
 use crate::story::Scene;
-use crate::tiles::{DoorTile, IncidentTile, PartitionTile, ZoneTile};
+use crate::tiles::{CameraTile, DoorTile, IncidentTile, PartitionTile, ZoneTile};
 
 /// Whether a part runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +77,7 @@ pub(crate) struct View {
     pub(crate) latency: Option<Percentiles>,
     pub(crate) doors: Vec<DoorTile>,
     pub(crate) zones: Vec<ZoneTile>,
+    pub(crate) cameras: Vec<CameraTile>,
     pub(crate) partitions: Vec<PartitionTile>,
     /// Open ones, those that nobody has taken first.
     pub(crate) incidents: Vec<IncidentTile>,

@@ -54,6 +54,8 @@ pub(crate) struct Watcher {
     gateway: GatewayView,
     incidents: Vec<IncidentTile>,
     linked: bool,
+    /// Something is before the garage's camera.
+    covered: bool,
     /// The box has been online since it was last switched on.
     met: bool,
 }
@@ -77,6 +79,7 @@ impl Watcher {
             gateway: GatewayView::default(),
             incidents: Vec::new(),
             linked: false,
+            covered: false,
             met: false,
         }
     }
@@ -183,7 +186,14 @@ impl Watcher {
     }
 
     /// Sends a new snapshot to the page, if it says anything new.
-    pub(crate) fn show(&mut self, broker: bool, gatebox: bool, quiet: bool, cuts: Cuts) {
+    pub(crate) fn show(
+        &mut self,
+        (broker, gatebox): (bool, bool),
+        covered: bool,
+        quiet: bool,
+        cuts: Cuts,
+    ) {
+        self.covered = covered;
         let online = self.online();
         if !gatebox {
             self.met = false;
@@ -240,6 +250,7 @@ impl Watcher {
             latency: latency.p50.is_some().then_some(latency),
             doors: tiles::doors(&self.gateway, &world),
             zones: tiles::zones(&self.gateway, &world),
+            cameras: tiles::cameras(&self.gateway, &self.ledger, self.covered),
             partitions: tiles::partitions(&self.gateway, &self.ledger),
             incidents: self.incidents.clone(),
             story: *self.scene.borrow(),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gatehouse_core::contract::DistrictState;
+use gatehouse_core::contract::{DistrictState, MAX_SNAPSHOT};
 use gatehouse_core::topic;
 use gatehouse_link::{DialError, Route, Stamp, Trouble, dial};
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, LastWill};
@@ -26,8 +26,10 @@ pub(crate) const WATCHDOG: Duration = Duration::from_secs(40);
 /// TCP and TLS; and after that CONNACK, in seconds.
 const CONNECT_TIMEOUT_S: u64 = 10;
 
-/// The longest packet taken: `desc` is the largest message subscribed to.
-const MAX_PACKET: u32 = 256 * 1024;
+/// The longest packet taken: a picture with its topic and properties. The brokers of `deploy/broker`
+/// let as much through.
+const MAX_PACKET: u32 = 300_000;
+const _: () = assert!(MAX_PACKET as usize > MAX_SNAPSHOT + 4096);
 
 /// Packet identifiers for what we publish. More than the window, so that acknowledgements out of
 /// order do not stall rumqttc; few, since it keeps a slot for each.

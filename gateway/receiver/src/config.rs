@@ -21,6 +21,10 @@ pub const DEFAULT_HEARTBEAT_S: u32 = 30;
 /// since the gateways keep what has no receipt anyway.
 pub const DEFAULT_SESSION_EXPIRY_S: u32 = 86_400;
 
+/// The most bytes of pictures: 4 GiB, some 40,000 of 100 KB each. A machine with a small disk needs
+/// less, one whose pictures are to be kept for their whole time may need more.
+pub const DEFAULT_PICTURES_MAX: u64 = 4 << 30;
+
 /// Committed events that wait for a watcher; the slowest loses the oldest, and is told how many.
 pub const DEFAULT_WATCH_CAPACITY: usize = 8192;
 
@@ -201,6 +205,8 @@ pub struct ReceiverConfig {
     pub room: Option<RoomConfig>,
     /// How long what is kept.
     pub keep: Keep,
+    /// The most bytes of cameras' pictures that the database keeps.
+    pub pictures_max: u64,
     /// How long the broker is to keep the session, in seconds. Not used in a group, whose members
     /// leave no session behind: an absent one would keep its share of the events. Brokers of MQTT
     /// 3.1.1 are told only whether to keep it: 0 or not.
@@ -228,6 +234,7 @@ impl ReceiverConfig {
             responders: None,
             room: None,
             keep: Keep::default(),
+            pictures_max: DEFAULT_PICTURES_MAX,
             session_expiry_s: DEFAULT_SESSION_EXPIRY_S,
             watch_capacity: DEFAULT_WATCH_CAPACITY,
         }

@@ -10,6 +10,7 @@ use gatehouse_core::topic::Address;
 
 use crate::gaps::GapTracker;
 use crate::life::{Life, Vital};
+use crate::pictures::Pace;
 use crate::receipts::Owed;
 use crate::snapshot::GatewayView;
 use crate::states::{Kind, States};
@@ -34,6 +35,7 @@ pub(crate) struct Correspondent {
     pub(crate) tip: Option<(Seq, [u8; 32])>,
     pub(crate) owed: Owed,
     pub(crate) counts: Counts,
+    pub(crate) pictures: Pace,
     vital: Vital,
     states: States,
     heartbeat: Option<(Mono, Arc<Heartbeat>)>,
@@ -63,6 +65,7 @@ impl Correspondent {
             tip: None,
             owed: Owed::default(),
             counts: Counts::default(),
+            pictures: Pace::default(),
             vital: Vital::default(),
             states: States::default(),
             heartbeat: None,
@@ -178,7 +181,7 @@ impl Correspondent {
     }
 
     pub(crate) fn view(&self, now: Mono, period: Duration) -> GatewayView {
-        let [doors, zones, partitions, readers, outputs] =
+        let [doors, zones, partitions, readers, outputs, cameras] =
             self.states.things(|state| self.vital.believed(state, now, period));
         let known = |session| self.vital.is_current(session, now, period);
         GatewayView {
@@ -200,6 +203,8 @@ impl Correspondent {
             partitions,
             readers,
             outputs,
+            cameras,
+            pictures: self.pictures.stored,
             incidents: self.states.incidents(known),
         }
     }

@@ -151,6 +151,7 @@ impl Receiver {
             period: config.period(),
             storm: config.storm,
             keep: config.keep.clone(),
+            pictures_max: config.pictures_max,
             outbox: Arc::clone(&outbox),
             board: Arc::clone(&board),
             watchers: watchers.clone(),

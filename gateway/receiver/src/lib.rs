@@ -60,6 +60,7 @@ pub mod metrics;
 mod operator;
 mod outbox;
 mod password;
+mod pictures;
 pub mod proof;
 mod protection;
 pub mod receipts;
@@ -77,8 +78,9 @@ mod wire;
 pub use clock::{Clock, SystemClock};
 pub use command::{CommandError, DONE_WITHIN, Prepared, USUAL_EXPIRY, Wanted};
 pub use config::{
-    BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_SESSION_EXPIRY_S,
-    DEFAULT_WATCH_CAPACITY, Login, Protocol, ProtocolError, ReceiverConfig, Scheme, SecurityError,
+    BrokerAddress, BrokerAddressError, DEFAULT_HEARTBEAT_S, DEFAULT_PICTURES_MAX,
+    DEFAULT_SESSION_EXPIRY_S, DEFAULT_WATCH_CAPACITY, Login, Protocol, ProtocolError,
+    ReceiverConfig, Scheme, SecurityError,
 };
 pub use gatehouse_link::{ClientCertificate, Tls, TlsError};
 pub use handle::{Ended, Handle, Receiver, StartError};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gatehouse_core::event::Class;
 
+use crate::pictures::Refused;
 use crate::responders::WAYS;
 
 /// Upper bounds of a commit's time, in microseconds: a fast disk needs one millisecond, a busy
@@ -65,6 +66,12 @@ pub(crate) struct Meter {
     pub(crate) failures: AtomicU64,
     /// By way: told, and not told.
     told: [[AtomicU64; 2]; WAYS.len()],
+    /// Pictures that were kept and had not been there.
+    pub(crate) pictures: AtomicU64,
+    /// By [`Refused`].
+    refused: [AtomicU64; Refused::ALL.len()],
+    /// Pictures that had to make room.
+    pub(crate) trimmed: AtomicU64,
     /// Events of which only the place is left.
     pub(crate) expired: AtomicU64,
     /// In microseconds.
@@ -84,6 +91,9 @@ impl Default for Meter {
             deferred: AtomicU64::default(),
             failures: AtomicU64::default(),
             told: Default::default(),
+            pictures: AtomicU64::default(),
+            refused: Default::default(),
+            trimmed: AtomicU64::default(),
             expired: AtomicU64::default(),
             commits: Histogram::new(&COMMIT_US),
             messages: Histogram::new(&MESSAGES),
@@ -118,6 +128,16 @@ impl Meter {
             (way, told.load(Relaxed), failed.load(Relaxed))
         };
         WAYS.into_iter().zip(&self.told).map(of)
+    }
+
+    /// What came as a picture is not kept.
+    pub(crate) fn refused(&self, why: Refused) {
+        count(&self.refused[why as usize]);
+    }
+
+    /// Every reason with how much was not kept for it.
+    pub(crate) fn refused_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refused::ALL.into_iter().map(|why| (why.as_str(), self.refused[why as usize].load(Relaxed)))
     }
 
     /// A commit of so many messages has returned.

@@ -10,7 +10,7 @@ use crate::snapshot::{GatewayView, ThingView};
 /// One thing that does not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Blind {
-    /// `gateway`, `clock`, `unit`, `door`, `zone`, `reader`, `output`.
+    /// `gateway`, `clock`, `unit`, `door`, `zone`, `reader`, `output`, `camera`.
     pub(crate) kind: &'static str,
     /// Which.
     pub(crate) id: String,
@@ -39,7 +39,7 @@ pub(crate) fn not_protecting(gateway: &str, view: &GatewayView) -> Vec<Blind> {
     all
 }
 
-/// Each door, zone, reader and output that does not do its work.
+/// Each door, zone, reader, output and camera that does not do its work.
 pub(crate) fn things(view: &GatewayView) -> Vec<Blind> {
     let flagged = |thing: &ThingView, flags: &[&str]| {
         thing.flags().iter().find(|flag| flags.contains(&flag.as_str())).cloned()
@@ -60,6 +60,15 @@ pub(crate) fn things(view: &GatewayView) -> Vec<Blind> {
         why @ ("unknown" | "fault") => Some(why.to_owned()),
         _ => flagged(thing, &["fault", "tamper"]),
     };
+    // One whose picture is wrong is told by that: what it sends is no use, however well it comes.
+    let camera = |thing: &ThingView| {
+        let wrong = flagged(thing, &["lost", "covered", "moved", "blinded", "defocused", "frozen"]);
+        match &*thing.shown {
+            "up" => wrong,
+            "degraded" => wrong.or_else(|| Some("degraded".to_owned())),
+            why => Some(why.to_owned()),
+        }
+    };
     let mut blind = Vec::new();
     let mut look =
         |kind, things: &BTreeMap<String, ThingView>, why: &dyn Fn(&ThingView) -> Option<String>| {
@@ -73,6 +82,7 @@ pub(crate) fn things(view: &GatewayView) -> Vec<Blind> {
     look("zone", &view.zones, &zone);
     look("reader", &view.readers, &reader);
     look("output", &view.outputs, &output);
+    look("camera", &view.cameras, &camera);
     blind
 }
 
@@ -113,6 +123,12 @@ mod tests {
             ]),
             readers: of(&[("north", thing("online", &["insecure"]))]),
             outputs: of(&[("siren", thing("on", &[]))]),
+            cameras: of(&[
+                ("drive", thing("up", &[])),
+                ("gate", thing("degraded", &["covered"])),
+                ("hall", thing("silent", &["lost", "moved"])),
+                ("yard", thing("degraded", &[])),
+            ]),
             ..GatewayView::default()
         };
         let told = |view: &GatewayView| {
@@ -127,7 +143,10 @@ mod tests {
                 "door back unknown",
                 "zone hall bypassed",
                 "zone stair masked",
-                "reader north insecure"
+                "reader north insecure",
+                "camera gate covered",
+                "camera hall silent",
+                "camera yard degraded"
             ]
         );
         view.life = Life::Lost;
@@ -137,6 +156,7 @@ mod tests {
         view.zones = Arc::default();
         view.doors = Arc::default();
         view.readers = Arc::default();
+        view.cameras = Arc::default();
         assert!(not_protecting("g-1", &view).is_empty());
     }
 }

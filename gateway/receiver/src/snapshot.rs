@@ -172,6 +172,10 @@ pub struct GatewayView {
     pub readers: Arc<BTreeMap<String, ThingView>>,
     /// Its outputs.
     pub outputs: Arc<BTreeMap<String, ThingView>>,
+    /// Its cameras.
+    pub cameras: Arc<BTreeMap<String, ThingView>>,
+    /// Pictures of its cameras that this receiver has stored since its start.
+    pub pictures: u64,
     /// Its open incidents, the silent ones among them.
     pub incidents: Arc<BTreeMap<String, IncidentView>>,
 }
@@ -188,7 +192,7 @@ impl GatewayView {
     }
 }
 
-/// A door, zone, partition, reader or output as the gateway says it is. Whether that is to be
+/// A door, zone, partition, reader, output or camera as the gateway says it is. Whether that is to be
 /// believed, says [`ThingView::shown`].
 #[derive(Clone, Debug)]
 pub struct ThingView {

@@ -26,11 +26,12 @@ pub(crate) enum Kind {
     Partition,
     Reader,
     Output,
+    Camera,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Door, Self::Zone, Self::Partition, Self::Reader, Self::Output];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Door, Self::Zone, Self::Partition, Self::Reader, Self::Output, Self::Camera];
 
     /// The word in topics.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -40,6 +41,7 @@ impl Kind {
             Self::Partition => "partition",
             Self::Reader => "reader",
             Self::Output => "output",
+            Self::Camera => "camera",
         }
     }
 

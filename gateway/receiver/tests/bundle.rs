@@ -11,7 +11,7 @@ use common::{Broker, Gateway, Journal, program, receiver};
 use gatehouse_core::checkpoint::{self, Checkpoint, to_hex};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
-use gatehouse_receiver::bundle::{self, Extent, MakeError, Report};
+use gatehouse_receiver::bundle::{self, Extent, MakeError, Pictures, Report};
 use gatehouse_receiver::{Place, SigningKey};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn key(home: &Home) -> SigningKey {
 
 fn made(home: &Home, extent: Extent, key: &SigningKey) -> Result<Vec<u8>, MakeError> {
     let place: Place = "s-1/g-1".parse().unwrap();
-    bundle::make(&home.store(), &place, &"a1".parse().unwrap(), extent, key)
+    bundle::make(&home.store(), &place, &"a1".parse().unwrap(), extent, Pictures::Here, key)
 }
 
 fn checked(bytes: &[u8]) -> Report {

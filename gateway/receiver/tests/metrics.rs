@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use common::http::Page;
-use common::{Broker, Gateway, Journal, program, receiver, until};
+use common::{Broker, Gateway, Journal, jpeg, program, receiver, until};
 use gatehouse_core::contract::GatewayState;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Seq;
@@ -86,6 +86,10 @@ async fn a_scraper_sees_what_was_committed_what_is_open_and_what_is_broken() {
     }
     gateway.send(Class::Alarm, &journal.event(Class::Alarm, "zone.alarm")).await;
     gateway.raw("ev/door", b"no event".to_vec(), false).await;
+    gateway.thing("camera", "gate", "up", &["covered"]).await;
+    gateway.thing("camera", "hall", "silent", &["lost"]).await;
+    gateway.picture("gate", &jpeg(1, 900), None).await;
+    gateway.picture("gate", b"no picture", None).await;
     gateway.incident("a1", Danger::Fire, None, 1).await;
     gateway.incident("a2", Danger::Fire, Some("op-7"), 1).await;
     gateway.status(GatewayState::Online, 1).await;
@@ -97,6 +101,8 @@ async fn a_scraper_sees_what_was_committed_what_is_open_and_what_is_broken() {
         snapshot.receipts > 0
             && view.heartbeat.is_some()
             && view.incidents.len() == 2
+            && view.pictures == 1
+            && view.cameras.len() == 2
             && view.quarantined == 1
     })
     .await;
@@ -114,6 +120,12 @@ async fn a_scraper_sees_what_was_committed_what_is_open_and_what_is_broken() {
         ("gatehouse_duplicates_total", 1.0),
         ("gatehouse_conflicts_total", 0.0),
         ("gatehouse_quarantined_total", 1.0),
+        ("gatehouse_cameras{state=\"tampered\"}", 1.0),
+        ("gatehouse_cameras{state=\"lost\"}", 1.0),
+        ("gatehouse_cameras{state=\"sees\"}", 0.0),
+        ("gatehouse_pictures_total", 1.0),
+        ("gatehouse_pictures_refused_total{reason=\"no_jpeg\"}", 1.0),
+        ("gatehouse_pictures_refused_total{reason=\"too_many\"}", 0.0),
         ("gatehouse_broker_connected", 1.0),
         ("gatehouse_store_writable", 1.0),
         ("gatehouse_backlog_messages", 0.0),

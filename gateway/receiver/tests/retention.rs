@@ -12,7 +12,7 @@ use gatehouse_core::checkpoint::{self, Checkpoint, to_hex};
 use gatehouse_core::event::{self, Class};
 use gatehouse_core::id::Seq;
 use gatehouse_core::time::{ClockState, Mono, Time, UtcMs};
-use gatehouse_receiver::bundle::{self, Extent};
+use gatehouse_receiver::bundle::{self, Extent, Pictures};
 use gatehouse_receiver::{Filter, Keep, Search, SigningKey, Store};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
@@ -143,7 +143,8 @@ async fn an_event_goes_its_place_stays(home: Home) {
     // A bundle goes over the place of an event that has gone.
     let key = SigningKey::make(&home.path().join("own.key"), "receiver".parse().unwrap()).unwrap();
     let (place, incident) = ("s-1/g-1".parse().unwrap(), "a1".parse().unwrap());
-    let bundle = bundle::make(&store, &place, &incident, Extent::Whole, &key).unwrap();
+    let bundle =
+        bundle::make(&store, &place, &incident, Extent::Whole, Pictures::Here, &key).unwrap();
     let report = bundle::check(&bundle, None, None).unwrap();
     assert!(report.is_good(), "{report:?}");
     assert_eq!((report.proof.events, report.proof.emptied, report.proof.proven), (3, 1, 2));
@@ -214,6 +215,117 @@ async fn a_clock_that_has_jumped_empties_nothing() {
     let handle = started(kept).await;
     until(&home, "both are empty", |all| emptied(all) == [1, 2]).await;
     handle.stop().await;
+}
+
+/// How many rows each of these has.
+async fn rows(home: &Home, tables: &[&str]) -> Vec<i64> {
+    let sql = |table: &str| format!("SELECT count(*) FROM {table}");
+    if let Some(server) = &home.postgres {
+        let client = server.client().await.unwrap();
+        let mut counts = Vec::new();
+        for table in tables {
+            let row = client.query_one(&sql(&format!("gatehouse.{table}")), &[]).await.unwrap();
+            counts.push(row.get(0));
+        }
+        return counts;
+    }
+    let file = rusqlite::Connection::open(home.path().join("r.db")).unwrap();
+    let count = |table: &&str| file.query_row(&sql(table), [], |row| row.get(0)).unwrap();
+    tables.iter().map(count).collect()
+}
+
+async fn sql(home: &Home, sql: &str) {
+    if let Some(server) = &home.postgres {
+        server.sql(&format!("SET search_path = gatehouse; {sql}")).await.unwrap();
+    } else {
+        let file = rusqlite::Connection::open(home.path().join("r.db")).unwrap();
+        file.execute_batch(sql).unwrap();
+    }
+}
+
+/// A call of an alarm or a panic (classes 1 and 0) with one attempt.
+fn call(incident: &str, class: u8, utc: i64, over: &str) -> String {
+    format!(
+        "INSERT INTO calls (district, site, gateway, gw, seq, event, incident, class, kind, \
+         severity, source, list, escalated, utc_ms, basis, recv_ms, over, over_ms) VALUES ('d-1', \
+         's-1', 'g-1', 1, 1, 'e', '{incident}', {class}, 'zone.alarm', 1, 'zone/hall', 'patrol', 0, \
+         {utc}, 0, {utc}, {over}, 1); UPDATE calls SET matter = call; \
+         INSERT INTO told (district, matter, list, round, member, way, place, pass, at_ms, token) \
+         SELECT 'd-1', call, 'patrol', 1, 'p-1', 'email', 0, 1, {utc}, '{incident}' FROM calls \
+         WHERE incident = '{incident}';"
+    )
+}
+
+/// A handover of a burglary that is over or not, with a message that has its receipt or not.
+fn handover(id: &str, since: &str, open: bool, receipted: bool) -> String {
+    let state = if open { "offered" } else { "ended" };
+    let facts = json!({"id": id, "peer": "south", "side": "given", "state": state,
+        "district": "d-1", "site": "s-1", "gateway": "g-1", "incident": {"id": "a1",
+            "phase": "active", "danger": "burglary", "class": "alarm", "severity": 1,
+            "since": since, "sources": [], "open": []},
+        "offered": {"by": "op-7", "at": since}, "history": [], "acts": [], "said": 1, "heard": 0,
+        "from": 1, "told": 1});
+    format!(
+        "INSERT INTO handovers (room, id, peer, open, changed_ms, facts) VALUES ('north', '{id}', \
+         'south', {open}, 1, '{facts}'); INSERT INTO handover_messages (room, id, ours, number, \
+         kind, at_ms, payload, receipted) VALUES ('north', '{id}', TRUE, 1, 'offer', 1, \
+         CAST('x' AS {{blob}}), {receipted});"
+    )
+}
+
+async fn calls_and_handovers_go_when_they_are_over_and_their_class_has_had_its_time(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
+    gateway.receipt("of today", |receipt| receipt.upto == Seq(1)).await;
+    handle.stop().await;
+    let (old, new) = (now().0 - 40 * 86_400_000, now().0);
+    let (long_ago, today) = (UtcMs(old).to_string(), UtcMs(new).to_string());
+    let over = "'acked'";
+    let all = [
+        call("gone", 1, old, over),
+        call("panic", 0, old, over),
+        call("open", 1, old, "NULL"),
+        call("new", 1, new, over),
+        handover("h-gone", &long_ago, false, true),
+        handover("h-open", &long_ago, true, true),
+        handover("h-owes", &long_ago, false, false),
+        handover("h-new", &today, false, true),
+    ];
+    let blob = if home.postgres.is_some() { "bytea" } else { "BLOB" };
+    sql(&home, &all.concat().replace("{blob}", blob)).await;
+    let tables = ["calls", "told", "handovers", "handover_messages"];
+    assert_eq!(rows(&home, &tables).await, [4; 4]);
+    let mut kept = config(&broker.url(), home.database());
+    kept.keep = keep(&["alarm=30", "panic=60"]);
+    let handle = started(kept).await;
+    let end = Instant::now() + Duration::from_secs(30);
+    while rows(&home, &tables).await != [3; 4] {
+        assert!(Instant::now() < end, "{:?}", rows(&home, &tables).await);
+        sleep(Duration::from_millis(20)).await;
+    }
+    handle.stop().await;
+    // The one of each that is over, owes nothing, and is old enough.
+    sql(
+        &home,
+        "DELETE FROM calls WHERE incident <> 'gone'; DELETE FROM handovers WHERE id <> 'h-gone'",
+    )
+    .await;
+    assert_eq!(rows(&home, &["calls", "handovers"]).await, [0, 0]);
+}
+
+#[tokio::test]
+async fn in_a_file_calls_and_handovers_go_when_their_class_has_had_its_time() {
+    calls_and_handovers_go_when_they_are_over_and_their_class_has_had_its_time(Home::sqlite())
+        .await;
+}
+
+#[tokio::test]
+async fn on_a_server_calls_and_handovers_go_when_their_class_has_had_its_time() {
+    let home = Home::postgres().await;
+    calls_and_handovers_go_when_they_are_over_and_their_class_has_had_its_time(home).await;
 }
 
 #[test]

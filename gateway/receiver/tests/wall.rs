@@ -1,90 +1,22 @@
 //! The wall as a browser meets it: who may come in, what each sees, and what each may do.
-#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
 
 mod common;
 
 use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use common::http::Page;
-use common::{Broker, Gateway, Journal, program, receiver, until, within};
+use common::room::{PASSWORD, Room, add};
+use common::{Broker, Journal, program, receiver, until, within};
 use gatehouse_core::contract::{AlarmOp, GatewayState};
 use gatehouse_core::event::Class;
 use gatehouse_core::site::Danger;
 use gatehouse_link::{ServerTls, Tls};
+use gatehouse_receiver::Life;
 use gatehouse_receiver::wall::{DEFAULT_SESSION, Wall, WallConfig, WallError};
-use gatehouse_receiver::{Handle, Life};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-
-const PASSWORD: &str = "correct horse battery";
-
-/// A receiver with a wall for these accounts: name, role, and further words of `account add`.
-struct Room {
-    broker: Broker,
-    handle: Handle,
-    folder: TempDir,
-    address: SocketAddr,
-    _serving: JoinSet<()>,
-}
-
-fn add(folder: &Path, name: &str, role: &str, more: &[&str]) {
-    let (accounts, secret) = (folder.join("accounts.toml"), folder.join("secret"));
-    fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let words = ["account", "add", name, "--role", role, "--accounts", accounts.to_str().unwrap()];
-    let secret = ["--password-file", secret.to_str().unwrap()];
-    let (code, _, err) = program(&[&words[..], &secret, more].concat());
-    assert_eq!((code, err.as_str()), (Some(0), ""));
-}
-
-impl Room {
-    async fn open(accounts: &[(&str, &str, &[&str])]) -> Self {
-        let (broker, folder) = (Broker::start().await, TempDir::new().unwrap());
-        for (name, role, more) in accounts {
-            add(folder.path(), name, role, more);
-        }
-        let database = folder.path().join("r.db");
-        let handle = receiver(&broker, database.clone()).await;
-        let config = WallConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
-            plain: false,
-            accounts: folder.path().join("accounts.toml"),
-            session: DEFAULT_SESSION,
-            database: database.into(),
-            signing: None,
-        };
-        let wall = Wall::open(config, handle.operator()).await.unwrap();
-        let (address, mut serving) = (wall.address(), JoinSet::new());
-        serving.spawn(async move { wall.serve().await.unwrap() });
-        Self { broker, handle, folder, address, _serving: serving }
-    }
-
-    async fn page(&self, name: &str) -> Page {
-        Page::of(self.address, name, PASSWORD).await
-    }
-
-    /// A gateway that is online with one open burglary.
-    async fn gateway(&self, site: &str, id: &str) -> Gateway {
-        let gateway = Gateway::connect_at(self.broker.address(), site, id).await;
-        gateway.incident("a1", Danger::Burglary, None, 1).await;
-        gateway.thing("zone", "hall", "active", &["alarm"]).await;
-        gateway.thing("door", "front", "open", &[]).await;
-        gateway.status(GatewayState::Online, 1).await;
-        until(&self.handle, "heard", |snapshot| {
-            snapshot.gateways.get(&gateway.address).is_some_and(|view| {
-                view.doors.contains_key("front") && view.incidents.contains_key("a1")
-            })
-        })
-        .await;
-        gateway
-    }
-}
 
 #[tokio::test]
 async fn nobody_comes_in_without_the_password_and_guessing_locks_out() {

@@ -19,9 +19,9 @@ pub(crate) const SMALL: Picture = Picture { size: "640x360", ..Picture::SMALL };
 /// Everything, from the cameras to the control room.
 pub(crate) struct Site {
     pub(crate) server: Server,
-    pub(crate) feeders: Vec<Feeder>,
+    _feeders: Vec<Feeder>,
     pub(crate) world: World,
-    pub(crate) broker: Broker,
+    _broker: Broker,
     pub(crate) district: District,
     pub(crate) gateway: Gateway,
     pub(crate) heard: Subscriber,
@@ -57,7 +57,7 @@ impl Site {
         let mut options = GatewayOptions::new(&world).broker(broker.address());
         options.extra = (wanted.config)(&urls);
         let gateway = Gateway::start(options).await?;
-        Ok(Self { server, feeders, world, broker, district, gateway, heard })
+        Ok(Self { server, _feeders: feeders, world, _broker: broker, district, gateway, heard })
     }
 
     /// Waits until the retained state of a camera is this.
@@ -86,9 +86,9 @@ impl Site {
     pub(crate) fn told(&self) -> Vec<String> {
         self.district.committed().read(|all| {
             let events = all.iter().filter_map(|event| event.event().ok());
-            let events = events.map(|event| event.draft).filter(|draft| {
-                matches!(&*draft.source.kind, "camera" | "bus")
-            });
+            let events = events
+                .map(|event| event.draft)
+                .filter(|draft| matches!(&*draft.source.kind, "camera" | "bus"));
             events.map(|draft| format!("{} {}", draft.source.id, draft.kind)).collect()
         })
     }

@@ -6,8 +6,9 @@ use crate::site::{Site, Wanted};
 /// A yard with the noise of a sensor; from second 18 to 24 something crosses its lower half, and from
 /// second 34 on there is something before the lens.
 const YARD: &str = "gradients=s=640x360:r=10:c0=0x707070:c1=0xa0a0a0:nb_colors=2:seed=3:speed=0.00001,\
-    drawgrid=w=64:h=48:t=2:c=0x404040,drawbox=x='if(between(t,18,24),(t-18)*100,-200)':y=220:w=60:h=110:\
-    c=0x202020:t=fill,eq=brightness='if(gte(t,34),-0.85,0)':contrast='if(gte(t,34),0.2,1)':eval=frame,\
+    drawgrid=w=64:h=48:t=2:c=0x404040[yard];color=c=0x202020:s=60x110:r=10[thing];\
+    [yard][thing]overlay=x='if(between(t,18,24),(t-18)*100,-200)':y=220,\
+    eq=brightness='if(gte(t,34),-0.85,0)':contrast='if(gte(t,34),0.2,1)':eval=frame,\
     noise=alls=6:allf=t";
 
 #[tokio::test]

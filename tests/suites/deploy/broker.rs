@@ -162,7 +162,17 @@ async fn a_gateway_writes_only_below_its_own_prefix() -> anyhow::Result<()> {
     let mut watcher = Client::connect(ours.local.address(), control_room()).await?;
     watcher.subscribe("gatehouse/v1/#").await?;
     let mut gateway = ours.gateway("g-1").await?;
-    for topic in ["status", "hb", "desc", "ev/alarm", "door/d-1", "alarm/a1", "cmd/1/res"] {
+    for topic in [
+        "status",
+        "hb",
+        "desc",
+        "ev/alarm",
+        "door/d-1",
+        "camera/c1",
+        "snap/c1",
+        "alarm/a1",
+        "cmd/1/res",
+    ] {
         let topic = format!("gatehouse/v1/d-1/s-1/g-1/{topic}");
         assert_eq!(gateway.publish(&topic, b"x").await?, 0, "{topic}");
     }
@@ -188,6 +198,21 @@ async fn a_gateway_writes_only_below_its_own_prefix() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_picture_of_the_largest_size_reaches_the_control_room() -> anyhow::Result<()> {
+    let ours = recommended().await?;
+    let mut room = Client::connect(ours.local.address(), control_room()).await?;
+    room.subscribe("gatehouse/v1/d-1/+/+/snap/+").await?;
+    let mut gateway = ours.gateway("g-1").await?;
+    let picture = vec![7; gatehouse_core::contract::MAX_SNAPSHOT];
+    let topic = "gatehouse/v1/d-1/s-1/g-1/snap/c1";
+    assert_eq!(gateway.publish(topic, &picture).await?, 0);
+    let length =
+        room.messages("the picture", SOON, |all| all.first().map(|one| one.payload.len())).await?;
+    assert_eq!(length, picture.len());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_gateway_reads_only_what_is_said_to_it() -> anyhow::Result<()> {
     let ours = recommended().await?;
     let mut gateway = ours.gateway("g-1").await?;
@@ -199,7 +224,7 @@ async fn a_gateway_reads_only_what_is_said_to_it() -> anyhow::Result<()> {
     for topic in secret {
         room.publish(&format!("gatehouse/v1/d-1/s-1/g-2/{topic}"), b"secret").await?;
     }
-    for topic in ["ev/alarm", "door/d-1", "status"] {
+    for topic in ["ev/alarm", "door/d-1", "status", "camera/c1", "snap/c1"] {
         other.publish(&format!("gatehouse/v1/d-1/s-1/g-2/{topic}"), b"secret").await?;
     }
     let allowed = ["s-1/g-1/cmd/1", "s-1/g-1/receipt", "s-1/g-1/alarm/a1/op", "_dc/state"];

@@ -18,7 +18,7 @@ pub(crate) async fn whole(tab: &Tab, what: &str) -> anyhow::Result<()> {
     let wide = tab.eval("document.documentElement.scrollWidth - window.innerWidth").await?;
     ensure!(wide.as_i64().is_some_and(|more| more <= 0), "{what}: {wide} pixels too wide");
     // A key without a text shows itself: two words with a dot between.
-    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound|stats|reason|view|refused|refusal|order|answer|command|mode|told|way)\\.[a-z_.]+/)?.[0] ?? ''";
+    let bare = "document.body.innerText.match(/\\b(status|incident|event|why|state|kind|life|verb|how|search|column|phase|danger|class|login|sound|stats|reason|view|refused|refusal|order|answer|command|mode|told|way|picture|flag|kinds)\\.[a-z_.]+/)?.[0] ?? ''";
     let bare = tab.eval(bare).await?;
     ensure!(bare == "", "{what}: no word for {bare}");
     Ok(())

@@ -4,6 +4,7 @@
 //! With `WALL_SCREENSHOTS` set to a folder, pictures of it are left there.
 
 mod act;
+mod cameras;
 mod figures;
 mod handover;
 mod honest;

@@ -5,12 +5,15 @@
 //!                  ▼
 //!  frames ─▶ Recorder ─▶ mp4 ─▶ <id>.mp4.partial ─(end)─▶ fsync, rename, fsync folder ─▶ <id>.mp4
 //! ```
-//! - Pictures are copied as they came: nothing is decoded.
+//! - Pictures are copied as they came: nothing is decoded. Therefore a [`Recorder`] wants to see that
+//!   the camera has no mask; for those that have one there is `masked`.
 //! - A file grows by whole fragments, each on disk before the next: after a power cut it plays up
 //!   to the last. [`recover`] makes it a clip at the next start.
 //! - All of it blocks on the disk: [`Recorder`] belongs on a thread of its own.
 
 pub mod disk;
+#[cfg(feature = "masked-clips")]
+pub mod masked;
 pub mod mp4;
 pub mod plan;
 mod recorder;
@@ -19,7 +22,7 @@ mod work;
 mod write;
 
 pub use plan::{ClipId, ClipIdError, ClipLimits, Trigger};
-pub use recorder::{ClipFile, ClipTold, Recorder};
+pub use recorder::{ClipError, ClipFile, ClipTold, Recorder};
 pub use recover::{RecoverError, Recovered, recover};
 pub use work::{Bell, work};
 pub(crate) use write::PARTIAL;

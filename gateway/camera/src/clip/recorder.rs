@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use gatehouse_core::time::Mono;
+use thiserror::Error;
 
 use super::disk::Disk;
 use super::plan::{ClipId, ClipLimits, Plan, Trigger};
 use super::recover;
 use super::write::{ClipWriter, WriteError};
 use crate::frame::Frame;
+use crate::picture::Unmasked;
 use crate::ring::Ring;
 
 /// A finished file.
@@ -45,20 +47,33 @@ pub enum ClipTold {
         /// Further triggers.
         merged: Vec<ClipId>,
     },
-    /// The disk failed. The ring is as it was, and the next trigger tries anew.
+    /// The disk failed, or a mask could not be painted. The ring is as it was, and the next trigger
+    /// tries anew.
     Failed {
         /// Its name.
         id: ClipId,
         /// Further triggers.
         merged: Vec<ClipId>,
         /// What failed.
-        error: WriteError,
+        error: ClipError,
         /// What could be saved of it: files that were whole, and the last up to its last fragment.
         files: Vec<ClipFile>,
     },
 }
 
-/// The recorder of one camera. Its methods block on the disk.
+/// Why a clip is not as it should be.
+#[derive(Debug, Error)]
+pub enum ClipError {
+    /// The disk failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Its mask could not be painted.
+    #[cfg(feature = "masked-clips")]
+    #[error(transparent)]
+    Masked(#[from] super::masked::MaskedError),
+}
+
+/// The recorder of one camera, which copies what comes. Its methods block on the disk.
 pub struct Recorder<D: Disk> {
     disk: D,
     folder: PathBuf,
@@ -75,9 +90,35 @@ struct Making<F> {
 }
 
 impl<D: Disk> Recorder<D> {
-    /// A recorder that writes into `folder`, which must be there.
-    pub fn new(disk: D, folder: PathBuf, limits: ClipLimits, ring: Ring) -> Self {
+    /// A recorder that writes into `folder`, which must be there. Frames go there as they come, so
+    /// the camera must have no mask.
+    pub fn new(
+        disk: D,
+        folder: PathBuf,
+        limits: ClipLimits,
+        ring: Ring,
+        _unmasked: Unmasked,
+    ) -> Self {
         Self { disk, folder, limits, ring, making: None }
+    }
+
+    /// A recorder for frames whose masks are painted. It has no ring: what is to be in the clip is
+    /// given to it.
+    #[cfg(feature = "masked-clips")]
+    pub(super) fn of_masked(disk: D, folder: PathBuf, limits: ClipLimits) -> Self {
+        let nothing = crate::ring::RingLimits { span: std::time::Duration::ZERO, bytes: 0 };
+        Self { disk, folder, limits, ring: Ring::new(nothing), making: None }
+    }
+
+    /// Begins the clip of this plan with the next frame, or goes on with it as the plan is now.
+    #[cfg(feature = "masked-clips")]
+    pub(super) fn adopt(&mut self, plan: &Plan) {
+        if let Some(making) = &mut self.making {
+            making.plan = plan.clone();
+        } else {
+            let (writer, files) = (None, Vec::new());
+            self.making = Some(Making { plan: plan.clone(), writer, files, parts: 0 });
+        }
     }
 
     /// The ring.
@@ -159,7 +200,7 @@ impl<D: Disk> Recorder<D> {
         if let Ok(Some(file)) = recover::one(&partial) {
             files.push(file);
         }
-        Some(ClipTold::Failed { id, merged, error, files })
+        Some(ClipTold::Failed { id, merged, error: error.into(), files })
     }
 }
 

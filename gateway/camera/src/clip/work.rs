@@ -41,7 +41,7 @@ impl Bell {
         self.ringer.ring();
     }
 
-    fn take(&self) -> Option<Trigger> {
+    pub(super) fn take(&self) -> Option<Trigger> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
@@ -81,6 +81,7 @@ mod tests {
     use crate::clip::disk::SystemDisk;
     use crate::clip::{ClipId, ClipLimits};
     use crate::frame::Frame;
+    use crate::picture::Mask;
     use crate::ring::{Ring, RingLimits};
     use crate::source::{QueueLimits, queue};
     use crate::testing::{frame, track};
@@ -93,7 +94,9 @@ mod tests {
         let bell = Bell::new(&drain);
         let ring = Ring::new(RingLimits::default());
         let limits = ClipLimits::default();
-        let mut recorder = Recorder::new(SystemDisk, folder.path().to_owned(), limits, ring);
+        let unmasked = Mask::none().unmasked().unwrap();
+        let folder_path = folder.path().to_owned();
+        let mut recorder = Recorder::new(SystemDisk, folder_path, limits, ring, unmasked);
         let track = track(640, 360);
         for n in 0..400 {
             feeder.push(Frame { track: track.clone(), ..frame(n, n % 20 == 0, 100) });

@@ -17,6 +17,10 @@ pub struct Mask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked(Picture);
 
+/// A camera has no mask: what it sends may be kept as it comes. Only [`Mask::unmasked`] says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmasked(());
+
 impl Mask {
     /// A mask of these areas.
     pub const fn new(areas: Vec<Polygon>) -> Self {
@@ -31,6 +35,11 @@ impl Mask {
     /// Whether nothing is hidden.
     pub fn is_none(&self) -> bool {
         self.areas.is_empty()
+    }
+
+    /// That nothing is hidden, if that is so.
+    pub fn unmasked(&self) -> Option<Unmasked> {
+        self.is_none().then_some(Unmasked(()))
     }
 
     /// What is hidden.

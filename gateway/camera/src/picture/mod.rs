@@ -12,7 +12,7 @@ mod mask;
 pub use area::{MAX_POINTS, Point, Polygon, PolygonError};
 pub(crate) use jpeg::decode as decode_jpeg;
 pub use jpeg::{JPEG_QUALITY, JpegError};
-pub use mask::{Mask, Masked};
+pub use mask::{Mask, Masked, Unmasked};
 
 /// What the samples of a picture stand for (ITU-T H.273 8.3, `VideoFullRangeFlag`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,6 +79,12 @@ impl Ring {
         self.forget(frame.received);
     }
 
+    /// Forgets everything, which is no loss.
+    pub fn clear(&mut self) {
+        self.groups.clear();
+        self.cost = 0;
+    }
+
     fn forget(&mut self, now: Mono) {
         // The oldest may go when the next still reaches back far enough.
         while let Some(next) = self.groups.get(1).and_then(|group| group.frames.first())

@@ -15,6 +15,8 @@ pub struct Picture {
     pub per_second: u32,
     /// Pictures from key frame to key frame.
     pub group: u32,
+    /// What ffmpeg does to the test picture.
+    pub filter: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +30,16 @@ pub enum Codec {
 }
 
 impl Picture {
-    pub const SMALL: Self = Self { codec: Codec::H264, size: "320x240", per_second: 10, group: 10 };
+    pub const SMALL: Self =
+        Self { codec: Codec::H264, size: "320x240", per_second: 10, group: 10, filter: "null" };
 }
 
 pub struct Feeder(Child);
 
 impl Feeder {
     pub fn start(picture: Picture, port: u16) -> anyhow::Result<Self> {
-        let Picture { size, per_second, .. } = picture;
-        Self::of(&format!("testsrc2=size={size}:rate={per_second}"), picture, port)
+        let Picture { size, per_second, filter, .. } = picture;
+        Self::of(&format!("testsrc2=size={size}:rate={per_second},{filter}"), picture, port)
     }
 
     /// What an ffmpeg source of pictures (`lavfi`) shows.

@@ -281,7 +281,7 @@ impl Site {
                 old.as_ref().is_some_and(|old| old.config.id == camera.config.id)
             };
             if let Some(old) = before.iter_mut().find(same).and_then(Option::take) {
-                camera.take_over(index, old, now.mono, out);
+                camera.take_over(index, &old, now.mono, out);
             } else {
                 camera.await_link(now.mono);
                 camera.show(index, now.mono, out);

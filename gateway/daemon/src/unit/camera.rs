@@ -9,6 +9,9 @@
 //!  rules ─▶ Eyes ─▶ wishes ─▶ clips, picture
 //! ```
 //!
+//! Clips of a camera with masks are made of its sub stream, if it has one: they are decoded, painted
+//! and encoded anew, in a size that it has already. What such a camera sends touches no flash.
+//!
 //! # Limits
 //!
 //! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
@@ -25,6 +28,8 @@ mod sink;
 mod watcher;
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
@@ -62,6 +67,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Between a stream and the thread that looks at it: that is behind for a moment when many cameras see
 /// something at once.
 const WATCHED: QueueLimits = QueueLimits { frames: 90, bytes: 3 << 20 };
+
+/// Findings that wait for the unit: its thread waits when it is behind, and pictures are dropped before
+/// it.
+const FOUND: usize = 64;
 
 /// What all cameras' units share.
 #[derive(Clone, Debug)]
@@ -128,7 +137,12 @@ impl PlaceOf {
 
 /// The password, if it needs one.
 fn login(camera: &Camera) -> Result<Option<Secret>, String> {
-    camera.password.as_ref().map(|source| source.read()).transpose().map_err(|e| e.to_string())
+    camera
+        .password
+        .as_ref()
+        .map(gatehouse_config::PasswordSource::read)
+        .transpose()
+        .map_err(|e| e.to_string())
 }
 
 /// Ready when the file holds another password than this.
@@ -154,15 +168,17 @@ struct Life {
     told: Option<State>,
     streams: JoinSet<Infallible>,
     /// What the watcher finds; `None`: nothing is watched.
-    found: Option<mpsc::UnboundedReceiver<(CameraSays, Mono)>>,
+    found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
     /// What the camera itself finds.
     ear: onvif::Ear,
     wishes: Wishes,
     studio: Studio,
-    /// `None`: it takes neither pictures nor clips, and why.
+    /// Or why it takes neither pictures nor clips.
+    takes: Result<(), &'static str>,
+    /// Or why it makes no clips.
     bell: Result<Bell, &'static str>,
     /// It looks elsewhere than its masks were drawn for.
-    moved: bool,
+    moved: Arc<AtomicBool>,
 }
 
 impl Life {
@@ -174,32 +190,46 @@ impl Life {
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
         let name = plan.camera.username.clone().unwrap_or_default();
-        let login = (!name.is_empty()).then(|| {
-            Credentials::new(name, password.map(|secret| secret.expose()).unwrap_or_default())
-        });
+        let login = (!name.is_empty())
+            .then(|| Credentials::new(name, password.map(Secret::expose).unwrap_or_default()));
         let (clock, id) = (&ways.clock, plan.id());
         let count = 1 + usize::from(plan.camera.sub.is_some());
         let health = Health::new(plan.health(), count, clock.mono());
         let newest = Newest::default();
+        let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
-        let bell = if plan.camera.records() {
+        let mut sub_feeds: Vec<Feeder> = Vec::new();
+        let takes =
+            if plan.camera.records() { Ok(()) } else { Err("it must have a mask, and has none") };
+        let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
+            Err(why)
+        } else {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
-            let inputs = ways.inputs.clone();
-            clips::start(plan, drain, bell.clone(), clock.clone(), inputs)
-                .map_err(|error| format!("no thread for clips: {error}"))?;
-            main_feeds.push(feed);
+            let maker = clips::Maker {
+                mask: mask.clone(),
+                drain,
+                bell: bell.clone(),
+                clock: clock.clone(),
+                inputs: ways.inputs.clone(),
+                turns: ways.turns.clone(),
+                moved: moved.clone(),
+            };
+            clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
+            // What is copied is to be of the best; what is decoded and shrunk is not.
+            if mask.is_none() {
+                main_feeds.push(feed);
+            } else {
+                sub_feeds.push(feed);
+            }
             Ok(bell)
-        } else {
-            Err("it must have a mask, and has none")
         };
-        let mut watch_feeds = Vec::new();
         let watched = plan.watched().map_err(|error| format!("an area is none: {error}"))?;
         let found = match watched {
             None => None,
             Some((settings, areas)) => {
                 let (feed, drain) = queue(WATCHED);
-                let (tell, found) = mpsc::unbounded_channel();
+                let (tell, found) = mpsc::channel(FOUND);
                 let watcher = Watcher {
                     camera: id.clone(),
                     drain,
@@ -216,7 +246,7 @@ impl Life {
                     .name(name)
                     .spawn(move || watcher.run())
                     .map_err(|error| format!("no thread to watch: {error}"))?;
-                watch_feeds.push(feed);
+                sub_feeds.push(feed);
                 Some(found)
             }
         };
@@ -232,12 +262,12 @@ impl Life {
             let sink = Into {
                 stream: 1,
                 health: health.clone(),
-                feeders: std::mem::take(&mut watch_feeds),
+                feeders: std::mem::take(&mut sub_feeds),
                 newest: None,
             };
             stream(plan.stream(sub, login.as_ref())?, sink);
         }
-        main_feeds.append(&mut watch_feeds);
+        main_feeds.append(&mut sub_feeds);
         let sink = Into {
             stream: 0,
             health: health.clone(),
@@ -258,8 +288,10 @@ impl Life {
             say: ways.say.clone(),
         };
         let wishes = ways.eyes.wishes(id);
-        let (ways, told, moved) = (ways.clone(), None, false);
-        Ok(Self { place, ways, health, told, streams, found, ear, wishes, studio, bell, moved })
+        let (ways, told) = (ways.clone(), None);
+        Ok(Self {
+            place, ways, health, told, streams, found, ear, wishes, studio, takes, bell, moved,
+        })
     }
 
     async fn live(mut self) -> Result<Infallible, String> {
@@ -274,32 +306,39 @@ impl Life {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
                     let Some(says) = self.ear.with_own(says) else { continue };
                     if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved = on;
+                        self.moved.store(on, Ordering::Release);
                     }
                     self.send(says, at).await;
                 }
                 (says, at) = self.ear.next() => {
                     if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved = on;
+                        self.moved.store(on, Ordering::Release);
                     }
                     self.send(says, at).await;
                 }
                 wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
                     let studio = self.studio.clone();
-                    match self.may_take() {
-                        Ok(bell) => {
-                            if wish.what != What::Picture {
-                                clips::ring(bell, &studio.camera, &wish);
-                            }
-                            if wish.what == What::Clip {
-                                continue;
-                            }
-                            pictures.spawn(studio.take(wish));
-                        }
-                        Err(why) => {
-                            pictures.spawn(async move { studio.refuse(wish, why).await });
-                        }
+                    if let Err(why) = self.may_take() {
+                        pictures.spawn(async move { studio.refuse(wish, why).await });
+                        continue;
                     }
+                    let clip = (wish.what != What::Picture).then_some(&self.bell);
+                    let no_clip = match clip {
+                        Some(Ok(bell)) => {
+                            clips::ring(bell, &studio.camera, &wish);
+                            None
+                        }
+                        Some(Err(why)) => Some(*why),
+                        None => None,
+                    };
+                    pictures.spawn(async move {
+                        if let Some(why) = no_clip {
+                            studio.no_clip(&wish, why).await;
+                        }
+                        if wish.what != What::Clip {
+                            studio.take(wish).await;
+                        }
+                    });
                 }
                 Some(ended) = pictures.join_next() => if let Err(error) = ended {
                     error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
@@ -315,12 +354,12 @@ impl Life {
     }
 
     /// Whether something of it may be kept at this moment.
-    fn may_take(&self) -> Result<&Bell, &'static str> {
+    fn may_take(&self) -> Result<(), &'static str> {
         // The mask would hide something else.
-        if self.moved && !self.studio.mask.is_none() {
+        if self.moved.load(Ordering::Acquire) && !self.studio.mask.is_none() {
             return Err("the camera was moved: its masks may not cover what they should");
         }
-        self.bell.as_ref().map_err(|why| *why)
+        self.takes
     }
 
     async fn tell_link(&mut self) {
@@ -341,7 +380,7 @@ impl Life {
     }
 }
 
-async fn next<T>(from: Option<&mut mpsc::UnboundedReceiver<T>>) -> Option<T> {
+async fn next<T>(from: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
     match from {
         Some(from) => from.recv().await,
         None => std::future::pending().await,

@@ -45,6 +45,11 @@ impl Flash {
         self.state_dir().join("journal")
     }
 
+    /// Where the daemon has what cameras have seen.
+    pub(crate) fn clips(&self) -> PathBuf {
+        self.state_dir().join("evidence").join("clips")
+    }
+
     /// The building's plug.
     pub(crate) fn wiring(&self) -> PathBuf {
         self.dir.join("wires.sock")
@@ -64,13 +69,13 @@ impl Flash {
         self.dir.join("gateway.toml")
     }
 
-    /// Writes the box's configuration.
+    /// Writes the box's configuration; `cameras`: their tables.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub(crate) fn install(&self, broker_port: u16) -> io::Result<()> {
+    pub(crate) fn install(&self, broker_port: u16, cameras: &str) -> io::Result<()> {
         std::fs::create_dir_all(self.state_dir())?;
-        std::fs::write(self.config(), self.toml(broker_port))
+        std::fs::write(self.config(), self.toml(broker_port) + cameras)
     }
 
     fn toml(&self, broker_port: u16) -> String {
@@ -187,16 +192,18 @@ fn append(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::camera;
 
     #[test]
     fn the_configuration_of_the_box_is_one_that_the_daemon_accepts_without_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let flash = Flash::below(dir.path());
-        flash.install(1883).unwrap();
+        flash.install(1883, &camera::toml(&[8554, 8555])).unwrap();
         let config = Config::load(flash.config()).unwrap();
         assert_eq!(config.doors.len(), DOORS.len());
         assert_eq!(config.zones.len(), community::SENSORS.len());
         assert_eq!(config.partitions.len(), community::PARTITIONS.len());
+        assert_eq!(config.cameras.len(), camera::CAMERAS.len());
         assert_eq!(config.address.to_string(), "gatehouse/v1/demo/plum-court/demo-box");
         assert!(config.warnings().is_empty(), "{}", config.warnings());
     }

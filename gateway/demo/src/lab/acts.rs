@@ -158,6 +158,14 @@ impl Lab<'_> {
             }
             // These wait for somebody, and so are not done here: see `asked`.
             Act::Arm { .. } | Act::Disarm { .. } | Act::Incident { .. } | Act::BreakIn => {}
+            Act::Cover { covered } => {
+                if self.cameras.staged().covered == covered {
+                    return Ok(Err("it is like that already".into()));
+                }
+                self.cameras.stage(|stage| stage.covered = covered);
+                let what = if covered { "is covered" } else { "sees again" };
+                self.say(Tone::Plain, format_args!("the garage's camera {what}"));
+            }
             Act::CutBroker => {
                 let Some(broker) = self.broker.take() else {
                     return Ok(Err("the broker is down already".into()));

@@ -24,13 +24,14 @@ use crate::child::broker::{Broker, Passed};
 use crate::child::gatebox::{Flash, GateBox};
 use crate::cli::Demo;
 use crate::error::DemoError;
-use crate::page::{Asked, Page};
+use crate::page::{Asked, Evidence, Page};
 use crate::room;
 use crate::script;
 use crate::story::{BreakIn, Scene};
 use crate::teller::{Teller, Tone};
 use crate::view::Cuts;
 use crate::watcher::Watcher;
+use crate::world::camera::{CAMERAS, Cameras};
 use crate::world::community::SENSORS;
 use crate::world::people::People;
 use crate::world::{DOORS, Wiring, World};
@@ -75,6 +76,7 @@ pub(crate) struct Lab<'a> {
     flash: Flash,
     tasks: JoinSet<()>,
     world: World,
+    cameras: Cameras,
     people: People,
     broker: Option<Broker>,
     broker_port: u16,
@@ -116,12 +118,15 @@ impl<'a> Lab<'a> {
         teller.say(
             Tone::Plain,
             format_args!(
-                "community     {} doors, {} alarm sensors, all shut",
+                "community     {} doors, {} alarm sensors, {} cameras, all shut",
                 DOORS.len(),
-                SENSORS.len()
+                SENSORS.len(),
+                CAMERAS.len()
             ),
         );
 
+        let (cameras, filming) = Cameras::start().await.map_err(DemoError::System)?;
+        tasks.spawn(filming);
         let (passed_in, passed) = mpsc::channel(REPORTS_QUEUED);
         let (broker, listening) = Broker::start(0, passed_in.clone()).await?;
         tasks.spawn(listening);
@@ -136,7 +141,7 @@ impl<'a> Lab<'a> {
         teller.say(Tone::Plain, "control room  receives, commits, sends receipts");
 
         flash
-            .install(broker_port)
+            .install(broker_port, &cameras.toml())
             .map_err(|source| DemoError::Folder { dir: dir.into(), source })?;
         let gatebox = GateBox::start(&flash).map_err(DemoError::Box)?;
         teller.say(
@@ -150,8 +155,9 @@ impl<'a> Lab<'a> {
         let (acts_in, acts) = mpsc::channel(ACTS_QUEUED);
         let (view, shown) = watch::channel(Arc::from("{}"));
         let url = page.url();
+        let evidence = Evidence { database: room::database(dir), clips: flash.clips() };
         tasks.spawn(async move {
-            if let Err(error) = page.serve(acts_in, shown).await {
+            if let Err(error) = page.serve(acts_in, shown, evidence).await {
                 tracing::error!(%error, "the page is gone");
             }
         });
@@ -167,6 +173,7 @@ impl<'a> Lab<'a> {
             flash,
             tasks,
             world,
+            cameras,
             people,
             broker: Some(broker),
             broker_port,
@@ -297,8 +304,14 @@ impl<'a> Lab<'a> {
     }
 
     fn look(&mut self) {
+        let climbs =
+            matches!(*self.scene.borrow(), Some(Scene::Fence | Scene::Window | Scene::Inside));
+        let quiet = self.quiet;
+        self.cameras.stage(|stage| (stage.burglar, stage.quiet) = (climbs, quiet));
         self.watcher.look(self.receiver.as_ref().map(Handle::snapshot).as_ref());
-        self.watcher.show(self.broker.is_some(), self.gatebox.is_some(), self.quiet, self.cuts);
+        let covered = self.cameras.staged().covered;
+        let parts = (self.broker.is_some(), self.gatebox.is_some());
+        self.watcher.show(parts, covered, self.quiet, self.cuts);
     }
 
     fn committed(&mut self, event: &Committed) {

@@ -51,6 +51,11 @@ pub(crate) enum Act {
     },
     /// Lets somebody break in.
     BreakIn,
+    /// Puts something before the lens of the garage's camera, or takes it away.
+    Cover {
+        /// It is there.
+        covered: bool,
+    },
     /// Kills the broker.
     CutBroker,
     /// Starts a new broker.
@@ -128,6 +133,14 @@ pub(super) async fn incident(
 
 pub(super) async fn break_in(State(shared): State<Shared>) -> Response {
     ask(&shared, Act::BreakIn).await
+}
+
+pub(super) async fn camera(State(shared): State<Shared>, Path(verb): Path<String>) -> Response {
+    match verb.as_str() {
+        "cover" => ask(&shared, Act::Cover { covered: true }).await,
+        "uncover" => ask(&shared, Act::Cover { covered: false }).await,
+        _ => unknown("the camera can be covered and uncovered\n"),
+    }
 }
 
 fn unknown(allowed: &'static str) -> Response {

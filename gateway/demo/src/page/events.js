@@ -48,7 +48,7 @@ function doors(s) {
 
 const STEPS = ["stored", "acked", "received"];
 /** What an operator must look at. */
-const LOUD = /alarm$|escalated$|panic\.silent$|tamper$/;
+const LOUD = /alarm$|escalated$|panic\.silent$|tamper$|^camera\.(covered|blinded|defocused|moved|lost)$/;
 
 function happened(event) {
   return words.what[event.type] || words.by_state[event.to] || event.type;
@@ -74,7 +74,7 @@ function makeRow(event, names) {
 function events(s, fresh) {
   const list = byId("events");
   const names = new Map();
-  for (const [kind, things] of [["door", s.doors], ["zone", s.zones], ["partition", s.partitions]]) {
+  for (const [kind, things] of [["door", s.doors], ["zone", s.zones], ["partition", s.partitions], ["camera", s.cameras]]) {
     for (const thing of things) names.set(`${kind}/${thing.id}`, nameOf(thing));
   }
   const old = new Map([...list.children].map((row) => [row.dataset.seq, row]));

@@ -6,7 +6,7 @@ const asked = new Set();
 
 function nameOfSource(s, source) {
   const [kind, id] = source.split("/");
-  const things = { zone: s.zones, door: s.doors }[kind] || [];
+  const things = { zone: s.zones, door: s.doors, camera: s.cameras }[kind] || [];
   const thing = things.find((other) => other.id === id);
   return thing ? nameOf(thing) : source;
 }

@@ -9,6 +9,7 @@
 //! browser skips some and is never behind.
 
 mod acts;
+mod evidence;
 
 use std::convert::Infallible;
 use std::io;
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 pub(crate) use acts::{Act, Asked, Move};
+pub(crate) use evidence::Evidence;
 
 /// Open pages at a time.
 const MAX_WATCHERS: usize = 16;
@@ -45,6 +47,7 @@ struct Shared {
     acts: mpsc::Sender<Asked>,
     view: watch::Receiver<Arc<str>>,
     watchers: Arc<Semaphore>,
+    evidence: Evidence,
 }
 
 impl Page {
@@ -68,9 +71,10 @@ impl Page {
         self,
         acts: mpsc::Sender<Asked>,
         view: watch::Receiver<Arc<str>>,
+        evidence: Evidence,
     ) -> io::Result<()> {
         let watchers = Arc::new(Semaphore::new(MAX_WATCHERS));
-        let shared = Shared { port: self.address.port(), acts, view, watchers };
+        let shared = Shared { port: self.address.port(), acts, view, watchers, evidence };
         axum::serve(self.listener, router(shared)).await
     }
 }
@@ -89,6 +93,11 @@ fn router(shared: Shared) -> Router {
         .route("/events.js", get(script(include_str!("events.js"))))
         .route("/words.js", get(script(include_str!("words.js"))))
         .route("/icon.svg", get(text("image/svg+xml", include_str!("icon.svg"))))
+        .route("/cameras.css", get(text("text/css; charset=utf-8", include_str!("cameras.css"))))
+        .route("/cameras.js", get(script(include_str!("cameras.js"))))
+        .route("/api/picture/{sha256}", get(evidence::picture))
+        .route("/api/clip/{name}", get(evidence::clip))
+        .route("/api/camera/{verb}", post(acts::camera))
         .route("/api/snapshot", get(snapshot))
         .route("/api/live", get(live))
         .route("/api/doors/{id}/{verb}", post(acts::door))
@@ -113,7 +122,7 @@ async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Re
     for (name, value) in [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -212,6 +221,8 @@ mod tests {
             include_str!("page.js"),
             include_str!("plan.js"),
             include_str!("guard.js"),
+            include_str!("cameras.js"),
+            include_str!("cameras.css"),
             include_str!("events.js"),
         ] {
             // A name, not an address: what makes an SVG element an SVG element.

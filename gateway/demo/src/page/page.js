@@ -1,6 +1,6 @@
 "use strict";
 // Draws what the demo says. The demo sends whole snapshots, so a lost connection heals by itself.
-// Here: language, acts, banner, journey; plan.js, guard.js and events.js draw the rest.
+// Here: language, acts, banner, journey; plan.js, guard.js, cameras.js and events.js draw the rest.
 
 const byId = (id) => document.getElementById(id);
 let words = WORDS.en;
@@ -28,7 +28,7 @@ function speak(lang) {
   const toggle = byId("lang");
   toggle.textContent = words.other;
   toggle.lang = lang === "zh" ? "en" : "zh-CN";
-  for (const list of ["door-list", "sensors", "partitions", "incidents"]) byId(list).replaceChildren();
+  for (const list of ["door-list", "camera-list", "sensors", "partitions", "incidents"]) byId(list).replaceChildren();
   byId("events").replaceChildren();
   if (latest) draw(latest);
 }
@@ -154,6 +154,7 @@ function draw(s, before) {
   plan(s);
   partitions(s);
   incidents(s);
+  cameras(s);
   doors(s);
   events(s, Boolean(before));
 }

@@ -6,6 +6,7 @@
 //! line with a normally-closed contact to ground and a pull-up: at rest, closed contact, level 0;
 //! open or active, open contact, level 1.
 
+pub(crate) mod camera;
 pub(crate) mod community;
 pub(crate) mod people;
 mod wiring;

@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use super::make::told;
 use super::members::Members;
-use super::{Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, Manifest, Part, SIGNATURE, tar};
+use super::{
+    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, Manifest, PICTURED, Part, Pictured, SIGNATURE,
+    pictures, tar,
+};
 use crate::proof::{Proof, Prover};
 use crate::retention::Stump;
 
@@ -39,6 +42,8 @@ pub struct Report {
     pub events: usize,
     /// Acts on it.
     pub acts: usize,
+    /// Its pictures that are here, and those of which only the SHA-256 is.
+    pub pictures: (usize, usize),
     /// The receiver's key, and whether it is the one that was given.
     pub signer: (String, bool),
     /// The gateway's key, if a checkpoint tells one, and whether it is the one that was given.
@@ -73,21 +78,35 @@ pub fn check(
     device: Option<[u8; 32]>,
 ) -> Result<Report, NotABundle> {
     let members = tar::read(bytes).map_err(NotABundle)?;
-    let [(MANIFEST, json), (SIGNATURE, signature), (EVENTS, events), (CHAIN, chain)] = *members
+    let [
+        (MANIFEST, json),
+        (SIGNATURE, signature),
+        (EVENTS, events),
+        (CHAIN, chain),
+        ref jpegs @ ..,
+    ] = *members
     else {
         let names: Vec<_> = members.iter().map(|(name, _)| *name).collect();
         return Err(NotABundle(format!("it holds {}", names.join(", "))));
     };
     let manifest: Manifest = serde_json::from_slice(json)
         .map_err(|error| NotABundle(format!("{MANIFEST} cannot be read: {error}")))?;
-    if manifest.format != FORMAT {
-        return Err(NotABundle(format!("its form is {:?}, not {FORMAT:?}", manifest.format)));
+    let known = match &*manifest.format {
+        FORMAT => manifest.pictures.is_empty(),
+        PICTURED => true,
+        _ => false,
+    };
+    if !known {
+        let what = format!("its form is {:?}, not {FORMAT:?} or {PICTURED:?}", manifest.format);
+        return Err(NotABundle(what));
     }
     let mut wrong = Vec::new();
     if let Err(why) = signed(&manifest, json, signature, signer) {
         wrong.push(why);
     }
-    let parts = [Part::of(EVENTS, events), Part::of(CHAIN, chain)];
+    let own = [(EVENTS, events), (CHAIN, chain)];
+    let parts: Vec<_> =
+        own.iter().chain(jpegs).map(|(name, bytes)| Part::of(name, bytes)).collect();
     for part in &parts {
         if !manifest.parts.contains(part) {
             wrong.push(format!(
@@ -97,7 +116,15 @@ pub fn check(
         }
     }
     if manifest.parts.len() != parts.len() {
-        wrong.push(format!("{MANIFEST} names {} parts, a bundle has 2", manifest.parts.len()));
+        let (named, there) = (manifest.parts.len(), parts.len());
+        wrong.push(format!("{MANIFEST} names {named} parts, there are {there}"));
+    }
+    let here = pictures::here(&manifest.pictures);
+    if !here.iter().map(|one| one.name()).eq(jpegs.iter().map(|(name, _)| (*name).to_owned())) {
+        wrong.push(format!("{MANIFEST} names other pictures than there are"));
+    }
+    for (one, (_, jpeg)) in here.iter().zip(jpegs) {
+        wrong.extend(one.complaint(jpeg));
     }
     let own_key = manifest.device.as_deref().and_then(from_hex::<32>);
     let proof = chained(&manifest, events, chain, device.or(own_key), &mut wrong);
@@ -114,6 +141,10 @@ pub fn check(
         incident: manifest.incident.clone(),
         events: manifest.events.len(),
         acts: manifest.acts.len(),
+        pictures: {
+            let here = manifest.pictures.iter().filter(|one| one.here).count();
+            (here, manifest.pictures.len() - here)
+        },
         signer: (manifest.signer.clone(), compared(signer, Some(&manifest.signer))),
         device: (told.clone(), compared(device, told.as_ref())),
         proven: Vec::new(),
@@ -156,8 +187,12 @@ fn chained(
     wrong: &mut Vec<String>,
 ) -> Proof {
     let mut prover = Prover::of_part(manifest.gateway.clone(), device, manifest.from);
-    let mut members = Members::new(&manifest.incident);
+    let mut members = match &*manifest.format {
+        FORMAT => Members::without_pictures(&manifest.incident),
+        _ => Members::new(&manifest.incident),
+    };
     let (mut own, mut acts, mut hashes) = (Vec::new(), Vec::<Act>::new(), String::new());
+    let mut pictures = Vec::<Pictured>::new();
     let (mut last, mut covering) = (None, None);
     for body in events.split(|byte| *byte == b'\n').filter(|body| !body.is_empty()) {
         if let Some(stump) = Stump::read(body) {
@@ -185,6 +220,7 @@ fn chained(
         last = Some(event.seq);
         if let Some(event) = members.look(body) {
             acts.extend(members.act(&event));
+            pictures.extend(Pictured::of(&event).filter(|_| manifest.format != FORMAT));
             own.push((event.seq, event.draft.kind.to_string()));
         } else if manifest.extent == Extent::Own {
             wrong.push(format!("event {} is none of this incident", event.seq));
@@ -202,6 +238,11 @@ fn chained(
     }
     if acts != manifest.acts {
         wrong.push(format!("{MANIFEST} names other acts than there are in {EVENTS}"));
+    }
+    // Whether it is here is the receiver's word, and looked at elsewhere.
+    let named = manifest.pictures.iter().map(|one| Pictured { here: false, ..one.clone() });
+    if !named.eq(pictures) {
+        wrong.push(format!("{MANIFEST} names other pictures than the events in {EVENTS} tell of"));
     }
     if hashes.as_bytes() != chain {
         wrong.push(format!("{CHAIN} is not made of the events in {EVENTS}"));
@@ -268,6 +309,18 @@ impl Report {
                  out, and that the gateway stored them so, is the receiver's word"
             )),
             _ => {}
+        }
+        let (here, named) = self.pictures;
+        if here > 0 && self.wrong.is_empty() {
+            proven.push(format!(
+                "{here} pictures in it are byte for byte those whose SHA-256 the gateway's events name"
+            ));
+        }
+        if named > 0 {
+            unproven.push(format!(
+                "what {named} pictures show: they are not in it, left out or lost; the gateway's events \
+                 name their SHA-256, by which each can be known"
+            ));
         }
         unproven.push(
             "when events came to the receiver, and what it knows better of their time: its word"

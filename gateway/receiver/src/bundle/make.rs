@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use gatehouse_core::checkpoint::{self, Checkpoint};
 use gatehouse_core::event::{self, Event};
 use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::topic::Address;
 
-use super::members::{Members, holds};
+use super::members::{Members, holds, is_taken};
 use super::{
-    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MAX_BYTES, Manifest, Own, Part, SIGNATURE, tar,
+    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MAX_BYTES, Manifest, Own, PICTURED, Part,
+    Pictured, Pictures, SIGNATURE, pictures, tar,
 };
 use crate::operator::Place;
 use crate::retention;
@@ -64,6 +66,7 @@ struct Found {
     members: Members,
     events: Vec<Own>,
     acts: Vec<Act>,
+    pictures: Vec<Pictured>,
     /// The first checkpoint that covers all of them, and its number.
     covering: Option<(Seq, Checkpoint)>,
     /// The key of the newest checkpoint.
@@ -77,6 +80,7 @@ impl Found {
         }
         let Some(event) = self.members.look(&stored.body) else { return };
         self.acts.extend(self.members.act(&event));
+        self.pictures.extend(Pictured::of(&event));
         self.covering.take_if(|(_, told)| told.upto < stored.seq);
         self.events.push(Own {
             seq: stored.seq,
@@ -116,12 +120,14 @@ pub fn make(
     place: &Place,
     incident: &Id,
     extent: Extent,
+    wanted: Pictures,
     key: &SigningKey,
 ) -> Result<Vec<u8>, MakeError> {
     let mut found = Found {
         members: Members::new(incident),
         events: Vec::new(),
         acts: Vec::new(),
+        pictures: Vec::new(),
         covering: None,
         device: None,
     };
@@ -166,11 +172,21 @@ pub fn make(
     })?;
     let (district, site) = home;
     let id = |text: String| text.parse::<Id>().map_err(|_| MakeError::Address(text));
+    let address =
+        Address { district: id(district)?, site: id(site)?, gateway: place.gateway.clone() };
+    let jpegs = match wanted {
+        Pictures::Here => here(store, &address, &mut found.pictures)?,
+        Pictures::Named => Vec::new(),
+    };
+    let mut parts = vec![Part::of(EVENTS, &events), Part::of(CHAIN, chain.as_bytes())];
+    parts.extend(jpegs.iter().map(|(name, jpeg)| Part::of(name, jpeg)));
+    let pictured = found.events.iter().any(|own| is_taken(&own.kind));
+    let Address { district, site, gateway } = address;
     let manifest = Manifest {
-        format: FORMAT.to_owned(),
-        district: id(district)?,
-        site: id(site)?,
-        gateway: place.gateway.clone(),
+        format: if pictured { PICTURED } else { FORMAT }.to_owned(),
+        district,
+        site,
+        gateway,
         incident: incident.clone(),
         extent,
         from,
@@ -181,9 +197,35 @@ pub fn make(
         signer: key.public(),
         events: found.events,
         acts: found.acts,
-        parts: vec![Part::of(EVENTS, &events), Part::of(CHAIN, chain.as_bytes())],
+        pictures: found.pictures,
+        parts,
     };
-    sealed(&manifest, &events, chain.as_bytes(), key)
+    sealed(&manifest, &events, chain.as_bytes(), &jpegs, key)
+}
+
+/// The pictures that are in the database, with their names in the container, as far as there is room.
+fn here(
+    store: &Store,
+    address: &Address,
+    all: &mut [Pictured],
+) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let (mut found, mut bytes) = (Vec::<(String, Vec<u8>)>::new(), 0);
+    for one in all {
+        let name = one.name();
+        if found.iter().any(|(known, _)| *known == name) {
+            one.here = true;
+            continue;
+        }
+        let Some(jpeg) = store.jpeg(address, &one.sha256)? else { continue };
+        // What the database has is not that picture any more: it is not here.
+        let is_it = one.complaint(&jpeg).is_none();
+        if is_it && bytes + jpeg.len() <= pictures::MAX_BYTES && found.len() < pictures::MOST {
+            one.here = true;
+            bytes += jpeg.len();
+            found.push((name, jpeg));
+        }
+    }
+    Ok(found)
 }
 
 /// The container of a manifest and its parts.
@@ -191,12 +233,14 @@ pub(super) fn sealed(
     manifest: &Manifest,
     events: &[u8],
     chain: &[u8],
+    jpegs: &[(String, Vec<u8>)],
     key: &SigningKey,
 ) -> Result<Vec<u8>, MakeError> {
     let mut json = serde_json::to_vec_pretty(manifest)?;
     json.push(b'\n');
     let signature = key.seal(&json);
-    let members: [tar::Member<'_>; 4] =
-        [(MANIFEST, &json), (SIGNATURE, &signature), (EVENTS, events), (CHAIN, chain)];
+    let mut members: Vec<tar::Member<'_>> =
+        vec![(MANIFEST, &json), (SIGNATURE, &signature), (EVENTS, events), (CHAIN, chain)];
+    members.extend(jpegs.iter().map(|(name, jpeg)| (name.as_str(), &jpeg[..])));
     Ok(tar::write(&members))
 }

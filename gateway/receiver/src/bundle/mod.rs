@@ -16,12 +16,17 @@
 //!
 //! Which events are an incident's, both sides decide alike: see `members`.
 //!
-//! Limits: 64 MiB. Pictures are not in it: a receiver keeps none, and the events of cameras name
-//! their digests.
+//! An incident with pictures makes form 2, which differs in this: what cameras took of its events is the
+//! incident's as well, the manifest names each picture, and those that are here follow as
+//! `pictures/SHA256.jpg`. What makes them the gateway's is its events, which carry their SHA-256.
+//!
+//! Limits: 64 MiB, pictures 24 MiB and 200 of them; what is left out is named by its SHA-256. A bundle
+//! between rooms, of 160 KiB, has no picture at all.
 
 mod check;
 mod make;
 mod members;
+mod pictures;
 mod tar;
 
 use gatehouse_core::id::{Id, Seq};
@@ -35,6 +40,9 @@ pub(crate) use members::{Members, holds, is_act};
 /// The first word of the manifest. Another form gets another number; this one never changes, since
 /// bundles of years ago must verify.
 pub const FORMAT: &str = "gatehouse-incident 1";
+
+/// The first word of the manifest of an incident with pictures.
+pub const PICTURED: &str = "gatehouse-incident 2";
 
 /// The largest bundle: it is made and read in memory.
 pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -55,11 +63,20 @@ pub enum Extent {
     Own,
 }
 
+/// Which pictures a bundle holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pictures {
+    /// Those that are in the database, as far as there is room.
+    Here,
+    /// None: only their SHA-256.
+    Named,
+}
+
 /// What a bundle says of itself; signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// [`FORMAT`] or [`PICTURED`].
     pub format: String,
     /// The district.
     pub district: Id,
@@ -85,6 +102,9 @@ pub struct Manifest {
     pub events: Vec<Own>,
     /// What was done about it.
     pub acts: Vec<Act>,
+    /// What cameras took of it, by the events that tell of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Pictured>,
     /// Each part with its digest.
     pub parts: Vec<Part>,
 }
@@ -122,6 +142,24 @@ pub struct Act {
     pub utc: UtcMs,
     /// What a note says, or why.
     pub text: Option<String>,
+}
+
+/// A picture, as the gateway's event tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pictured {
+    /// The event's number.
+    pub seq: Seq,
+    /// The event that it was taken of.
+    pub of: Option<Seq>,
+    /// The camera.
+    pub camera: Id,
+    /// Its SHA-256, 64 hex digits.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether it is in the bundle. If not, it was left out or had not come.
+    pub here: bool,
 }
 
 /// A part of the container.

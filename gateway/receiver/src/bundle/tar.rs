@@ -4,7 +4,7 @@
 const BLOCK: usize = 512;
 
 /// The most members that are read: more than a bundle ever has.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 /// A member: its name and its content.
 pub(super) type Member<'a> = (&'a str, &'a [u8]);

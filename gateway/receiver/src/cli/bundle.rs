@@ -11,7 +11,7 @@ use gatehouse_core::id::Id;
 use super::Failed;
 use super::db::Db;
 use super::operate::{NOT_DONE, place};
-use crate::bundle::{self, Extent, MAX_BYTES, MakeError, Report};
+use crate::bundle::{self, Extent, MAX_BYTES, MakeError, Pictures, Report};
 use crate::signing::SigningKey;
 use crate::store::Store;
 
@@ -34,16 +34,21 @@ pub(super) struct Args {
     /// nothing, and the receiver's word must do.
     #[arg(long)]
     own: bool,
+    /// Without the pictures: only their SHA-256.
+    #[arg(long)]
+    no_pictures: bool,
 }
 
 pub(super) fn make(args: Args) -> Result<ExitCode, Failed> {
-    let Args { gateway, incident, db, sign, out, own } = args;
+    let Args { gateway, incident, db, sign, out, own, no_pictures } = args;
     let signer = "bundle".parse().map_err(|error| Failed::new(70, error))?;
     let key = SigningKey::read(&sign, signer)?;
     let place = gateway.parse().map_err(|error| Failed::new(64, error))?;
     let store = Store::open_to_read(db.database()?)?;
     let extent = if own { Extent::Own } else { Extent::Whole };
-    let bytes = bundle::make(&store, &place, &incident, extent, &key).map_err(|error| {
+    let pictures = if no_pictures { Pictures::Named } else { Pictures::Here };
+    let made = bundle::make(&store, &place, &incident, extent, pictures, &key);
+    let bytes = made.map_err(|error| {
         let code = match error {
             MakeError::NoIncident { .. } | MakeError::Ambiguous { .. } => 64,
             MakeError::TooLarge { .. } => NOT_DONE,
@@ -109,6 +114,11 @@ fn explain(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     }
     for what in &report.unproven {
         writeln!(to, "  not proven: {what}")?;
+    }
+    for picture in &manifest.pictures {
+        let there = if picture.here { "" } else { ", not in it" };
+        let (camera, sha256, seq) = (&picture.camera, &picture.sha256, picture.seq);
+        writeln!(to, "  picture of camera {camera}, event {seq}, SHA-256 {sha256}{there}")?;
     }
     for act in &manifest.acts {
         let by = act.by.as_deref().unwrap_or("the gateway");

@@ -10,7 +10,9 @@ use gatehouse_link::{ClientCertificate, Tls};
 
 use super::Failed;
 use super::db::Db;
-use crate::config::{BrokerAddress, Login, Protocol, ReceiverConfig, Scheme, SecurityError};
+use crate::config::{
+    BrokerAddress, DEFAULT_PICTURES_MAX, Login, Protocol, ReceiverConfig, Scheme, SecurityError,
+};
 use crate::control::socket_of;
 use crate::handover::RoomConfig;
 use crate::password::{self, PasswordError};
@@ -93,7 +95,15 @@ pub(super) struct Receive {
     /// Without it everything is kept.
     #[arg(long, value_name = "WHAT=DAYS")]
     keep: Vec<Rule>,
+    /// The most that cameras' pictures may take in the database, in MiB; above it the oldest of the
+    /// camera that has the most make room, before their time.
+    #[arg(long, value_name = "MIB", default_value_t = MIB_OF_PICTURES,
+          value_parser = clap::value_parser!(u64).range(1..=16_777_216))]
+    pictures_max: u64,
 }
+
+const MIB: u64 = 1 << 20;
+const MIB_OF_PICTURES: u64 = DEFAULT_PICTURES_MAX / MIB;
 
 impl Receive {
     /// What the words mean, once the files that they name are good. A broker's trouble is waited
@@ -136,6 +146,7 @@ impl Receive {
         config.keep = Keep::of(self.keep).map_err(|twice| {
             Failed::new(64, format!("--keep {twice} is the second of its kind"))
         })?;
+        config.pictures_max = self.pictures_max * MIB;
         config.host = match host {
             Some(host) => host,
             None => machine_name()?,

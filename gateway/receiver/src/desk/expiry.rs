@@ -22,6 +22,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// From the end of a pass to the begin of the next.
 const PASS: Duration = Duration::from_secs(24 * 3600);
 
+/// Pictures that are taken away in one step: as each may be 256 KiB, of which nothing may be left in a
+/// file, few.
+const PICTURES: u32 = 20;
+
+/// How often it is looked, while pictures come, whether there are too many.
+const TRIM: Duration = Duration::from_secs(10);
+
 /// After a database that failed.
 const LATER: Duration = Duration::from_secs(600);
 
@@ -40,21 +47,36 @@ pub(super) struct Expiry {
     after: (i64, i64),
     now: Option<UtcMs>,
     gone: u64,
+    /// Events are emptied; now pictures go.
+    pictures: bool,
+    /// The most bytes of pictures, and when it is looked whether there are more.
+    most: u64,
+    trim: Option<Mono>,
 }
 
 impl Expiry {
-    pub(super) fn new(keep: Keep, now: Mono) -> Self {
+    pub(super) fn new(keep: Keep, most: u64, now: Mono) -> Self {
         let due = (!keep.is_for_ever()).then_some(now);
-        Self { keep, due, after: BEGIN, now: None, gone: 0 }
+        // The bound may be lower than it was.
+        let trim = Some(now);
+        Self { keep, due, after: BEGIN, now: None, gone: 0, pictures: false, most, trim }
     }
 
     /// When there is something to do; none: never.
-    pub(super) const fn due(&self) -> Option<Mono> {
-        self.due
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.due.into_iter().chain(self.trim).min()
+    }
+
+    /// Pictures were stored.
+    pub(super) fn stored(&mut self, now: Mono) {
+        self.trim.get_or_insert(now.plus(TRIM));
     }
 
     /// Takes a step if it is time.
     pub(super) fn step(&mut self, writer: &mut dyn Writer, now: Now, meter: &Meter) {
+        if self.trim.is_some_and(|due| due <= now.mono) {
+            self.trim = self.trim(writer, meter).map(|next| now.mono.plus(next));
+        }
         if self.due.is_none_or(|due| due > now.mono) {
             return;
         }
@@ -68,6 +90,27 @@ impl Expiry {
             }
         };
         self.due = Some(now.mono.plus(next));
+    }
+
+    /// Makes room for pictures. Says when to look again; none: when more have come.
+    fn trim(&self, writer: &mut dyn Writer, meter: &Meter) -> Option<Duration> {
+        match writer.trim_pictures(self.most, PICTURES) {
+            Ok(0) => None,
+            Ok(gone) => {
+                add(&meter.trimmed, gone);
+                tracing::info!(
+                    pictures = gone,
+                    "there are too many bytes of pictures; the oldest \
+                               of the camera that has the most have made room"
+                );
+                Some(PAUSE)
+            }
+            Err(error) => {
+                writer.roll_back();
+                tracing::warn!(%error, "pictures cannot make room now; later again");
+                Some(LATER)
+            }
+        }
     }
 
     fn try_step(
@@ -84,8 +127,15 @@ impl Expiry {
             if let Some(before) = self.keep.odd_before(now) {
                 self.gone += writer.expire_odd(before)?;
             }
+            let over = |class: Class, at: UtcMs| {
+                self.keep.before(class, now).is_some_and(|before| at < before)
+            };
+            self.gone += writer.expire_told(&over)?;
             *self.now.insert(now)
         };
+        if self.pictures {
+            return self.pictures(writer, now);
+        }
         let Some(until) = self.keep.horizon(now) else { return Ok(self.end()) };
         let left = |class: Class, utc: UtcMs, seq: Seq, body: &[u8]| {
             let over = self.keep.before(class, now).is_some_and(|before| utc < before);
@@ -99,7 +149,16 @@ impl Expiry {
         if expired.looked == STEP {
             return Ok(PAUSE);
         }
-        Ok(self.end())
+        self.pictures = true;
+        Ok(PAUSE)
+    }
+
+    /// Takes away what has had its time with its event.
+    fn pictures(&mut self, writer: &mut dyn Writer, now: UtcMs) -> Result<Duration, StoreError> {
+        let before = self.keep.before(Class::Camera, now);
+        let gone = before.map(|before| writer.expire_pictures(before, PICTURES)).transpose()?;
+        self.gone += gone.unwrap_or(0);
+        Ok(if gone.is_some_and(|gone| gone > 0) { PAUSE } else { self.end() })
     }
 
     /// The pass is over; when the next begins.
@@ -107,7 +166,7 @@ impl Expiry {
         if self.gone > 0 {
             tracing::info!(rows = self.gone, "emptied what has had its time");
         }
-        (self.after, self.now, self.gone) = (BEGIN, None, 0);
+        (self.after, self.now, self.gone, self.pictures) = (BEGIN, None, 0, false);
         PASS
     }
 }

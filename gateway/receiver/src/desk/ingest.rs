@@ -68,6 +68,7 @@ impl Desk {
             if let Fate::Event { at, duplicate, when, .. } = &fate {
                 let (at, duplicate) = (*at, *duplicate);
                 if let (Arrived::Event { head, body, .. }, Some(when)) = (arrived, when) {
+                    self.shot(writer, at, head, body)?;
                     let gateway = &self.gateways[at].address;
                     self.stormy |= self.storms.event(gateway, head.seq, head.class, when.utc, body);
                     if self.parts.calling.is_some() {

@@ -8,6 +8,7 @@
 mod elsewhere;
 mod expiry;
 mod ingest;
+mod shots;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gatehouse_core::event::{Class, Lane};
+use gatehouse_core::event::{self, Class, Lane};
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::{Mono, Now};
 use gatehouse_core::topic::{self, Address};
@@ -41,6 +42,12 @@ use crate::storms::{StormRule, Storms};
 /// The most messages in one transaction, and in the queue before it. At 8 KiB each that is 32 MiB
 /// at the very worst; some 3 MiB as events are.
 pub(crate) const QUEUE: usize = 4096;
+
+/// How many places of the queue a message takes: one for each 8 KiB, so that pictures do not take
+/// more memory than events could.
+pub(crate) fn slots(publish: &Publish) -> u32 {
+    u32::try_from(publish.payload.len() / event::MAX_PAYLOAD).unwrap_or(u32::MAX).saturating_add(1)
+}
 
 /// The most gateways of one district: five times the largest that the design knows.
 const MAX_GATEWAYS: usize = 16_384;
@@ -118,6 +125,8 @@ pub(crate) struct Parts {
     pub(crate) period: Duration,
     pub(crate) storm: StormRule,
     pub(crate) keep: Keep,
+    /// The most bytes of pictures.
+    pub(crate) pictures_max: u64,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) watchers: broadcast::Sender<Arc<Committed>>,
@@ -153,7 +162,7 @@ impl Desk {
         Self {
             storms: Storms::new(parts.storm),
             stormy: false,
-            expiry: Expiry::new(parts.keep.clone(), parts.clock.now().mono),
+            expiry: Expiry::new(parts.keep.clone(), parts.pictures_max, parts.clock.now().mono),
             parts,
             gateways: Vec::new(),
             by_prefix: HashMap::new(),
@@ -212,9 +221,13 @@ impl Desk {
                 }
             }
             self.parts.meter.in_hand.store(batch.len() as u64, Ordering::Relaxed);
-            self.parts.slots.add_permits(batch.len());
-            // Both go into the database before any of the batch is acknowledged.
-            let kept = alarms_first(&batch).iter().all(|part| self.commit(writer, part, stop));
+            let slots = batch.iter().map(|inbound| slots(&inbound.publish) as usize).sum();
+            self.parts.slots.add_permits(slots);
+            // All goes into the database before any of the batch is acknowledged.
+            let (pictures, rest): (Vec<_>, Vec<_>) =
+                batch.iter().partition(|inbound| shots::is_picture(inbound));
+            let kept = alarms_first(rest).iter().all(|part| self.commit(writer, part, stop))
+                && self.keep_pictures(writer, &pictures, stop);
             if kept {
                 self.parts.outbox.acks(
                     batch
@@ -294,21 +307,35 @@ impl Desk {
         due.since(self.parts.clock.now().mono)
     }
 
-    /// Commits a batch, trying again for as long as it takes. False only if the receiver is to
+    /// Commits events, trying again for as long as it takes. False only if the receiver is to
     /// stop and the database still takes nothing: then nothing of it is acknowledged.
     fn commit(&mut self, writer: &mut dyn Writer, batch: &[&Inbound], stop: bool) -> bool {
         if batch.is_empty() {
             return true;
         }
+        let work = |desk: &mut Self, writer: &mut dyn Writer| desk.transaction(writer, batch);
+        let Some(fates) = self.insist(writer, batch.len(), stop, work) else { return false };
+        self.tell(batch, fates);
+        true
+    }
+
+    /// Does something to the database that must be done before anything of it is acknowledged.
+    fn insist<T>(
+        &mut self,
+        writer: &mut dyn Writer,
+        messages: usize,
+        stop: bool,
+        mut work: impl FnMut(&mut Self, &mut dyn Writer) -> Result<T, StoreError>,
+    ) -> Option<T> {
         let mut contended = 0;
         loop {
             let began = self.parts.clock.now().mono;
-            let error = match self.transaction(writer, batch) {
-                Ok(fates) => {
+            let error = match work(self, writer) {
+                Ok(done) => {
                     let took = self.parts.clock.now().mono.since(began);
-                    self.parts.meter.commit(took, batch.len());
-                    self.tell(batch, fates);
-                    return true;
+                    self.parts.meter.commit(took, messages);
+                    self.took_it();
+                    return Some(done);
                 }
                 Err(error) => error,
             };
@@ -322,13 +349,13 @@ impl Desk {
                 tracing::debug!(%error, "another receiver was in the way; at once again");
                 continue;
             }
-            tracing::error!(%error, events = batch.len(),
+            tracing::error!(%error, messages,
                 "the database takes no commit; nothing is acknowledged, trying again");
             count(&self.parts.meter.failures);
             self.board().failing = Some(error.to_string());
             self.parts.outbox.set_failing(true);
             if stop || self.parts.stop.load(Ordering::Acquire) {
-                return false;
+                return None;
             }
             std::thread::park_timeout(RETRY);
         }
@@ -382,21 +409,27 @@ impl Desk {
             }
         }
         self.settle(now, |board| {
-            board.commits += 1;
             board.deferred += deferred;
-            board.failing = None;
             let fresh = committed.iter().filter(|event| !event.duplicate);
             board.latest.extend(fresh.cloned());
             let over = board.latest.len().saturating_sub(LATEST_EVENTS);
             board.latest.drain(..over);
         });
-        if self.parts.outbox.failing() {
-            tracing::info!("the database takes commits again");
-            self.parts.outbox.set_failing(false);
-        }
         for event in committed {
             // An error means that nobody watches.
             let _ = self.parts.watchers.send(Arc::new(event));
+        }
+    }
+
+    /// A commit has returned.
+    fn took_it(&self) {
+        let mut board = self.board();
+        board.commits += 1;
+        board.failing = None;
+        drop(board);
+        if self.parts.outbox.failing() {
+            tracing::info!("the database takes commits again");
+            self.parts.outbox.set_failing(false);
         }
     }
 
@@ -503,20 +536,20 @@ impl Desk {
 
 /// A batch in the order in which it is committed: alarms do not wait for a backlog. Not those of a
 /// gateway that begins to number from 1: its first event says that it does.
-fn alarms_first(batch: &[Inbound]) -> Vec<Vec<&Inbound>> {
+fn alarms_first(batch: Vec<&Inbound>) -> Vec<Vec<&Inbound>> {
     let lane = |inbound: &&Inbound| {
         let topic = &inbound.publish.topic[..];
         let word = topic.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let class = std::str::from_utf8(word).ok().and_then(Class::from_word);
         class.is_some_and(|class| class.lane() == Lane::Alarm)
     };
-    let (alarms, others): (Vec<_>, Vec<_>) = batch.iter().partition(lane);
+    let (alarms, others): (Vec<_>, Vec<_>) = batch.iter().copied().partition(lane);
     let first = |inbound: &&Inbound| {
         let payload = &inbound.publish.payload[..payload_head(inbound)];
         payload.windows(FIRST.len()).any(|window| window == FIRST)
     };
     if alarms.is_empty() || others.len() < WORTH_A_COMMIT || others.iter().any(first) {
-        return vec![batch.iter().collect()];
+        return vec![batch];
     }
     vec![alarms, others]
 }

@@ -20,6 +20,7 @@ fn parts(watchers: broadcast::Sender<Arc<Committed>>) -> Parts {
         period: Duration::from_secs(30),
         storm: StormRule::default(),
         keep: crate::retention::Keep::default(),
+        pictures_max: u64::MAX,
         outbox: Arc::default(),
         board: Arc::default(),
         watchers,

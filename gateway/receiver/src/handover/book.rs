@@ -13,7 +13,7 @@ use super::matter::{Entry, Handover, Outcome, Side, State};
 use super::message::{self, Act, MAX_BUNDLE, Message, Offer, Said};
 use super::peers::{Peer, Rooms};
 use super::{HandoverError, Offered};
-use crate::bundle::{self, Extent, MakeError, Members, Report};
+use crate::bundle::{self, Extent, MakeError, Members, Pictures, Report};
 use crate::clock::Clock;
 use crate::operator::Place;
 use crate::store::{Change, Filter, Kept, Ledger, Spoken, Store, StoreError};
@@ -146,7 +146,15 @@ impl Book {
         let mut size = 0;
         for extent in [Extent::Whole, Extent::Own] {
             let bytes =
-                match bundle::make(&self.store, &place, incident, extent, &self.voice.rooms.key) {
+                // A message holds no picture: their SHA-256 go in the events.
+                match bundle::make(
+                    &self.store,
+                    &place,
+                    incident,
+                    extent,
+                    Pictures::Named,
+                    &self.voice.rooms.key,
+                ) {
                     Err(MakeError::TooLarge { .. }) => continue,
                     made => made?,
                 };

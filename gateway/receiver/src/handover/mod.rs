@@ -18,7 +18,8 @@
 //!   a taker of the same district, whose broker it is, acts there directly. Either way the gateway
 //!   records them as `operator@room`.
 //!
-//! Limits: an offer holds a bundle of 160 KiB at most, in one message. Of a larger one only the
+//! Limits: an offer holds a bundle of 160 KiB at most, in one message, with no picture: only their
+//! SHA-256 go, in the events that tell of them. Of a larger one only the
 //! incident's own events are sent; if these alone are larger, the offer is refused with a word. Who
 //! took an incident over from another district cannot hand it on: its gateway's log is not here.
 

@@ -273,7 +273,8 @@ impl Session<'_> {
             // A heartbeat is worth no waiting; the next one comes.
             return Ok(());
         }
-        linker.slots.acquire().await.map_err(drop)?.forget();
+        let slots = desk::slots(&publish);
+        linker.slots.acquire_many(slots).await.map_err(drop)?.forget();
         let inbound = Inbound { epoch: self.epoch, publish, at: linker.clock.now() };
         match linker.work.try_send(Work::In(inbound)) {
             Ok(()) => Ok(()),

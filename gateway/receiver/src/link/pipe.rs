@@ -76,7 +76,7 @@ impl Wish {
 
 /// Everything that a receiver subscribes to.
 pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
-    // Only the events are shared: every receiver of a group shows all gateways' states.
+    // Only what is stored is shared: every receiver of a group shows all gateways' states.
     let states = [
         "status",
         "hb",
@@ -85,6 +85,7 @@ pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
         "partition/+",
         "reader/+",
         "output/+",
+        "camera/+",
         "alarm/+",
         "desc",
         "cmd/+/res",
@@ -97,8 +98,8 @@ pub(super) fn wishes(linker: &Linker) -> Vec<Wish> {
         let filter = topic::HandoverTopic::all_to(&linker.config.district, &room.name);
         Wish { filter, at_least_once: true }
     });
-    let events = std::iter::once(Wish::of(linker, "ev/+", true));
-    events.chain(states).chain([beside]).chain(rooms).collect()
+    let stored = ["ev/+", "snap/+"].into_iter().map(|what| Wish::of(linker, what, true));
+    stored.chain(states).chain([beside]).chain(rooms).collect()
 }
 
 /// Both sides of a connection that is yet to be made.

@@ -34,6 +34,10 @@ const DANGERS: [Danger; 9] = [
 /// The severities of the contract; what a gateway says beyond them counts as the mildest.
 const MILDEST: u8 = 5;
 
+/// What a camera does: it sees; or it does not, since its pictures are poor, since somebody or
+/// something is in the way, since none come, or since nobody knows.
+pub(super) const CAMERAS: [&str; 5] = ["sees", "degraded", "tampered", "lost", "unknown"];
+
 pub(super) const ROLES: [&str; 2] = ["active", "standby"];
 pub(super) const STATES: [&str; 3] = ["works", "fails", "unknown"];
 
@@ -53,6 +57,8 @@ pub(super) struct Sums {
     pub(super) incidents: BTreeMap<(&'static str, u8), u64>,
     pub(super) unacknowledged: u64,
     pub(super) oldest: Duration,
+    /// As [`CAMERAS`].
+    pub(super) cameras: [u64; CAMERAS.len()],
     pub(super) missing: u64,
     pub(super) with_gaps: u64,
     pub(super) began_anew: u64,
@@ -101,6 +107,16 @@ impl Sums {
     fn gateway(&mut self, view: &GatewayView, now: UtcMs) {
         if let Some(place) = LIVES.iter().position(|life| *life == view.life) {
             self.lives[place] += 1;
+        }
+        for camera in view.cameras.values() {
+            let place = match (&*camera.shown, camera.flags()) {
+                ("up", []) => 0,
+                ("degraded", []) => 1,
+                ("up" | "degraded", flags) if !flags.iter().any(|flag| flag == "lost") => 2,
+                ("unknown", _) => 4,
+                _ => 3,
+            };
+            self.cameras[place] += 1;
         }
         self.missing += view.missing;
         self.with_gaps += u64::from(view.missing > 0);

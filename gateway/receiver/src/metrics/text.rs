@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Gauges;
-use super::sums::{LIVES, ROLES, Ranked, STATES, Sums};
+use super::sums::{CAMERAS, LIVES, ROLES, Ranked, STATES, Sums};
 use crate::meter::Histogram;
 use crate::snapshot::Link;
 
@@ -130,6 +130,15 @@ pub(super) fn page(gauges: &Gauges) -> String {
     ] {
         page.counter(name, help, read(counter));
     }
+    let help = "Cameras' pictures stored by this receiver since it started.";
+    page.counter("gatehouse_pictures_total", help, read(&meter.pictures));
+    let name = "gatehouse_pictures_refused_total";
+    page.family(name, "counter", "What came as a picture and was not kept, by reason.");
+    for (why, count) in meter.refused_by_reason() {
+        page.sample(name, &[("reason", why)], count);
+    }
+    let help = "Pictures that were taken away to make room, before their time.";
+    page.counter("gatehouse_pictures_trimmed_total", help, read(&meter.trimmed));
     let help = "Receipts that the broker has taken.";
     page.counter("gatehouse_receipts_total", help, snapshot.receipts);
     let help = "Time from the begin of a transaction to the return of its commit.";
@@ -168,6 +177,12 @@ fn district_of(page: &mut Page, sums: &Sums) {
     page.gauge("gatehouse_gap_gateways", help, sums.with_gaps);
     let help = "How often gateways have begun to number anew, after their flash was wiped.";
     page.gauge("gatehouse_gateways_began_anew", help, sums.began_anew);
+
+    let name = "gatehouse_cameras";
+    page.family(name, "gauge", "Cameras by what they do: see, or why not.");
+    for (how, count) in CAMERAS.iter().zip(sums.cameras) {
+        page.sample(name, &[("state", how)], count);
+    }
 
     let name = "gatehouse_incidents_open";
     page.family(name, "gauge", "Open incidents; severity 1 is the most urgent.");

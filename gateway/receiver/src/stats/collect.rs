@@ -186,9 +186,8 @@ impl Collector {
         let Some(detail) = detail else { return };
         // The day ends with the event: it belongs to when it began.
         let Some(day) = from(detail).and_then(|from| self.period.day(from)) else { return };
-        for things in
-            ["zones_s", "readers_s"].iter().filter_map(|key| detail.get(*key)?.as_object())
-        {
+        let kinds = ["zones_s", "readers_s", "cameras_s"];
+        for things in kinds.iter().filter_map(|key| detail.get(*key)?.as_object()) {
             for (why, seconds) in things.values().filter_map(Value::as_object).flatten() {
                 let Some(seconds) = seconds.as_u64() else { continue };
                 // Why, and not by whose wish.

@@ -102,7 +102,7 @@ pub struct Figures {
     pub closed_by_itself: u64,
     /// Of these: how they were judged.
     pub judged: Judged,
-    /// Seconds in which a zone or a reader did not protect, added up over all of them, by reason.
+    /// Seconds in which a zone, reader or camera did not protect, added up over all of them, by reason.
     pub unprotected_s: BTreeMap<String, u64>,
     /// Patrol rounds.
     pub rounds: Rounds,
@@ -119,7 +119,7 @@ impl Figures {
         self.incidents.values().sum()
     }
 
-    /// Seconds in which a zone or a reader should have protected and did not.
+    /// Seconds in which a zone, reader or camera should have protected and did not.
     pub fn unprotected(&self) -> u64 {
         let unwanted = self.unprotected_s.iter().filter(|(why, _)| !WANTED.contains(&why.as_str()));
         unwanted.map(|(_, seconds)| seconds).sum()

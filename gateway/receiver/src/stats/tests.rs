@@ -127,7 +127,7 @@ fn the_ledger_counts_for_the_day_that_it_tells_of_and_names_nobody() {
         json!({"source": {"kind": "gateway", "id": "g-1"}, "detail": {
             "from": UtcMs(from), "to": UtcMs(from + DAY), "part": 1, "of": 1,
             "zones_s": {"hall": {"bypassed by 9c1e": 60, "disarmed": 3600}, "yard": {"bypassed": 30, "dark": 10}},
-            "readers_s": {"north": {"lost": 5}}}})
+            "readers_s": {"north": {"lost": 5}}, "cameras_s": {"gate": {"moved": 7}}}})
     };
     log.at(DAY, Class::System, "ledger.day", &ledger(0));
     // The last day's comes at the very end of the period, which is not part of it.
@@ -136,9 +136,12 @@ fn the_ledger_counts_for_the_day_that_it_tells_of_and_names_nobody() {
     let report = log.report(2);
     let day = &report.sites["s-1"].days[1];
     let reasons: Vec<_> = day.unprotected_s.iter().map(|(why, s)| (why.as_str(), *s)).collect();
-    assert_eq!(reasons, [("bypassed", 90), ("dark", 10), ("disarmed", 3600), ("lost", 5)]);
-    assert_eq!((day.unprotected(), day.disarmed()), (105, 3600));
-    assert_eq!(report.all.whole.unprotected(), 210);
+    assert_eq!(
+        reasons,
+        [("bypassed", 90), ("dark", 10), ("disarmed", 3600), ("lost", 5), ("moved", 7)]
+    );
+    assert_eq!((day.unprotected(), day.disarmed()), (112, 3600));
+    assert_eq!(report.all.whole.unprotected(), 224);
 }
 
 #[test]

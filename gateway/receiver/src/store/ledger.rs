@@ -6,6 +6,7 @@
 use gatehouse_core::id::Id;
 use gatehouse_core::time::UtcMs;
 
+use super::writer::Over;
 use super::{Database, OpenError, StoreError, postgres, sqlite};
 use crate::handover::Handover;
 
@@ -92,6 +93,16 @@ pub(super) fn read(facts: &str) -> Option<Handover> {
             None
         }
     }
+}
+
+/// Whether a handover, as it was kept, has had its time: the class of its incident, from when that
+/// began or was offered. One that cannot be read is a newer receiver's, and stays.
+pub(super) fn is_over(facts: &str, over: Over<'_>) -> bool {
+    read(facts).is_some_and(|matter| {
+        // A gateway that does not know the time may say anything; the room's clock is better.
+        let began = matter.incident.since.max(matter.offered.at);
+        over(matter.incident.class, began)
+    })
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@
 //! | `breaks` | places where `prev` is not the hash of the event before |
 //! | `handovers` | incidents that go to another control room or come from one, each as JSON |
 //! | `handover_messages` | what the rooms have said of each, as on the wire; ours until a receipt is owed |
+//! | `pictures`, `shots` | pictures of cameras, and what events say of them: see `pictures` |
 //! | `anchors` | wall time at one instant of a boot, by which earlier events of it get their time |
 
 pub(crate) mod calls;
 mod database;
 mod error;
 mod ledger;
+pub(crate) mod pictures;
 pub(crate) mod postgres;
 mod read;
 mod sqlite;
@@ -28,6 +30,7 @@ mod writer;
 pub use database::Database;
 pub use error::{OpenError, StoreError};
 pub(crate) use ledger::{Change, Kept, Ledger, Spoken, ledger};
+pub(crate) use pictures::{NewPicture, NewShot};
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
 pub use writer::{Basis, When};
 pub(crate) use writer::{Expiring, Loaded, NewCall, NewEvent, Progress, Wanted, Writer};

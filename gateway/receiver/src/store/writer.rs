@@ -13,6 +13,7 @@ use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 
 use super::StoreError;
+use super::pictures::{NewPicture, NewShot};
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
 use crate::responders::{Called, End};
@@ -136,6 +137,9 @@ pub(crate) struct Expiring<'a> {
     pub(crate) left: Left<'a>,
 }
 
+/// Whether what is of this class and time has had its time.
+pub(crate) type Over<'a> = &'a dyn Fn(Class, UtcMs) -> bool;
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Expired {
@@ -232,6 +236,25 @@ pub(crate) trait Writer {
     /// Outside of a transaction: empties what is no event, or a second content of a number, from
     /// before this; says how many.
     fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError>;
+
+    /// Outside of a transaction: takes away calls and handovers that are over and whose class, at
+    /// their time, has had its time; says how many.
+    fn expire_told(&mut self, over: Over<'_>) -> Result<u64, StoreError>;
+
+    /// Keeps what an event says of a picture.
+    fn shot(&mut self, shot: &NewShot<'_>) -> Result<(), StoreError>;
+
+    /// Outside of a transaction: keeps pictures, each once, for good when it returns `Ok`. Says of
+    /// each whether it was not there.
+    fn pictures(&mut self, pictures: &[NewPicture<'_>]) -> Result<Vec<bool>, StoreError>;
+
+    /// Outside of a transaction: takes away pictures from before this, by the time of their event
+    /// or, without one, of their receipt; so many at most. Says how many.
+    fn expire_pictures(&mut self, before: UtcMs, limit: u32) -> Result<u64, StoreError>;
+
+    /// Outside of a transaction: where pictures have more bytes than these, takes away the oldest of
+    /// the camera that has the most; so many at most. Says how many.
+    fn trim_pictures(&mut self, most: u64, limit: u32) -> Result<u64, StoreError>;
 
     /// The anchor of a gateway's boot, if one has come.
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError>;

@@ -78,7 +78,8 @@ pub(crate) async fn events(
     let Ok(_turn) = Arc::clone(&shared.history.readers).acquire_owned().await else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "ending");
     };
-    let read = tokio::task::spawn_blocking(move || read(database, search));
+    let scope = signed.account.scope.clone();
+    let read = tokio::task::spawn_blocking(move || read(database, search, &scope));
     match read.await {
         Ok(Ok(page)) => Json(page).into_response(),
         Ok(Err(error)) => {
@@ -133,7 +134,7 @@ fn search(asked: Asked, scope: &Scope) -> Result<Option<Search>, &'static str> {
     }))
 }
 
-fn read(database: Database, mut search: Search) -> Result<Value, String> {
+fn read(database: Database, mut search: Search, scope: &Scope) -> Result<Value, String> {
     let store = Store::open_to_read(database).map_err(|error| error.to_string())?;
     let mut found = Vec::new();
     let mut next = None;
@@ -141,7 +142,8 @@ fn read(database: Database, mut search: Search) -> Result<Value, String> {
         let page: Page = store.page(&search).map_err(|error| error.to_string())?;
         search.limit =
             search.limit.saturating_sub(u32::try_from(page.events.len()).unwrap_or(PAGE));
-        found.extend(page.events.iter().filter_map(told));
+        let seen = page.events.iter().filter(|event| scope.event(event.class, &event.body));
+        found.extend(seen.filter_map(told));
         next = page.next;
         search.after = next;
         if next.is_none() || search.limit == 0 {

@@ -203,7 +203,8 @@ impl Live {
     /// A committed event, if the account may see it.
     fn event(&self, committed: &Committed) -> Option<Event> {
         let (scope, address) = (&self.signed.account.scope, &committed.address);
-        let may = scope.site(address.site.as_str()) && scope.class(committed.class);
+        let may =
+            scope.site(address.site.as_str()) && scope.event(committed.class, &committed.body);
         if committed.duplicate || !may {
             return None;
         }

@@ -29,6 +29,7 @@ mod lockout;
 mod login;
 mod page;
 mod picture;
+mod pictures;
 mod scope;
 mod secret;
 mod session;
@@ -261,6 +262,9 @@ fn router(shared: Shared) -> Router {
         .route("/api/logout", post(login::logout))
         .route("/api/live", get(live::live))
         .route("/api/sites/{site}", get(acts::site))
+        .route("/api/pictures/{site}", get(pictures::latest))
+        .route("/api/picture/{site}/{gateway}/{sha256}", get(pictures::one))
+        .route("/api/incidents/{site}/{gateway}/{id}/pictures", get(pictures::incident))
         .route("/api/events", get(history::events))
         .route("/api/stats", get(stats::stats))
         .route("/api/incidents/{site}/{gateway}/{id}/{verb}", post(acts::incident))

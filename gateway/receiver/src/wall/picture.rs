@@ -200,7 +200,7 @@ fn same(old: &GatewayView, new: &GatewayView) -> bool {
         let heard = view.heartbeat.as_ref().map(|(at, _)| *at);
         let log = (view.upto, view.head, view.missing, view.began_anew);
         let bad = (view.conflicts, view.quarantined, view.breaks);
-        (view.life, view.session, log, bad, heard)
+        (view.life, view.session, log, bad, heard, view.pictures)
     };
     counts(old) == counts(new)
         && Arc::ptr_eq(&old.doors, &new.doors)
@@ -208,6 +208,7 @@ fn same(old: &GatewayView, new: &GatewayView) -> bool {
         && Arc::ptr_eq(&old.partitions, &new.partitions)
         && Arc::ptr_eq(&old.readers, &new.readers)
         && Arc::ptr_eq(&old.outputs, &new.outputs)
+        && Arc::ptr_eq(&old.cameras, &new.cameras)
 }
 
 #[cfg(test)]

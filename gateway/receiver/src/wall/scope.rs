@@ -4,10 +4,12 @@
 //! by the class that tells of that kind of thing. Whether a gateway lives is shown to everybody
 //! who may see its site: who sees no alarms of a box must at least know whether any could come.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use gatehouse_core::event::Class;
 use gatehouse_core::id::Id;
+use serde::Deserialize;
 
 /// The kinds of things that have a state, each with the class that tells of it.
 const KINDS: [(&str, Class); 7] = [
@@ -38,11 +40,34 @@ impl Scope {
         self.classes.as_ref().is_none_or(|classes| classes.contains(&class))
     }
 
+    /// Whether it may be seen that something happened which nobody at the site may notice: who sees no
+    /// panic alarms is not told in another way.
+    pub(crate) fn silent(&self) -> bool {
+        self.class(Class::Panic)
+    }
+
+    /// Whether this event may be seen, by its class and, as a picture of something silent has the
+    /// class of any picture, by its bytes.
+    pub(crate) fn event(&self, class: Class, body: &[u8]) -> bool {
+        self.class(class) && (self.silent() || class != Class::Camera || !is_silent(body))
+    }
+
     /// Whether states of this kind of thing may be seen. The gateway itself may.
     pub(crate) fn kind(&self, kind: &str) -> bool {
         let of = KINDS.iter().find(|(word, _)| *word == kind);
         of.is_none_or(|(_, class)| self.class(*class))
     }
+}
+
+/// Whether the bytes of an event say that nobody at the site may notice it.
+fn is_silent(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Only<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    serde_json::from_slice(body)
+        .is_ok_and(|Only { kind }: Only<'_>| gatehouse_core::site::is_silent(&kind))
 }
 
 #[cfg(test)]
@@ -59,6 +84,11 @@ mod tests {
         };
         assert!(own.site("s-1") && own.class(Class::Panic));
         assert!(!own.site("s-2") && !own.site("s") && !own.site("") && !own.class(Class::Alarm));
+        assert!(own.silent() && all.silent());
+        let cameras = Scope { sites: None, classes: Some(BTreeSet::from([Class::Camera])) };
+        let (silent, plain) = (br#"{"type":"camera.clip_silent"}"#, br#"{"type":"camera.clip"}"#);
+        assert!(cameras.event(Class::Camera, plain) && !cameras.event(Class::Camera, silent));
+        assert!(all.event(Class::Camera, silent) && !cameras.event(Class::Panic, plain));
         assert!(own.kind("door") && own.kind("gateway") && !own.kind("zone") && !own.kind("unit"));
     }
 }

@@ -36,6 +36,8 @@ pub(crate) fn gateway(
     blind.truncate(BLIND);
     let blind: Vec<_> = blind.iter().map(|one| json!([one.kind, one.id, one.why])).collect();
     let partitions = if scope.kind("partition") { things(&view.partitions) } else { json!({}) };
+    // A page that shows them asks again when there are more.
+    let pictures = if scope.kind("camera") { view.pictures } else { 0 };
     let beat: Option<&Heartbeat> = view.heartbeat.as_ref().map(|(_, beat)| &**beat);
     json!({
         "site": address.site.as_str(),
@@ -51,6 +53,7 @@ pub(crate) fn gateway(
         "heard": heard.map(|at| at.0),
         "hb": beat,
         "partitions": partitions,
+        "pictures": pictures,
         "blind": blind,
         "blind_total": total,
     })
@@ -77,6 +80,7 @@ pub(crate) fn site(snapshot: &Snapshot, site: &str, scope: &Scope) -> Value {
             ("partition", &view.partitions),
             ("reader", &view.readers),
             ("output", &view.outputs),
+            ("camera", &view.cameras),
         ] {
             if scope.kind(kind) {
                 told.insert(kind.to_owned(), things(all));

@@ -23,14 +23,31 @@ pub struct Answer {
     pub body: String,
 }
 
+/// The same with whatever bytes.
+pub struct Raw {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Raw {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        header(&self.head, name)
     }
 
     pub fn error(&self) -> (u16, String) {
@@ -63,6 +80,18 @@ impl Page {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "").await
+    }
+
+    /// An answer that is no text.
+    pub async fn bytes(&self, path: &str) -> Raw {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(self.request("GET", path, &[], "").as_bytes()).await.unwrap();
+        let mut all = Vec::new();
+        within(path, stream.read_to_end(&mut all)).await.unwrap();
+        let end = all.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(all[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Raw { status, head, body: all[end + 4..].to_vec() }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {

@@ -5,6 +5,7 @@
 pub mod far;
 pub mod http;
 pub mod postgres;
+pub mod room;
 
 use std::fs;
 use std::io::BufRead;
@@ -200,6 +201,7 @@ impl Gateway {
         let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
         options.set_outgoing_inflight_upper_limit(100).set_keep_alive(Duration::from_secs(30));
         options.set_session_expiry_interval(Some(3600));
+        options.set_max_packet_size(Some(1 << 20));
         options.set_clean_start(false);
         let (client, mut eventloop) = AsyncClient::new(options, 100);
         client.subscribe(address.receipt(), QoS::AtLeastOnce).await.unwrap();
@@ -252,6 +254,23 @@ impl Gateway {
     pub async fn raw(&self, below: &str, payload: Vec<u8>, retain: bool) {
         let topic = format!("{}/{below}", self.address);
         self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
+    }
+
+    /// Hands over a picture as a gateway does: with its digest, and with a number if it has one.
+    pub async fn picture(&self, camera: &str, jpeg: &[u8], seq: Option<u64>) {
+        self.picture_named(camera, jpeg, seq, &sha256(jpeg)).await;
+    }
+
+    /// The same under this digest.
+    pub async fn picture_named(&self, camera: &str, jpeg: &[u8], seq: Option<u64>, sha256: &str) {
+        let mut user_properties = vec![("sha256".to_owned(), sha256.to_owned())];
+        user_properties.extend(seq.map(|seq| ("seq".to_owned(), seq.to_string())));
+        let properties = PublishProperties { user_properties, ..PublishProperties::default() };
+        let topic = self.address.snapshot(&camera.parse().unwrap());
+        self.client
+            .publish_with_properties(topic, QoS::AtLeastOnce, false, jpeg.to_vec(), properties)
+            .await
+            .unwrap();
     }
 
     /// The same for another gateway.
@@ -482,6 +501,29 @@ impl Journal {
         })
     }
 
+    /// What a gateway records of a picture.
+    pub fn shot(&mut self, camera: &str, silent: bool, detail: serde_json::Value) -> Vec<u8> {
+        let kind = if silent { "camera.snapshot_silent" } else { "camera.snapshot" };
+        self.filled(Class::Camera, kind, |draft| of_camera(draft, camera, detail))
+    }
+
+    /// What a gateway records of a clip on its flash.
+    pub fn clip(&mut self, camera: &str, of: &[u64]) -> Vec<u8> {
+        let clip = serde_json::json!({"camera": camera, "ref": "0001.mp4", "sha256": "ab".repeat(32),
+            "pre_s": 10, "post_s": 20, "bytes": 9});
+        let detail = serde_json::json!({"of": of, "clip": clip});
+        self.filled(Class::Camera, "camera.clip", |draft| of_camera(draft, camera, detail))
+    }
+
+    /// The same of this moment.
+    pub fn shot_of_today(&mut self, camera: &str, detail: serde_json::Value) -> Vec<u8> {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        self.filled(Class::Camera, "camera.snapshot", |draft| {
+            of_camera(draft, camera, detail);
+            draft.time.utc = UtcMs(i64::try_from(since.as_millis()).unwrap());
+        })
+    }
+
     fn filled(
         &mut self,
         class: Class,
@@ -524,6 +566,26 @@ impl Journal {
         self.prev = event::chain_hash(&bytes);
         bytes
     }
+}
+
+fn of_camera(draft: &mut Draft, camera: &str, detail: serde_json::Value) {
+    draft.source = Source { kind: "camera".into(), id: camera.parse().unwrap(), driver: None };
+    draft.qualifier = Qualifier::Status;
+    draft.detail = Some(detail);
+}
+
+/// What begins and ends as a JPEG, of this length; another number is another picture.
+pub fn jpeg(number: u8, length: usize) -> Vec<u8> {
+    let mut bytes = vec![number; length];
+    bytes[..3].copy_from_slice(&[0xff, 0xd8, 0xff]);
+    bytes[length - 2..].copy_from_slice(&[0xff, 0xd9]);
+    bytes
+}
+
+/// The SHA-256 of these bytes in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    gatehouse_core::checkpoint::to_hex(digest.as_ref())
 }
 
 /// The receiver's program, killed with the value.

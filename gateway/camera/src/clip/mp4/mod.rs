@@ -3,11 +3,13 @@
 //! Only what a player needs. A fragment stands by itself, so a file that ends between two of them is
 //! whole.
 
+mod avc1;
 mod boxes;
 mod fragment;
 mod init;
 pub mod scan;
 
+pub use avc1::avc1;
 pub use fragment::{Sample, fragment};
 pub use init::init;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::clip::disk::SystemDisk;
 use crate::clip::{Recovered, recover};
+use crate::picture::Mask;
 use crate::ring::RingLimits;
 use crate::testing::{frame, track};
 
@@ -92,7 +93,8 @@ impl Disk for Watched {
 
 fn recorder<D: Disk>(disk: D, folder: &Path) -> Recorder<D> {
     let ring = Ring::new(RingLimits::default());
-    Recorder::new(disk, folder.to_owned(), ClipLimits::default(), ring)
+    let unmasked = Mask::none().unmasked().unwrap();
+    Recorder::new(disk, folder.to_owned(), ClipLimits::default(), ring, unmasked)
 }
 
 fn trigger(id: &str, second: u64) -> Trigger {
@@ -199,7 +201,9 @@ fn a_full_disk_is_told_what_was_whole_is_kept_and_the_next_trigger_tries_anew() 
     feed(&mut recorder, 0..20);
     recorder.trigger(&trigger("a", 19));
     let told = feed(&mut recorder, 20..60);
-    let [ClipTold::Failed { error: WriteError::Full { .. }, files, .. }] = told.as_slice() else {
+    let [ClipTold::Failed { error: ClipError::Write(WriteError::Full { .. }), files, .. }] =
+        told.as_slice()
+    else {
         panic!("{told:?}")
     };
     assert_eq!(names(folder.path()), ["a.mp4"], "nothing half-written is left");
@@ -218,7 +222,8 @@ fn a_name_that_is_taken_does_not_lose_the_older_evidence() {
     feed(&mut recorder, 0..10);
     recorder.trigger(&trigger("a", 9));
     let told = recorder.end();
-    let Some(ClipTold::Failed { error: WriteError::Exists { .. }, .. }) = &told else {
+    let Some(ClipTold::Failed { error: ClipError::Write(WriteError::Exists { .. }), .. }) = &told
+    else {
         panic!("{told:?}")
     };
     assert_eq!(std::fs::read(folder.path().join("a.mp4")).unwrap(), b"evidence");

@@ -198,7 +198,7 @@ impl Camera {
     }
 
     /// Goes on as what it was under another configuration.
-    pub(super) fn take_over(&mut self, index: usize, old: Self, at: Mono, out: &mut Out<'_>) {
+    pub(super) fn take_over(&mut self, index: usize, old: &Self, at: Mono, out: &mut Out<'_>) {
         let same = self.config.driver == old.config.driver;
         (self.lost, self.degraded, self.tampers) = (old.lost, old.degraded, old.tampers);
         self.changed = true;

@@ -1,10 +1,15 @@
 //! The thread that makes a camera's clips, and what is told of them.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use gatehouse_camera::clip::disk::SystemDisk;
+#[cfg(feature = "masked-clips")]
+use gatehouse_camera::clip::masked::{self, MaskedRecorder, MaskedSettings, MaskedWays};
 use gatehouse_camera::clip::{Bell, ClipFile, ClipId, ClipTold, Recorder, Trigger, work};
+use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::Ring;
 use gatehouse_camera::source::Drain;
 use gatehouse_core::event::{Class, Qualifier};
@@ -16,6 +21,9 @@ use tracing::{error, warn};
 use super::evidence::CLIPS;
 use super::picture::hex;
 use super::plan::Plan;
+use super::watcher::Turns;
+#[cfg(feature = "masked-clips")]
+use super::watcher::be_nice;
 use crate::clock::Clock;
 use crate::eyes::Wish;
 use crate::rules::Inputs;
@@ -42,23 +50,39 @@ fn meaning(camera: &Id, clip: &ClipId) -> (Option<Seq>, bool) {
 
 /// A clip is to show this.
 pub(super) fn ring(bell: &Bell, camera: &Id, wish: &Wish) {
-    match name(camera, wish) {
-        Some(id) => bell.ring(Trigger { id, at: wish.at }),
-        None => warn!(%camera, "a clip cannot be named; none is made"),
+    if let Some(id) = name(camera, wish) {
+        bell.ring(Trigger { id, at: wish.at });
+    } else {
+        warn!(%camera, "a clip cannot be named; none is made");
     }
 }
 
-/// Starts the thread; it ends with the source's end of `drain`.
+/// What a camera's clips are made with.
+pub(super) struct Maker {
+    pub(super) mask: Mask,
+    pub(super) drain: Drain,
+    pub(super) bell: Bell,
+    pub(super) clock: Clock,
+    pub(super) inputs: Inputs,
+    /// For a camera with masks, whose pictures are decoded and encoded.
+    pub(super) turns: Turns,
+    /// Whether it looks elsewhere than its masks were drawn for.
+    pub(super) moved: Arc<AtomicBool>,
+}
+
+/// Why there are no clips of a camera with this mask, if there are none.
+pub(super) fn refused(mask: &Mask) -> Option<&'static str> {
+    let makes = cfg!(feature = "masked-clips") || mask.is_none();
+    (!makes).then_some("this gateway is built without clips of cameras with masks")
+}
+
+/// Starts the thread; it ends with the source's end of `drain`. What a camera with a mask sends goes
+/// to the recorder that paints it, or nowhere.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn start(
-    plan: &Plan,
-    mut drain: Drain,
-    bell: Bell,
-    clock: Clock,
-    inputs: Inputs,
-) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
+    let Maker { mask, mut drain, bell, clock, inputs, turns, moved } = maker;
     let teller = Teller {
         camera: plan.id().clone(),
         masked: !plan.camera.masks.is_empty(),
@@ -68,11 +92,31 @@ pub(super) fn start(
     };
     let folder = plan.evidence.join(CLIPS);
     let ring = Ring::new(plan.ring());
-    let mut recorder = Recorder::new(SystemDisk, folder, plan.clips(), ring);
-    let name = format!("clips-{}", plan.id());
-    std::thread::Builder::new().name(name.chars().take(15).collect()).spawn(move || {
+    let limits = plan.clips();
+    let name: String = format!("clips-{}", plan.id()).chars().take(15).collect();
+    std::thread::Builder::new().name(name).spawn(move || {
         let mono = || clock.mono();
-        work(&mut recorder, &mut drain, &bell, &mono, &mut |told| teller.tell(told));
+        let mut tell = |told| teller.tell(told);
+        if let Some(unmasked) = mask.unmasked() {
+            let mut recorder = Recorder::new(SystemDisk, folder, limits, ring, unmasked);
+            return work(&mut recorder, &mut drain, &bell, &mono, &mut tell);
+        }
+        #[cfg(feature = "masked-clips")]
+        {
+            be_nice();
+            let settings = MaskedSettings::default();
+            let mut recorder =
+                MaskedRecorder::new(SystemDisk, folder, limits, ring, mask, settings);
+            let turns = |work: &mut dyn FnMut()| {
+                let _turn = turns.take_for_clip();
+                work();
+            };
+            let ways = MaskedWays { clock: &mono, turns: &turns, moved: &moved };
+            masked::work(&mut recorder, &mut drain, &bell, ways, &mut tell);
+        }
+        // Not started for such a camera; if it were, nothing would be kept.
+        #[cfg(not(feature = "masked-clips"))]
+        drop((turns, moved));
     })
 }
 

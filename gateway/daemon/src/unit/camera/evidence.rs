@@ -52,10 +52,10 @@ pub(in super::super) fn prepare(config: &Config) {
     match recover(&root.join(CLIPS)) {
         Ok(found) => found.iter().for_each(|one| match one {
             Recovered::Kept(file) => {
-                info!(path = %file.path.display(), "a clip was cut off and is whole")
+                info!(path = %file.path.display(), "a clip was cut off and is whole");
             }
             Recovered::Removed { path } => {
-                info!(path = %path.display(), "a clip had no picture yet")
+                info!(path = %path.display(), "a clip had no picture yet");
             }
             Recovered::Failed { path, error } => {
                 warn!(path = %path.display(), %error, "a half-written clip stays");

@@ -94,6 +94,12 @@ impl Studio {
         }
     }
 
+    /// No clip is made of this.
+    pub(super) async fn no_clip(&self, wish: &Wish, why: &str) {
+        warn!(camera = %self.camera, of = ?wish.of, why, "no clip");
+        self.no_picture(wish, &format!("no clip: {why}")).await;
+    }
+
     async fn one(&self, wish: &Wish, frame: Frame, part: &str) -> Result<Value, String> {
         let name = match (wish.of, &wish.command) {
             (Some(seq), _) => format!("{}-{seq}{part}.jpg", self.camera),

@@ -34,7 +34,9 @@ impl Health {
     /// Time has passed.
     pub(super) fn tick(&self, now: Mono) {
         let reports: Vec<_> = self.ladders().iter_mut().map(|ladder| ladder.tick(now)).collect();
-        reports.into_iter().for_each(|report| self.announce(report));
+        for report in reports {
+            self.announce(report);
+        }
     }
 
     /// What stands told, of the worst stream; `None`: not of every stream something is known.

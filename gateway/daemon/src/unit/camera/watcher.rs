@@ -26,39 +26,68 @@ const NICER: i32 = 10;
 /// Without frames it is looked so often whether there will be any.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// So many decode at once.
+/// So many decode at once, and one of them for a clip.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<(Mutex<usize>, Condvar)>);
+pub(crate) struct Turns {
+    all: Arc<Seats>,
+    #[cfg(feature = "masked-clips")]
+    clips: Arc<Seats>,
+}
 
 impl Default for Turns {
     /// One processor is left to the rest of the box, if it has more than one.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new((Mutex::new(processors.saturating_sub(1).max(1)), Condvar::new())))
+        Self {
+            all: Arc::new(Seats::new(processors.saturating_sub(1).max(1))),
+            #[cfg(feature = "masked-clips")]
+            clips: Arc::new(Seats::new(1)),
+        }
     }
 }
-
-/// A turn that is taken; given back when it is dropped.
-pub(super) struct Turn(Turns);
 
 impl Turns {
     /// Waits for a turn. Blocks.
     pub(super) fn take(&self) -> Turn {
-        let (free, given) = &*self.0;
-        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free =
-            given.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        drop(free);
-        Turn(self.clone())
+        Seats::take(&self.all)
+    }
+
+    /// Waits for a turn of a clip that is decoded and encoded: however many cameras see something,
+    /// the others are watched meanwhile. Blocks.
+    #[cfg(feature = "masked-clips")]
+    pub(super) fn take_for_clip(&self) -> (Turn, Turn) {
+        // In this order, and nobody waits for the first who has the second.
+        let clip = Seats::take(&self.clips);
+        (self.take(), clip)
     }
 }
 
+#[derive(Debug)]
+struct Seats {
+    free: Mutex<usize>,
+    given: Condvar,
+}
+
+impl Seats {
+    const fn new(free: usize) -> Self {
+        Self { free: Mutex::new(free), given: Condvar::new() }
+    }
+
+    fn take(self: &Arc<Self>) -> Turn {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self.given.wait_while(free, |free| *free == 0);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Turn(Arc::clone(self))
+    }
+}
+
+/// A turn that is taken; given back when it is dropped.
+pub(super) struct Turn(Arc<Seats>);
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        let (free, given) = &*self.0.0;
-        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        given.notify_one();
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given.notify_one();
     }
 }
 
@@ -83,7 +112,7 @@ pub(super) struct Watcher {
     pub(super) health: Health,
     /// Which stream it is, to its health.
     pub(super) stream: usize,
-    pub(super) found: mpsc::UnboundedSender<(CameraSays, Mono)>,
+    pub(super) found: mpsc::Sender<(CameraSays, Mono)>,
 }
 
 /// The decoder of the stream, if its format is known.
@@ -118,7 +147,8 @@ impl Watcher {
                 eye.follows = false;
             }
             for finding in says {
-                if self.found.send((self.says(finding), frame.received)).is_err() {
+                let says = self.says(finding);
+                if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }
             }
@@ -151,13 +181,14 @@ impl Watcher {
 
     fn says(&self, finding: Finding) -> CameraSays {
         match finding {
-            Finding::Motion { area, on } => match self.areas.get(area.0) {
-                Some(id) => CameraSays::Motion { area: id.clone(), on },
-                None => {
+            Finding::Motion { area, on } => {
+                if let Some(id) = self.areas.get(area.0) {
+                    CameraSays::Motion { area: id.clone(), on }
+                } else {
                     warn!(camera = %self.camera, "motion in an area that there is not: our bug");
                     CameraSays::Motion { area: self.camera.clone(), on: false }
                 }
-            },
+            }
             Finding::Tamper { kind, on } => {
                 let kind = match kind {
                     TamperKind::Covered => CameraTamper::Covered,

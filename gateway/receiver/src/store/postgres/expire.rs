@@ -6,7 +6,8 @@ use gatehouse_core::time::UtcMs;
 use tokio_postgres::Client;
 
 use super::super::StoreError;
-use super::super::writer::{Expired, Expiring, seq};
+use super::super::ledger;
+use super::super::writer::{Expired, Expiring, Over, seq};
 
 const SELECT: &str = "SELECT utc_ms, arrival, seq, class, body, gw FROM gatehouse.events \
      WHERE (utc_ms, arrival) > ($1, $2) AND utc_ms < $3 ORDER BY utc_ms, arrival LIMIT $4";
@@ -57,4 +58,35 @@ pub(super) async fn odd(client: &Client, before: UtcMs) -> Result<u64, StoreErro
 pub(super) async fn newest(client: &Client) -> Result<Option<UtcMs>, StoreError> {
     let sql = "SELECT utc_ms FROM gatehouse.events WHERE basis = 0 ORDER BY utc_ms DESC LIMIT 1";
     Ok(client.query_opt(sql, &[]).await?.map(|row| UtcMs(row.get(0))))
+}
+
+/// Calls that are over with every attempt of theirs, and handovers that are over and owe nothing.
+pub(super) async fn told(client: &Client, over: Over<'_>) -> Result<u64, StoreError> {
+    let calls = "SELECT call, class, utc_ms FROM gatehouse.calls WHERE over IS NOT NULL";
+    let calls = client.query(calls, &[]).await?;
+    let calls = calls.iter().filter(|row| {
+        let class = u8::try_from(row.get::<_, i16>(1)).ok().and_then(Class::from_number);
+        class.is_none_or(|class| over(class, UtcMs(row.get(2))))
+    });
+    let calls: Vec<i64> = calls.map(|row| row.get(0)).collect();
+    let mut gone =
+        client.execute("DELETE FROM gatehouse.calls WHERE call = ANY($1)", &[&calls]).await?;
+    // Of a storm, attempts go with the last of its calls.
+    let attempts = "DELETE FROM gatehouse.told t WHERE NOT EXISTS \
+                    (SELECT 1 FROM gatehouse.calls c WHERE c.matter = t.matter)";
+    gone += client.execute(attempts, &[]).await?;
+    let handovers = "SELECT room, id, facts FROM gatehouse.handovers h WHERE NOT open \
+                     AND NOT EXISTS (SELECT 1 FROM gatehouse.handover_messages m \
+                     WHERE m.room = h.room AND m.id = h.id AND m.ours AND NOT m.receipted)";
+    for row in client.query(handovers, &[]).await? {
+        if !ledger::is_over(row.get(2), over) {
+            continue;
+        }
+        let (room, id): (&str, &str) = (row.get(0), row.get(1));
+        for table in ["handover_messages", "handovers"] {
+            let sql = format!("DELETE FROM gatehouse.{table} WHERE room = $1 AND id = $2");
+            gone += client.execute(&sql, &[&room, &id]).await?;
+        }
+    }
+    Ok(gone)
 }

@@ -19,6 +19,7 @@ mod expire;
 mod gateways;
 mod handovers;
 mod news;
+mod pictures;
 mod read;
 mod schema;
 mod tls;

@@ -9,9 +9,9 @@ use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::UtcMs;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
-use super::super::read::{Each, Life, Reading, Select, Side, Value};
+use super::super::read::{Cell, Each, Life, Reading, Select, Side, Value};
 use super::super::writer::{count, seq};
 use super::super::{Basis, StoreError, Stored, When};
 use super::{Client, outside};
@@ -66,15 +66,18 @@ impl Client {
     }
 }
 
+impl Value {
+    fn parameter(&self) -> &(dyn ToSql + Sync) {
+        match self {
+            Self::Integer(value) => value,
+            Self::Text(value) => value,
+        }
+    }
+}
+
 impl Reading for Client {
     fn events(&self, select: &Select, each: Each<'_>) -> Result<(), StoreError> {
-        fn value(value: &Value) -> &(dyn ToSql + Sync) {
-            match value {
-                Value::Integer(value) => value,
-                Value::Text(value) => value,
-            }
-        }
-        let values: Vec<_> = select.values.iter().map(value).collect();
+        let values: Vec<_> = select.values.iter().map(Value::parameter).collect();
         self.rows(&select.sql, &values, &mut |row| each(stored(row)))
     }
 
@@ -106,6 +109,14 @@ impl Reading for Client {
         Ok(lives)
     }
 
+    fn cells(&self, select: &Select, each: &mut dyn FnMut(Vec<Cell>)) -> Result<(), StoreError> {
+        let values: Vec<_> = select.values.iter().map(Value::parameter).collect();
+        self.rows(&select.sql, &values, &mut |row| {
+            each((0..row.len()).map(|at| cell(row, at)).collect());
+            true
+        })
+    }
+
     fn bodies(&self, life: i64, each: &mut dyn FnMut(Seq, i64, &[u8])) -> Result<(), StoreError> {
         let sql = "SELECT seq, class, body FROM events WHERE gw = $1 ORDER BY seq";
         self.rows(sql, &[&life], &mut |row| {
@@ -133,6 +144,19 @@ impl Reading for Client {
             quarantined: quarantined.into_iter().map(|(number, _)| seq(number)).collect(),
             conflicts: conflicts.first().map_or(0, |(conflicts, _)| count(*conflicts)),
         })
+    }
+}
+
+/// Every column's type that is asked for anywhere.
+fn cell(row: &Row, at: usize) -> Cell {
+    let integer = |value: Option<i64>| value.map_or(Cell::Null, Cell::Integer);
+    match *row.columns()[at].type_() {
+        Type::INT8 => integer(row.get(at)),
+        Type::INT4 => integer(row.get::<_, Option<i32>>(at).map(i64::from)),
+        Type::INT2 => integer(row.get::<_, Option<i16>>(at).map(i64::from)),
+        Type::BOOL => integer(row.get::<_, Option<bool>>(at).map(i64::from)),
+        Type::BYTEA => row.get::<_, Option<Vec<u8>>>(at).map_or(Cell::Null, Cell::Bytes),
+        _ => row.get::<_, Option<String>>(at).map_or(Cell::Null, Cell::Text),
     }
 }
 

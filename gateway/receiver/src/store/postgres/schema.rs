@@ -32,9 +32,11 @@ pub(super) async fn prepare(client: &Client) -> Result<Option<i64>, StoreError> 
     // Beside the layout, in databases of before as well. (Asked first: who may not make tables
     // must not be refused over ones that are there.)
     if found.is_none_or(|found| found == VERSION) {
-        let calls = client.query_one("SELECT to_regclass('gatehouse.calls') IS NOT NULL", &[]);
-        if !calls.await?.get::<_, bool>(0) {
-            client.batch_execute(CALLS).await?;
+        for (table, make) in [("calls", CALLS), ("pictures", PICTURES)] {
+            let there = format!("SELECT to_regclass('gatehouse.{table}') IS NOT NULL");
+            if !client.query_one(&there, &[]).await?.get::<_, bool>(0) {
+                client.batch_execute(make).await?;
+            }
         }
     }
     client.batch_execute("COMMIT").await?;
@@ -119,6 +121,30 @@ CREATE INDEX told_by_way ON told (district, way, told);
 CREATE INDEX told_unpublished ON told (told) WHERE NOT published;
 CREATE TABLE tellers (
   district text COLLATE \"C\" PRIMARY KEY, owner bigint NOT NULL, until timestamptz NOT NULL);
+";
+
+/// Pictures, and what events say of them: see `store::pictures`. JPEGs are as small as they get: the
+/// server need not try to compress them.
+const PICTURES: &str = "
+SET LOCAL search_path = gatehouse;
+CREATE TABLE pictures (
+  picture bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, district text COLLATE \"C\" NOT NULL,
+  site text COLLATE \"C\" NOT NULL, gateway text COLLATE \"C\" NOT NULL,
+  camera text COLLATE \"C\" NOT NULL, sha256 text COLLATE \"C\" NOT NULL, seq bigint,
+  bytes bigint NOT NULL, recv_ms bigint NOT NULL, jpeg bytea NOT NULL,
+  UNIQUE (district, site, gateway, sha256));
+ALTER TABLE pictures ALTER COLUMN jpeg SET STORAGE EXTERNAL;
+CREATE INDEX pictures_by_camera
+  ON pictures (district, site, gateway, camera, recv_ms, picture) INCLUDE (bytes);
+CREATE INDEX pictures_by_receipt ON pictures (recv_ms, picture);
+CREATE TABLE shots (
+  gw bigint NOT NULL, seq bigint NOT NULL, district text COLLATE \"C\" NOT NULL,
+  site text COLLATE \"C\" NOT NULL, gateway text COLLATE \"C\" NOT NULL,
+  camera text COLLATE \"C\" NOT NULL, sha256 text COLLATE \"C\" NOT NULL, of_seq bigint,
+  incident text COLLATE \"C\", silent boolean NOT NULL, masked boolean NOT NULL,
+  width integer NOT NULL, height integer NOT NULL, PRIMARY KEY (gw, seq));
+CREATE INDEX shots_by_digest ON shots (district, site, gateway, sha256);
+CREATE INDEX shots_by_incident ON shots (district, site, gateway, incident);
 ";
 
 /// What layout 3 adds to layout 2. Receivers of layout 2 that run beside do not mind.

@@ -14,14 +14,17 @@ use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
+use super::super::writer::{
+    Expired, Expiring, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
+};
 use super::super::{
-    Basis, FORMER, Loaded, NewCall, NewEvent, Progress, StoreError, Wanted, Writer,
+    Basis, FORMER, Loaded, NewCall, NewEvent, NewPicture, NewShot, Progress, StoreError, Wanted,
+    Writer,
 };
 use super::Client;
 use super::connection::{ANSWER_S, Session};
-use super::expire;
 use super::gateways::{self, Found};
+use super::{expire, pictures};
 use crate::responders::End;
 use crate::wire::{self, Anchor};
 
@@ -502,6 +505,31 @@ impl Writer for PostgresWriter<'_> {
     fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError> {
         let session = self.client.session()?;
         self.ask(expire::odd(&session.client, before))
+    }
+
+    fn expire_told(&mut self, over: Over<'_>) -> Result<u64, StoreError> {
+        let session = self.client.session()?;
+        self.ask(expire::told(&session.client, over))
+    }
+
+    fn shot(&mut self, shot: &NewShot<'_>) -> Result<(), StoreError> {
+        let session = self.open()?;
+        self.ask(pictures::shot(&session.client, shot))
+    }
+
+    fn pictures(&mut self, pictures: &[NewPicture<'_>]) -> Result<Vec<bool>, StoreError> {
+        let session = self.client.session()?;
+        self.ask(pictures::keep(&session.client, pictures))
+    }
+
+    fn expire_pictures(&mut self, before: UtcMs, limit: u32) -> Result<u64, StoreError> {
+        let session = self.client.session()?;
+        self.ask(pictures::expire(&session.client, before, limit))
+    }
+
+    fn trim_pictures(&mut self, most: u64, limit: u32) -> Result<u64, StoreError> {
+        let session = self.client.session()?;
+        self.ask(pictures::trim(&session.client, most, limit))
     }
 
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError> {

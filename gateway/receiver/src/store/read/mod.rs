@@ -164,6 +164,29 @@ impl Stored {
     }
 }
 
+/// What stands in a column of a row.
+#[derive(Clone, Debug)]
+pub(super) enum Cell {
+    Null,
+    Integer(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Cell {
+    pub(super) fn integer(self) -> Option<i64> {
+        if let Self::Integer(value) = self { Some(value) } else { None }
+    }
+
+    pub(super) fn text(self) -> Option<String> {
+        if let Self::Text(value) = self { Some(value) } else { None }
+    }
+
+    pub(super) fn bytes(self) -> Option<Vec<u8>> {
+        if let Self::Bytes(value) = self { Some(value) } else { None }
+    }
+}
+
 /// Takes one event; says whether to go on.
 pub(super) type Each<'a> = &'a mut dyn FnMut(Stored) -> bool;
 
@@ -183,10 +206,13 @@ pub(super) trait Reading {
 
     /// What accounts for numbers of a life without an event.
     fn side(&self, life: i64) -> Result<Side, StoreError>;
+
+    /// Every row of a selection of whatever.
+    fn cells(&self, select: &Select, each: &mut dyn FnMut(Vec<Cell>)) -> Result<(), StoreError>;
 }
 
 impl Store {
-    fn reading(&self) -> &dyn Reading {
+    pub(super) fn reading(&self) -> &dyn Reading {
         match &self.inner {
             Inner::Sqlite(file) => file,
             Inner::Postgres(client) => &**client,

@@ -5,7 +5,8 @@ use gatehouse_core::time::UtcMs;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
-use super::super::writer::{Expired, Expiring, seq};
+use super::super::ledger;
+use super::super::writer::{Expired, Expiring, Over, seq};
 
 pub(super) fn expire(
     connection: &Connection,
@@ -52,4 +53,45 @@ pub(super) fn odd(connection: &Connection, before: UtcMs) -> Result<u64, StoreEr
 pub(super) fn newest(connection: &Connection) -> Result<Option<UtcMs>, StoreError> {
     let sql = "SELECT utc_ms FROM events WHERE basis = 0 ORDER BY utc_ms DESC LIMIT 1";
     Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(UtcMs))
+}
+
+/// Calls that are over with every attempt of theirs, and handovers that are over and owe nothing.
+pub(super) fn told(connection: &Connection, over: Over<'_>) -> Result<u64, StoreError> {
+    let changes = super::begin(connection)?;
+    let mut gone = 0;
+    let mut select =
+        changes.prepare("SELECT call, class, utc_ms FROM calls WHERE over IS NOT NULL")?;
+    let calls = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, UtcMs(row.get(2)?))))?
+        .collect::<Result<Vec<(i64, u8, UtcMs)>, _>>()?;
+    drop(select);
+    for (call, class, utc) in calls {
+        if Class::from_number(class).is_none_or(|class| over(class, utc)) {
+            gone += changes.execute("DELETE FROM calls WHERE call = ?1", [call])?;
+        }
+    }
+    // Of a storm, attempts go with the last of its calls.
+    gone += changes.execute(
+        "DELETE FROM told WHERE NOT EXISTS (SELECT 1 FROM calls c WHERE c.matter = told.matter)",
+        [],
+    )?;
+    let mut select = changes.prepare(
+        "SELECT room, id, facts FROM handovers h WHERE NOT open AND NOT EXISTS (SELECT 1 \
+         FROM handover_messages m WHERE m.room = h.room AND m.id = h.id AND m.ours = 1 \
+         AND NOT m.receipted)",
+    )?;
+    let handovers = select
+        .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?
+        .collect::<Result<Vec<[String; 3]>, _>>()?;
+    drop(select);
+    for [room, id, facts] in handovers {
+        if ledger::is_over(&facts, over) {
+            for table in ["handover_messages", "handovers"] {
+                let sql = format!("DELETE FROM {table} WHERE room = ?1 AND id = ?2");
+                gone += changes.execute(&sql, [&room, &id])?;
+            }
+        }
+    }
+    changes.commit()?;
+    Ok(gone as u64)
 }

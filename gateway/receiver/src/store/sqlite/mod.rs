@@ -4,6 +4,7 @@
 mod calls;
 mod expire;
 mod handovers;
+mod pictures;
 mod read;
 mod schema;
 mod write;
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{OpenError, StoreError};
 pub(super) use calls::SqliteLedger;
@@ -65,6 +66,11 @@ impl Drop for File {
             let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
         }
     }
+}
+
+/// A transaction that waits for its turn at its begin, and not in its middle.
+fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
 }
 
 /// A connection beside the one that commits, to a file that is prepared: both wait for each other's

@@ -3,9 +3,10 @@
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::UtcMs;
-use rusqlite::{Row, ToSql, params_from_iter, types::ToSqlOutput};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Row, ToSql, params_from_iter};
 
-use super::super::read::{Each, Life, Reading, Select, Side, Value};
+use super::super::read::{Cell, Each, Life, Reading, Select, Side, Value};
 use super::super::writer::{count, seq};
 use super::super::{Basis, StoreError, Stored, When};
 use super::File;
@@ -34,6 +35,24 @@ impl Reading for File {
     fn still(&self, look: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
         let _view = self.connection.unchecked_transaction()?;
         look()
+    }
+
+    fn cells(&self, select: &Select, each: &mut dyn FnMut(Vec<Cell>)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&select.sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(&select.values))?;
+        while let Some(row) = rows.next()? {
+            let cell = |at| {
+                Ok(match row.get_ref(at)? {
+                    ValueRef::Integer(value) => Cell::Integer(value),
+                    ValueRef::Text(value) => Cell::Text(String::from_utf8_lossy(value).into()),
+                    ValueRef::Blob(value) => Cell::Bytes(value.to_vec()),
+                    ValueRef::Null | ValueRef::Real(_) => Cell::Null,
+                })
+            };
+            each((0..columns).map(cell).collect::<rusqlite::Result<_>>()?);
+        }
+        Ok(())
     }
 
     fn lives(&self, gateway: Option<&Id>) -> Result<Vec<Life>, StoreError> {

@@ -36,7 +36,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenEr
     }
     connection
         .execute_batch(&format!(
-            "{SCHEMA} {CALLS} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
+            "{SCHEMA} {CALLS} {PICTURES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
         ))
         .map_err(sqlite)
 }
@@ -154,6 +154,26 @@ CREATE TABLE IF NOT EXISTS told (
 CREATE INDEX IF NOT EXISTS told_by_matter ON told (matter);
 CREATE INDEX IF NOT EXISTS told_by_way ON told (district, way, told);
 CREATE INDEX IF NOT EXISTS told_unpublished ON told (told) WHERE published = 0;
+";
+
+/// Pictures, and what events say of them: see `store::pictures`. The index by camera also answers how
+/// much there is without a look at the pictures.
+const PICTURES: &str = "
+CREATE TABLE IF NOT EXISTS pictures (
+  picture INTEGER PRIMARY KEY, district TEXT NOT NULL, site TEXT NOT NULL, gateway TEXT NOT NULL,
+  camera TEXT NOT NULL, sha256 TEXT NOT NULL, seq INTEGER, bytes INTEGER NOT NULL,
+  recv_ms INTEGER NOT NULL, jpeg BLOB NOT NULL,
+  UNIQUE (district, site, gateway, sha256)) STRICT;
+CREATE INDEX IF NOT EXISTS pictures_by_camera
+  ON pictures (district, site, gateway, camera, recv_ms, picture, bytes);
+CREATE INDEX IF NOT EXISTS pictures_by_receipt ON pictures (recv_ms, picture);
+CREATE TABLE IF NOT EXISTS shots (
+  gw INTEGER NOT NULL, seq INTEGER NOT NULL, district TEXT NOT NULL, site TEXT NOT NULL,
+  gateway TEXT NOT NULL, camera TEXT NOT NULL, sha256 TEXT NOT NULL, of_seq INTEGER, incident TEXT,
+  silent INTEGER NOT NULL, masked INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+  PRIMARY KEY (gw, seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS shots_by_digest ON shots (district, site, gateway, sha256);
+CREATE INDEX IF NOT EXISTS shots_by_incident ON shots (district, site, gateway, incident);
 ";
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ use gatehouse_core::time::{Mono, UtcMs};
 use gatehouse_core::topic::Address;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
-use super::super::writer::{Expired, Expiring, MAX_ODD_ROWS, count, seq, signed, signed_count};
-use super::super::{
-    Basis, FORMER, Loaded, NewCall, NewEvent, Progress, StoreError, Wanted, Writer,
+use super::super::writer::{
+    Expired, Expiring, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
 };
-use super::expire;
+use super::super::{
+    Basis, FORMER, Loaded, NewCall, NewEvent, NewPicture, NewShot, Progress, StoreError, Wanted,
+    Writer,
+};
+use super::{expire, pictures};
 use crate::correspondent::Counts;
 use crate::gaps::GapTracker;
 use crate::responders::End;
@@ -271,6 +274,26 @@ impl Writer for SqliteWriter<'_> {
 
     fn expire_odd(&mut self, before: UtcMs) -> Result<u64, StoreError> {
         expire::odd(self.connection, before)
+    }
+
+    fn expire_told(&mut self, over: Over<'_>) -> Result<u64, StoreError> {
+        expire::told(self.connection, over)
+    }
+
+    fn shot(&mut self, shot: &NewShot<'_>) -> Result<(), StoreError> {
+        pictures::shot(self.connection, shot)
+    }
+
+    fn pictures(&mut self, pictures: &[NewPicture<'_>]) -> Result<Vec<bool>, StoreError> {
+        pictures::keep(self.connection, pictures)
+    }
+
+    fn expire_pictures(&mut self, before: UtcMs, limit: u32) -> Result<u64, StoreError> {
+        pictures::expire(self.connection, before, limit)
+    }
+
+    fn trim_pictures(&mut self, most: u64, limit: u32) -> Result<u64, StoreError> {
+        pictures::trim(self.connection, most, limit)
     }
 
     fn anchor(&mut self, gw: i64, boot: &str) -> Result<Option<Anchor>, StoreError> {

@@ -1,6 +1,7 @@
 // The incidents: who waits first, what is going on, since when, and what can be done.
 
 import { byId, element, keyed, say } from "./dom.js";
+import { drawPictures, forgetPictures, picturesOf, tickPictures } from "./pictures.js";
 import { blindness, handoverOf, isTheirs, now, operator, queue, state } from "./state.js";
 import { age, clock, t, tn, word } from "./words.js";
 
@@ -9,6 +10,7 @@ const VERBS = ["ack", "note", "escalate", "close", "handover"];
 export function drawIncidents() {
   const all = queue();
   if (state.selected && !state.incidents.has(state.selected)) state.selected = null;
+  forgetPictures();
   keyed(byId("incidents"), all, ([key]) => key, make, update);
   const none = byId("no-incidents");
   none.hidden = all.length > 0;
@@ -25,6 +27,7 @@ function make([key]) {
   head.append(element("b", "severity"), element("strong", "danger"), element("span", "place"), element("span", "phase"), element("time", "age"));
   const tags = element("div", "marks");
   const facts = element("div", "facts");
+  const pictures = element("ul", "pictures");
   const buttons = element("div", "buttons");
   for (const verb of VERBS) {
     const button = element("button", verb === "ack" ? "primary" : "");
@@ -36,7 +39,7 @@ function make([key]) {
   site.dataset.act = "site";
   site.append(element("kbd", "", "G"), " ", element("span"));
   buttons.append(site);
-  node.append(head, tags, facts, buttons);
+  node.append(head, tags, facts, pictures, buttons);
   node.addEventListener("click", () => { node.dispatchEvent(new CustomEvent("choose", { bubbles: true, detail: key })); });
   return node;
 }
@@ -47,7 +50,7 @@ function update(node, [key, one]) {
   node.className = `incident s${Math.min(one.severity, 4)} ${one.acked ? "taken" : "waits"}${chosen ? " chosen" : ""}`;
   node.dataset.phase = shown;
   node.setAttribute("aria-current", String(chosen));
-  const [head, tags, facts, buttons] = node.children;
+  const [head, tags, facts, pictures, buttons] = node.children;
   const [severity, danger, place, phase, since] = head.children;
   say(severity, String(one.severity));
   severity.title = t("severity");
@@ -77,6 +80,7 @@ function update(node, [key, one]) {
     one.told.forEach((line, n) => lines.push([`told${n}`, toldLine(line)]));
   } else if (one.notes.length > 0) lines.push(["notes", tn("incident.notes", one.notes.length)]);
   keyed(facts, lines, ([name]) => name, ([name]) => element("p", name), (line, [, text]) => say(line, text));
+  drawPictures(pictures, chosen ? picturesOf(key, drawIncidents) : []);
   buttons.hidden = !chosen;
   for (const button of buttons.children) {
     const verb = button.dataset.verb;
@@ -113,6 +117,7 @@ function toldLine(line) {
 
 /** Ages go on without news. */
 export function tick() {
+  tickPictures();
   for (const node of document.querySelectorAll("time.age")) {
     const since = Number(node.dataset.since);
     if (since) say(node, `${node.textContent.startsWith("≥") ? "≥ " : ""}${age(now() - since)}`);

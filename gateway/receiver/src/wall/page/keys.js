@@ -5,7 +5,7 @@ import { t } from "./words.js";
 
 const SHOWN = [
   ["Enter", "key.first"], ["J", "key.next"], ["K", "key.previous"], ["A", "key.ack"], ["N", "key.note"],
-  ["E", "key.escalate"], ["C", "key.close"], ["H", "key.handover"], ["O", "key.handovers"], ["G", "key.site"], ["1 2 3 4 5", "key.views"], ["/", "key.search"],
+  ["E", "key.escalate"], ["C", "key.close"], ["H", "key.handover"], ["O", "key.handovers"], ["G", "key.site"], ["P", "key.pictures"], ["1 2 3 4 5", "key.views"], ["/", "key.search"],
   ["M", "key.hush"], ["Shift M", "key.mute"], ["S", "key.sound"], ["T", "key.theme"], ["L", "key.language"],
   ["Esc", "key.escape"], ["?", "key.help"],
 ];

@@ -9,7 +9,8 @@ import { drawHandovers, firstHandover, onHandovers } from "./handovers.js";
 import { fillHelp, onKeys } from "./keys.js";
 import { hangUp, listen, watch } from "./live.js";
 import { onLogin, post, showLogin, whoami } from "./login.js";
-import { drawSite, drawSites, drawTiles, openSite } from "./sites.js";
+import { firstPicture, forgetPictures } from "./pictures.js";
+import { drawSite, drawSites, drawTiles, forgetSite, openSite } from "./sites.js";
 import { hush, mute, sound, start } from "./sound.js";
 import { blindness, now, state } from "./state.js";
 import { forgetStats, lastDays, loadStats, showStats } from "./stats.js";
@@ -150,7 +151,7 @@ onKeys({
   "k": onBoard(() => move(-1)), "ArrowUp": onBoard(() => move(-1)),
   "a": () => act("ack"), "n": () => act("note"), "e": () => act("escalate"), "c": () => act("close"),
   "h": () => act("handover"), "o": onBoard(firstHandover),
-  "g": siteOfChosen,
+  "g": siteOfChosen, "p": onBoard(firstPicture),
   "1": () => show("board"), "2": () => show("sites"), "3": () => show("history"), "4": () => show("gateways"), "5": () => show("stats"),
   "/": () => { show("history"); byId("search-text").focus(); },
   "m": () => { start(); hush(); }, "M": ACTS.mute, "s": ACTS.sound,
@@ -180,6 +181,8 @@ function leave(why) {
   state.incidents.clear();
   state.latest = [];
   forgetStats();
+  forgetSite();
+  forgetPictures();
   sound();
   showLogin(why);
 }

@@ -2,11 +2,13 @@
 
 import { offers, openOrder } from "./commands.js";
 import { byId, element, keyed, say } from "./dom.js";
+import { drawPictures, latestOf } from "./pictures.js";
 import { blindness, now, sites, state } from "./state.js";
 import { age, t, tn, word } from "./words.js";
 
-const KINDS = ["partition", "zone", "door", "reader", "output"];
+const KINDS = ["partition", "zone", "door", "camera", "reader", "output"];
 let told = null; // what the control room said of the site last
+let pictures = {}; // the latest of each camera, by gateway
 let asked = ""; // the gateways' pieces that it was asked for with
 let asking = false;
 
@@ -54,10 +56,16 @@ function drawList(list) {
 }
 
 export function openSite(site) {
-  if (state.site !== site) told = null;
+  if (state.site !== site) [told, pictures] = [null, {}];
   state.site = site;
   asked = "";
   drawSites();
+}
+
+/** Whoever logs in next may see less. */
+export function forgetSite() {
+  [told, pictures, asked, state.site] = [null, {}, "", null];
+  draw();
 }
 
 /** Asks for the site again when one of its gateways has news. */
@@ -69,6 +77,8 @@ async function refresh() {
   try {
     const answer = await fetch(`/api/sites/${encodeURIComponent(state.site)}`);
     told = answer.ok ? await answer.json() : null;
+    const cameras = Object.values(told?.gateways ?? {}).some((one) => Object.keys(one.things.camera ?? {}).length > 0);
+    pictures = cameras ? await latestOf(told.site) : {};
     asked = pieces;
   } catch { /* the stream says that nothing is known */ }
   asking = false;
@@ -119,6 +129,8 @@ function updateGateway(node, [id, gateway]) {
     say(group.firstElementChild, t(`kinds.${group.dataset.kind}`));
     keyed(group.lastElementChild, things, ([name]) => name, makeThing, (thing, [name, one]) => {
       updateThing(thing, group.dataset.kind, name, one);
+      const picture = group.dataset.kind === "camera" && pictures[id]?.[name];
+      drawPictures(thing.querySelector(".pictures"), picture ? [{ site: told.site, gateway: id, ...picture }] : []);
       setOrder(thing.lastElementChild, heard, id, group.dataset.kind, name, one.state);
     });
   }
@@ -126,7 +138,7 @@ function updateGateway(node, [id, gateway]) {
 
 function makeThing() {
   const node = element("li", "thing");
-  node.append(element("b"), element("span", "state"), element("small", "flags"), element("time", "age"), orderButton());
+  node.append(element("b"), element("span", "state"), element("small", "flags"), element("time", "age"), element("ul", "pictures"), orderButton());
   return node;
 }
 
