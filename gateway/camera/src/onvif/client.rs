@@ -305,8 +305,10 @@ impl<'c> Client<'c> {
             let Answer { status, challenge, body } = answer;
             let refused = match Self::good(&call, status, body) {
                 Ok(body) => return Ok(body),
-                Err(error @ OnvifError::Fault { kind: FaultKind::NotAuthorised, .. }) => error,
-                Err(error @ OnvifError::Refused { status: 401, .. }) => error,
+                Err(
+                    error @ (OnvifError::Fault { kind: FaultKind::NotAuthorised, .. }
+                    | OnvifError::Refused { status: 401, .. }),
+                ) => error,
                 Err(error) => return Err(error),
             };
             let unauthorised = OnvifError::Unauthorised { what: call.name };

@@ -44,12 +44,9 @@ pub(super) struct Call<'a> {
 pub(super) fn envelope(call: &Call<'_>, token: Option<&str>) -> String {
     let mut head = String::new();
     if let Some(of) = call.of {
-        let Call { action, .. } = call;
-        head += &format!(r#"<a:Action s:mustUnderstand="1">{action}</a:Action>"#);
-        head += &format!("<a:To>{}</a:To>", escape(&of.to));
-        for (number, parameter) in of.parameters.iter().enumerate() {
-            head += &parameter.as_header(number);
-        }
+        let (action, to) = (call.action, escape(&of.to));
+        head = format!(r#"<a:Action s:mustUnderstand="1">{action}</a:Action><a:To>{to}</a:To>"#);
+        head.extend(of.parameters.iter().enumerate().map(|(n, parameter)| parameter.as_header(n)));
     }
     head += token.unwrap_or_default();
     let body = call.body;

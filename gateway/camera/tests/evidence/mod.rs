@@ -74,7 +74,7 @@ impl Source {
             // The heads of JPEGs are the same everywhere.
             let skip = if frame.track.codec == Codec::Jpeg { 1024 } else { 0 };
             let chunks = frame.data.get(skip..).unwrap_or_default().as_chunks::<RUN>().0;
-            runs.extend(chunks.iter().filter(|run| says_something(*run)));
+            runs.extend(chunks.iter().filter(|run| says_something(run)));
         }
         Self(runs)
     }

@@ -290,7 +290,18 @@ impl Life {
         let wishes = ways.eyes.wishes(id);
         let (ways, told) = (ways.clone(), None);
         Ok(Self {
-            place, ways, health, told, streams, found, ear, wishes, studio, takes, bell, moved,
+            place,
+            ways,
+            health,
+            told,
+            streams,
+            found,
+            ear,
+            wishes,
+            studio,
+            takes,
+            bell,
+            moved,
         })
     }
 
