@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::kind::{Kind, Word, Wrong, text};
+use crate::onvif::{Events, OnvifUrl};
 use crate::secret::PasswordSource;
 
 /// The most corners of a shape.
@@ -25,10 +26,14 @@ const WHOLE: u16 = 10_000;
 pub struct Camera {
     /// Its name for people, in any script. It stays on the box.
     pub name: Option<String>,
-    /// The stream of which clips are made.
-    pub main: StreamUrl,
+    /// The stream of which clips are made; `None`: the camera names its streams itself by ONVIF.
+    pub main: Option<StreamUrl>,
     /// A smaller stream that is watched; `None`: the main one is.
     pub sub: Option<StreamUrl>,
+    /// Where its ONVIF is.
+    pub onvif: Option<OnvifUrl>,
+    /// Who looks for motion and tampering.
+    pub events: Events,
     /// How the streams come.
     pub transport: Transport,
     /// The name to log in with.
@@ -123,28 +128,34 @@ impl StreamUrl {
                 _ => Wrong::hint(format!("write \"rtsp://{given}\"")),
             });
         };
-        let (place, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-        if place.contains('@') {
-            return Err(Wrong {
-                hint: Some("put the user into `username`, the password into a file".into()),
-                confidential: true,
-            });
+        let (host, port, path) = place(rest, RTSP_PORT)?;
+        Ok(Self { host, port, path })
+    }
+}
+
+/// Host, port and path, without user and password.
+pub(crate) fn place(rest: &str, standard: u16) -> Result<(String, u16, String), Wrong> {
+    let (place, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    if place.contains('@') {
+        return Err(Wrong {
+            hint: Some("put the user into `username`, the password into a file".into()),
+            confidential: true,
+        });
+    }
+    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map_or(Ok(standard), str::parse);
+    let good = |c: char| c.is_ascii_graphic();
+    let host_good = !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:_".contains(&b));
+    match port {
+        Ok(port) if port > 0 && host_good && path.len() <= 512 && path.chars().all(good) => {
+            Ok((host.to_owned(), port, path.to_owned()))
         }
-        let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, port)) => (host, port.strip_prefix(':')),
-            None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-        };
-        let port = port.map_or(Ok(RTSP_PORT), str::parse);
-        let good = |c: char| c.is_ascii_graphic();
-        let host_good = !host.is_empty()
-            && host.len() <= 253
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:_".contains(&b));
-        match port {
-            Ok(port) if port > 0 && host_good && path.len() <= 512 && path.chars().all(good) => {
-                Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
-            }
-            _ => Err(Wrong::default()),
-        }
+        _ => Err(Wrong::default()),
     }
 }
 

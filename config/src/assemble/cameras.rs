@@ -1,5 +1,7 @@
 //! The cameras, and what must fit together among them.
 
+mod streams;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -61,8 +63,7 @@ fn camera(
     let id = table.get(&key::ID, notes);
     ids.declare(id.as_ref(), notes);
     let name = table.get(&key::NAME, notes);
-    let main = table.get(&key::STREAM, notes);
-    let sub = table.get(&key::SUB_STREAM, notes);
+    let streams = streams::streams(table, notes);
     let transport = table.get(&key::TRANSPORT, notes);
     let username = table.get(&key::USERNAME, notes);
     let login = Login {
@@ -104,7 +105,7 @@ fn camera(
     let post = table.get(&key::POST, notes);
     let hold_off = table.get(&key::HOLD_OFF, notes);
     let areas = areas(table, table.has(&key::PARTITION), notes);
-    let main = main?.value;
+    let streams = streams?;
     let rules = CameraConfig {
         partition,
         // Beyond its own hold-off: so long a switch that fails takes its cameras with it.
@@ -112,12 +113,14 @@ fn camera(
         doors: doors?,
         zones: zones?,
         areas: areas.iter().map(|(_, rules)| rules.clone()).collect(),
-        ..CameraConfig::new(id?.value, main.shown())
+        ..CameraConfig::new(id?.value, streams.shown())
     };
     Some(Camera {
         name: name.map(|name| name.value),
-        main,
-        sub: sub.map(|at| at.value),
+        main: streams.main,
+        sub: streams.sub,
+        onvif: streams.onvif,
+        events: streams.events,
         transport: transport?.value,
         username: username.map(|at| at.value),
         password,

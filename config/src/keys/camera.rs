@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::camera::{ShapeKind, StreamKind, Transport, Watch};
 use crate::kind::{Choice, Credential, Identifier, Number, Place, Switch, Text};
 use crate::list::List;
+use crate::onvif::{Events, OnvifKind};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 use crate::{MAX_CAMERAS, MAX_DOORS, MAX_MASKS, MAX_ZONES};
@@ -20,6 +21,8 @@ pub(crate) static TABLE: Table = Table {
         &NAME,
         &STREAM,
         &SUB_STREAM,
+        &ONVIF,
+        &EVENTS,
         &TRANSPORT,
         &USERNAME,
         &PASSWORD_FILE,
@@ -53,9 +56,11 @@ pub(crate) static NAME: Key<Text> = Key {
 pub(crate) static STREAM: Key<StreamKind> = Key {
     name: "stream",
     kind: StreamKind,
-    presence: Required,
+    presence: Optional,
     doc: "The RTSP address of its best stream, of which clips are made without coding it anew. \
-          Neither user nor password stands in it.",
+          Neither user nor password stands in it. Needed unless `onvif` is given: without it the \
+          camera says by ONVIF which streams it has, the largest is taken for clips, and the one \
+          nearest to 640x360 is watched.",
 };
 pub(crate) static SUB_STREAM: Key<StreamKind> = Key {
     name: "sub-stream",
@@ -63,6 +68,19 @@ pub(crate) static SUB_STREAM: Key<StreamKind> = Key {
     presence: Optional,
     doc: "A smaller stream of the same camera, about 640x360, which is watched instead: a tenth of \
           the work. Set its key frame interval to 2 s or less.",
+};
+pub(crate) static ONVIF: Key<OnvifKind> = Key {
+    name: "onvif",
+    kind: OnvifKind,
+    presence: Optional,
+    doc: "The address of its ONVIF device service. Many makes have users for ONVIF apart from those \
+          of their page: `username` must be one of them. Neither user nor password stands in it.",
+};
+pub(crate) static EVENTS: Key<Choice<Events>> = Key {
+    name: "events",
+    kind: Choice::NEW,
+    presence: Default("\"own\""),
+    doc: "Who looks for motion and tampering. Other than `own` needs `onvif`.",
 };
 pub(crate) static TRANSPORT: Key<Choice<Transport>> = Key {
     name: "transport",

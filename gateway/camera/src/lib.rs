@@ -14,6 +14,7 @@ pub mod clip;
 pub mod decode;
 pub mod frame;
 pub mod health;
+pub mod onvif;
 pub mod picture;
 pub mod ring;
 pub mod source;

@@ -67,8 +67,14 @@ impl Address {
         &self.0
     }
 
+    /// Path and query, which may hold secrets.
+    pub fn path(&self) -> String {
+        let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", self.0.path())
+    }
+
     /// Host and port, where the TCP connection goes.
-    pub(crate) fn endpoint(&self) -> (String, u16) {
+    pub fn endpoint(&self) -> (String, u16) {
         let standard = if self.0.scheme() == "rtsp" { 554 } else { 80 };
         // The brackets of an IPv6 address are the URL's, not the resolver's.
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();

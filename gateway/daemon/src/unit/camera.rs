@@ -21,6 +21,7 @@
 
 mod clips;
 pub(super) mod evidence;
+mod onvif;
 mod picture;
 mod plan;
 mod sink;
@@ -94,17 +95,20 @@ pub(super) async fn run(
     let PlaceOf(place) = config;
     let mut end = end;
     loop {
-        let login = match login(&plan.camera) {
-            Ok(login) => login,
-            Err(cause) => {
-                let link = CameraLink::Unauthorised;
+        let ready = tokio::select! {
+            ready = onvif::ready(&plan, &ways.clock) => ready,
+            _ = end.wait_for(|end| *end) => return Ok(()),
+        };
+        let (login, plan) = match ready {
+            Ok(ready) => ready,
+            Err(onvif::NotReady { link, cause, wait }) => {
                 let says = CameraSays::Link { link, cause: Some(cause) };
                 let at = ways.clock.mono();
                 if ways.inputs.send(Input::Camera { camera: place, says, at }).await.is_err() {
                     return Ok(());
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => continue,
+                    () = tokio::time::sleep(wait) => continue,
                     _ = end.wait_for(|end| *end) => return Ok(()),
                 }
             }
@@ -165,6 +169,8 @@ struct Life {
     streams: JoinSet<Infallible>,
     /// What the watcher finds; `None`: nothing is watched.
     found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
+    /// What the camera itself finds.
+    ear: onvif::Ear,
     wishes: Wishes,
     studio: Studio,
     /// Or why it takes neither pictures nor clips.
@@ -268,7 +274,9 @@ impl Life {
             feeders: main_feeds,
             newest: Some(newest.clone()),
         };
-        stream(plan.stream(&plan.camera.main, login.as_ref())?, sink);
+        let main = plan.camera.main.as_ref().ok_or("its streams are not known: our bug")?;
+        stream(plan.stream(main, login.as_ref())?, sink);
+        let ear = onvif::Ear::begin(plan, login, clock, &mut streams)?;
         let studio = Studio {
             camera: id.clone(),
             driver: plan.camera.rules.driver.clone(),
@@ -281,7 +289,20 @@ impl Life {
         };
         let wishes = ways.eyes.wishes(id);
         let (ways, told) = (ways.clone(), None);
-        Ok(Self { place, ways, health, told, streams, found, wishes, studio, takes, bell, moved })
+        Ok(Self {
+            place,
+            ways,
+            health,
+            told,
+            streams,
+            found,
+            ear,
+            wishes,
+            studio,
+            takes,
+            bell,
+            moved,
+        })
     }
 
     async fn live(mut self) -> Result<Infallible, String> {
@@ -294,6 +315,13 @@ impl Life {
                 _ = look.tick() => self.health.tick(self.ways.clock.mono()),
                 found = next(self.found.as_mut()) => {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
+                    let Some(says) = self.ear.with_own(says) else { continue };
+                    if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
+                        self.moved.store(on, Ordering::Release);
+                    }
+                    self.send(says, at).await;
+                }
+                (says, at) = self.ear.next() => {
                     if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
                         self.moved.store(on, Ordering::Release);
                     }

@@ -95,7 +95,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::mask`].
     pub(super) fn watched(&self) -> Result<Option<(Settings, Vec<Id>)>, PolygonError> {
-        if self.camera.watch == Watch::Off {
+        if self.camera.watch == Watch::Off || !self.camera.events.own() {
             return Ok(None);
         }
         let (ignored, looked): (Vec<_>, Vec<_>) =
