@@ -183,7 +183,7 @@ async fn a_subscription_is_renewed_before_it_ends_and_no_other_is_made() -> anyh
     while renewed < 3 {
         // Each pull ends when something is told: so the time of the camera passes.
         let before = heard.count();
-        camera.motion(before % 2 == 0).await?;
+        camera.motion(before.is_multiple_of(2)).await?;
         heard.event("motion", before, |_| true).await?;
         tokio::task::yield_now().await;
         let asked = camera.asked().await?;
@@ -279,7 +279,7 @@ async fn a_camera_without_renewal_or_with_a_shorter_wait_is_listened_to() -> any
         camera.motion(on).await?;
         heard.motion(on, before).await?;
     }
-    assert_eq!(heard.read(|log| log.subscriptions()), 1);
+    assert_eq!(heard.read(simulator::Log::subscriptions), 1);
     Ok(())
 }
 
