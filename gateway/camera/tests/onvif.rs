@@ -64,6 +64,20 @@ impl ParseHttp for String {
 }
 
 #[tokio::test]
+async fn a_camera_that_guards_even_its_clock_is_told_the_time_of_its_refusal() -> anyhow::Result<()>
+{
+    for auth in ["token", "digest"] {
+        let options = json!({ "auth": auth, "guards_clock": true, "skew_s": -86400 });
+        let mut camera = Camera::start(options).await?;
+        Client::new(camera.settings(), &boottime).streams().await?;
+        let asked = camera.asked().await?;
+        assert_eq!(asked.readable, 0);
+        assert_eq!(asked.refused, if auth == "token" { 1 } else { 2 }, "{asked:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_older_camera_with_a_wrong_address_is_asked_all_the_same() -> anyhow::Result<()> {
     for host in ["0.0.0.0", "192.168.1.64"] {
         let options = json!({ "auth": "digest", "old": true, "host": host });
