@@ -17,7 +17,7 @@ use std::time::Duration;
 use gatehouse_camera::onvif::events::{CameraTime, EventSettings, Finding, TamperKind, Told};
 use gatehouse_camera::onvif::profiles::Encoding;
 use gatehouse_camera::onvif::{Client, OnvifError, OnvifSettings, Quirks};
-use gatehouse_camera::source::Credentials;
+use gatehouse_camera::source::{Address, Credentials};
 use harness::boottime;
 use serde_json::json;
 use simulator::{Camera, Heard};
@@ -31,10 +31,8 @@ async fn a_camera_says_what_it_is_and_which_streams_it_has() -> anyhow::Result<(
     client.read_clock().await?;
     assert_eq!(client.information().await?.manufacturer, "Simulated");
     let events = client.services().await?.events.clone();
-    assert_eq!(
-        events,
-        camera.settings().address.to_string().replace("device_service", "events").parse_http()
-    );
+    let device = camera.settings().address.to_string();
+    assert_eq!(events, Some(Address::http(&device.replace("device_service", "events"))?));
     let profiles = client.profiles().await?;
     assert_eq!((profiles.len(), profiles[3].encoding), (4, Encoding::H265));
     let topics = client.event_properties().await?;
@@ -53,14 +51,18 @@ async fn a_camera_says_what_it_is_and_which_streams_it_has() -> anyhow::Result<(
     Ok(())
 }
 
-trait ParseHttp {
-    fn parse_http(&self) -> Option<gatehouse_camera::source::Address>;
-}
-
-impl ParseHttp for String {
-    fn parse_http(&self) -> Option<gatehouse_camera::source::Address> {
-        gatehouse_camera::source::Address::http(self).ok()
+#[tokio::test]
+async fn a_camera_that_guards_even_its_clock_is_told_the_time_of_its_refusal() -> anyhow::Result<()>
+{
+    for auth in ["token", "digest"] {
+        let options = json!({ "auth": auth, "guards_clock": true, "skew_s": -86400 });
+        let mut camera = Camera::start(options).await?;
+        Client::new(camera.settings(), &boottime).streams().await?;
+        let asked = camera.asked().await?;
+        assert_eq!(asked.readable, 0);
+        assert_eq!(asked.refused, if auth == "token" { 1 } else { 2 }, "{asked:?}");
     }
+    Ok(())
 }
 
 #[tokio::test]
@@ -185,7 +187,6 @@ async fn a_subscription_is_renewed_before_it_ends_and_no_other_is_made() -> anyh
         let before = heard.count();
         camera.motion(before.is_multiple_of(2)).await?;
         heard.event("motion", before, |_| true).await?;
-        tokio::task::yield_now().await;
         let asked = camera.asked().await?;
         renewed += asked.count("Renew");
         assert_eq!(asked.count("CreatePullPointSubscription"), usize::from(before == 0));

@@ -81,7 +81,8 @@ impl<'c> Client<'c> {
         Self { settings, clock, shown, services, way: Way::Token, digest }
     }
 
-    /// `GetSystemDateAndTime`, without credentials: the clock that tokens are made by.
+    /// `GetSystemDateAndTime`, without credentials: the clock that tokens are made by. Where even that
+    /// is refused, the date of the refusal is taken.
     ///
     /// # Errors
     /// As of any call. Without it the camera can only be asked with Digest.
@@ -89,12 +90,14 @@ impl<'c> Client<'c> {
         const NAME: &str = "GetSystemDateAndTime";
         let (to, limit) = (self.settings.address.clone(), self.settings.answer);
         let call = device(NAME, "<tds:GetSystemDateAndTime/>");
-        let Answer { body, status, .. } = self.exchange(&to, &call, limit, false, None).await?;
-        let body = Self::good(&call, status, body)?;
-        let utc = soap::answer(NAME, "GetSystemDateAndTimeResponse", &body, |answer| {
-            let date = xml::find(answer, "UTCDateTime").and_then(date);
-            date.ok_or_else(|| OnvifError::Protocol { detail: "a clock without date".to_owned() })
-        })?;
+        let answer = self.exchange(&to, &call, limit, false, None).await?;
+        let utc = match (Self::good(&call, answer.status, answer.body), answer.date) {
+            (Err(error), Some(date)) if error.is_explicit() => date,
+            (body, _) => soap::answer(NAME, "GetSystemDateAndTimeResponse", &body?, |answer| {
+                let missing = || OnvifError::Protocol { detail: "a clock without date".to_owned() };
+                xml::find(answer, "UTCDateTime").and_then(date).ok_or_else(missing)
+            })?,
+        };
         let shown = CameraClock { utc, at: self.clock.mono() };
         self.shown = Some(shown);
         Ok(shown)
@@ -302,7 +305,7 @@ impl<'c> Client<'c> {
         loop {
             let digest = (self.way != Way::Token).then(|| self.digest.take()).flatten();
             let answer = self.exchange(to, &call, limit, true, digest).await?;
-            let Answer { status, challenge, body } = answer;
+            let Answer { status, challenge, body, .. } = answer;
             let refused = match Self::good(&call, status, body) {
                 Ok(body) => return Ok(body),
                 Err(
@@ -367,8 +370,15 @@ impl<'c> Client<'c> {
                 None => Ok(body),
             };
         }
-        let refused = OnvifError::Refused { what: call.name, status };
-        Err(soap::refusal(call.name, &body).unwrap_or(refused))
+        let mut refused = OnvifError::Refused { what: call.name, status };
+        if let Some(fault) = soap::refusal(call.name, &body) {
+            refused = fault;
+        }
+        if let (401, OnvifError::Fault { kind, .. }) = (status, &mut refused) {
+            // Some say it by the status only.
+            *kind = FaultKind::NotAuthorised;
+        }
+        Err(refused)
     }
 }
 

@@ -109,8 +109,10 @@ fn matches(answer: &[u8], id: &str, sender: IpAddr) -> Vec<Found> {
     let read = xml::read(answer, |root| {
         let related = xml::at(root, &["Header", "RelatesTo"]).and_then(xml::text);
         let ours = related.is_some_and(|related| related == id);
-        let answer = Some(root).filter(|_| ours).and_then(|root| xml::find(root, "ProbeMatches"));
-        let matches = answer.into_iter().flat_map(|answer| xml::children(answer, "ProbeMatch"));
+        let root = Some(root).filter(|_| ours);
+        // They should stand within ProbeMatches, and do not everywhere.
+        let matches = root.into_iter().flat_map(|root| root.descendants());
+        let matches = matches.filter(|node| xml::is(*node, "ProbeMatch"));
         Ok::<_, OnvifError>(
             matches.filter_map(|node| Found::read(node, sender)).take(MOST).collect(),
         )

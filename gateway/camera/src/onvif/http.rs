@@ -4,16 +4,17 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gatehouse_core::time::UtcMs;
 use http_auth::{PasswordClient, PasswordParams};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, USER_AGENT, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, DATE, HOST, HeaderMap, USER_AGENT, WWW_AUTHENTICATE,
 };
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{OnvifError, OnvifSettings};
+use super::{OnvifError, OnvifSettings, time};
 use crate::source::Address;
 
 /// What is posted.
@@ -29,6 +30,8 @@ pub(super) struct Post<'a> {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) challenge: Option<PasswordClient>,
+    /// By the camera's clock.
+    pub(super) date: Option<UtcMs>,
     pub(super) body: Bytes,
 }
 
@@ -105,9 +108,10 @@ fn request(
 async fn read(response: Response<hyper::body::Incoming>, largest: usize) -> Result<Answer, String> {
     let status = response.status().as_u16();
     let challenge = challenge(response.headers());
+    let date = response.headers().get(DATE).and_then(|date| time::http(date.to_str().ok()?));
     let body = Limited::new(response.into_body(), largest).collect().await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();
-    Ok(Answer { status, challenge, body })
+    Ok(Answer { status, challenge, date, body })
 }
 
 /// A Digest only: for Basic the password would go over the wire as it is, to whoever answers.

@@ -35,6 +35,12 @@ pub(super) fn instant(text: &str) -> Option<UtcMs> {
     civil(text.parse::<DateTime>().ok()?)
 }
 
+/// The `Date` of HTTP (RFC 9110, 5.6.7).
+pub(super) fn http(text: &str) -> Option<UtcMs> {
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+    Some(UtcMs(date.timestamp().as_millisecond()))
+}
+
 /// A date in UTC.
 pub(super) fn civil(date: DateTime) -> Option<UtcMs> {
     let stamp = TimeZone::UTC.to_timestamp(date).ok()?;
@@ -74,6 +80,8 @@ mod tests {
         ] {
             assert_eq!(instant(text).map(|at| at.0), ms, "{text}");
         }
+        let ms = http("Sat, 01 Aug 2026 10:00:00 GMT").map(|at| at.0);
+        assert_eq!(ms, Some(1_785_578_400_000));
         assert_eq!(written(UtcMs(1_785_578_400_250)).unwrap(), "2026-08-01T10:00:00.250Z");
     }
 

@@ -17,6 +17,7 @@ usage: camera.py OPTIONS, a JSON object; all of these are optional:
   longest_s   PullMessages may not wait longer
   eager       PullMessages does not wait at all
   renews      false: it has no Renew
+  guards_clock  even GetSystemDateAndTime wants to be authenticated
   utc         the time in its messages
   mutate      a seed: bytes of every answer are changed by it
   garbage     answers of the event service are none
@@ -29,6 +30,7 @@ Says its port; then takes one JSON command a line, and answers each with one lin
   {"do": "log"}     what was called since, with the count of authentications that failed
 """
 import base64
+import email.utils
 import hashlib
 import http.server
 import json
@@ -45,7 +47,7 @@ OPTIONS = {
     "auth": "none", "user": "guard", "password": "s3cret", "skew_s": 0, "slack_s": 5, "lives_s": 600,
     "keeps": True, "host": "127.0.0.1", "parameters": False, "make": "Simulated", "old": False,
     "plain": False, "longest_s": 60, "eager": False, "renews": True, "utc": None, "mutate": None,
-    "garbage": False,
+    "garbage": False, "guards_clock": False,
 }
 OPTIONS.update(json.loads(sys.argv[1]))
 NS = {
@@ -385,7 +387,7 @@ class Camera(http.server.BaseHTTPRequestHandler):
         call = root.find("s:Body", NS)[0]
         uri, name = call.tag[1:].split("}")
         LOG["calls"].append(name)
-        if name != "GetSystemDateAndTime":
+        if name != "GetSystemDateAndTime" or OPTIONS["guards_clock"]:
             if OPTIONS["auth"] == "digest" and not digest_good(self.headers.get("Authorization"), body):
                 LOG["refused"] += 1
                 return None
@@ -397,6 +399,9 @@ class Camera(http.server.BaseHTTPRequestHandler):
         if answer in (pull, renew, synchronise, unsubscribe):
             return answer(call, root, self.path)
         return answer(call)
+
+    def date_time_string(self, timestamp=None):
+        return email.utils.format_datetime(now(), usegmt=True)
 
     def say(self, status, body, challenge=None):
         self.send_response(status)
