@@ -5,5 +5,6 @@ mod evidence;
 #[path = "../../../gateway/camera/tests/harness/mod.rs"]
 mod harness;
 mod ladder;
+mod played;
 mod site;
 mod watched;

@@ -25,6 +25,7 @@ pub(crate) struct Site {
     pub(crate) district: District,
     pub(crate) gateway: Gateway,
     pub(crate) heard: Subscriber,
+    _clock: tempfile::TempDir,
 }
 
 /// Cameras `/cam-0`, `/cam-1`, … each showing what its source says, and the rest of the file.
@@ -56,8 +57,23 @@ impl Site {
                 .await?;
         let mut options = GatewayOptions::new(&world).broker(broker.address());
         options.extra = (wanted.config)(&urls);
+        // Commands need a box that believes its clock.
+        let clock = tempfile::tempdir()?;
+        std::fs::write(clock.path().join("synchronized"), "")?;
+        let mark = clock.path().join("synchronized").display().to_string();
+        options.environment.push(("GATEHOUSE_SYNC_MARK".to_owned(), mark));
+        options.uplink.push_str("heartbeat-s = 5\n");
         let gateway = Gateway::start(options).await?;
-        Ok(Self { server, _feeders: feeders, world, _broker: broker, district, gateway, heard })
+        Ok(Self {
+            server,
+            _feeders: feeders,
+            world,
+            _broker: broker,
+            district,
+            gateway,
+            heard,
+            _clock: clock,
+        })
     }
 
     /// Waits until the retained state of a camera is this.
