@@ -153,11 +153,13 @@ impl Conversation {
             }
             Lie::Endless => {
                 // Fragments of one unit; none is the last.
+                // The first alone begins it, also when the numbers come round on a fast machine.
+                let mut start = 0x80;
                 for sequence in (0..=u16::MAX).cycle() {
-                    let start = if sequence == 0 { 0x80 } else { 0 };
                     let mut payload = vec![0x7c, start | 5];
                     payload.resize(1300, 0xaa);
                     self.packet(sequence, 0, false, &payload, Lie::Endless).await?;
+                    start = 0;
                 }
             }
             _ => {}
