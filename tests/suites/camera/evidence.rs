@@ -1,7 +1,6 @@
 //! What an alarm shows: pictures at the control room, a clip on the flash, and whose hashes they are.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use gatehouse_core::event::Event;
@@ -10,7 +9,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::harness::Auth;
 use crate::harness::probe::probe;
-use crate::site::{PATIENCE, Site, Wanted};
+use crate::site::{PATIENCE, Site, Wanted, luma};
 
 const MOVING: &str = "testsrc2=size=640x360:rate=10";
 
@@ -143,22 +142,11 @@ async fn a_picture_is_masked_on_flash_and_on_the_line() -> anyhow::Result<()> {
             (bytes == jpeg).then(|| file.path())
         }))
     });
-    let luma = grey(&kept.await?)?;
+    let luma = luma(&kept.await?)?.swap_remove(0);
     let at = |x: usize, y: usize| luma[y * 640 + x];
     assert!(at(100, 100) > 220 && at(630, 10) > 220, "what is not masked is to be seen");
     let inside = (184..360).flat_map(|y| (324..640).map(move |x| (x, y)));
     let brightest = inside.map(|(x, y)| at(x, y)).max().unwrap();
     assert!(brightest < 40, "{brightest} under the mask");
     Ok(())
-}
-
-/// The luma of a picture, as ffmpeg decodes it.
-fn grey(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(path)
-        .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(output.stdout)
 }

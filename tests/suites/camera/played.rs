@@ -2,7 +2,6 @@
 //! district commands of cameras.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use gatehouse_core::contract::CommandStatus;
@@ -12,7 +11,7 @@ use gatehouse_tests::{Browser, browser};
 use serde_json::{Value, json};
 
 use crate::harness::Auth;
-use crate::site::{PATIENCE, Site, Wanted as Start};
+use crate::site::{PATIENCE, Site, Wanted as Start, luma};
 
 fn config(urls: &[String]) -> String {
     format!(
@@ -20,17 +19,6 @@ fn config(urls: &[String]) -> String {
          [[camera]]\nid = \"vault\"\nstream = \"{}\"\nzones = [\"safe\"]\npre-s = 2\npost-s = 2\n",
         urls[0]
     )
-}
-
-/// Every picture of a clip: its luma at 640x360, as ffmpeg decodes it.
-fn luma(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(path)
-        .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(output.stdout.chunks_exact(640 * 360).map(<[u8]>::to_vec).collect())
 }
 
 async fn clip(site: &Site) -> anyhow::Result<(Value, PathBuf)> {

@@ -1,8 +1,10 @@
 //! A site with cameras.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use gatehouse_core::event::Event;
 use gatehouse_tests::{
     Broker, BrokerOptions, ClientOptions, District, Gateway, GatewayOptions, Subscriber, World,
@@ -108,4 +110,15 @@ impl Site {
             events.map(|draft| format!("{} {}", draft.source.id, draft.kind)).collect()
         })
     }
+}
+
+/// Every picture of a file: its luma at 640x360, as ffmpeg decodes it.
+pub(crate) fn luma(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(path)
+        .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout.chunks_exact(640 * 360).map(<[u8]>::to_vec).collect())
 }

@@ -12,14 +12,13 @@ use gatehouse_camera::clip::{Bell, ClipFile, ClipId, ClipTold, Recorder, Trigger
 use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::Ring;
 use gatehouse_camera::source::Drain;
-use gatehouse_core::event::{Class, Qualifier};
+use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, Seq};
-use gatehouse_core::site::{Input, Report};
 use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use super::evidence::CLIPS;
-use super::picture::hex;
+use super::picture::{hex, report};
 use super::plan::Plan;
 use super::watcher::Turns;
 #[cfg(feature = "masked-clips")]
@@ -194,18 +193,8 @@ impl Teller {
     }
 
     fn report(&self, (class, kind): (Class, &'static str), cause: Option<String>, detail: Value) {
-        let report = Report {
-            class,
-            kind,
-            qualifier: Qualifier::Status,
-            severity: if class == Class::Fault { 3 } else { 5 },
-            source: ("camera", self.camera.clone()),
-            closes: None,
-            cause,
-            detail: Some(detail),
-            at: None,
-        };
-        if self.inputs.blocking_send(Input::Report(report)).is_err() {
+        let report = report(&self.camera, (class, kind), cause, detail, None);
+        if self.inputs.blocking_send(report).is_err() {
             warn!(camera = %self.camera, "stopping: a clip lies on the flash and is not told of");
         }
     }

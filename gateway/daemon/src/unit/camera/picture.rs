@@ -156,18 +156,8 @@ impl Studio {
         detail: Value,
         at: Option<Mono>,
     ) {
-        let report = Report {
-            class,
-            kind,
-            qualifier: Qualifier::Status,
-            severity: if class == Class::Fault { 3 } else { 5 },
-            source: ("camera", self.camera.clone()),
-            closes: None,
-            cause,
-            detail: Some(detail),
-            at,
-        };
-        if self.inputs.send(Input::Report(report)).await.is_err() {
+        let report = report(&self.camera, (class, kind), cause, detail, at);
+        if self.inputs.send(report).await.is_err() {
             debug!(camera = %self.camera, driver = self.driver, "stopping: a picture is not told of");
         }
     }
@@ -182,6 +172,27 @@ impl Studio {
             warn!(camera = %self.camera, of = ?wish.of, "a picture stays on the box: the line is full");
         }
     }
+}
+
+/// What a camera's evidence is told with.
+pub(super) fn report(
+    camera: &Id,
+    (class, kind): (Class, &'static str),
+    cause: Option<String>,
+    detail: Value,
+    at: Option<Mono>,
+) -> Input {
+    Input::Report(Report {
+        class,
+        kind,
+        qualifier: Qualifier::Status,
+        severity: if class == Class::Fault { 3 } else { 5 },
+        source: ("camera", camera.clone()),
+        closes: None,
+        cause,
+        detail: Some(detail),
+        at,
+    })
 }
 
 /// Nothing that is not masked leaves this function.
