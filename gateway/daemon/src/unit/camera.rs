@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
 use gatehouse_camera::health::{Cause, Shortfall, State};
-use gatehouse_camera::source::{Credentials, Feeder, QueueLimits, queue, rtsp};
+use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
 use gatehouse_config::{Camera, Config, Secret};
 use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Input};
@@ -82,18 +82,16 @@ pub struct Ways {
     pub(super) clock: Clock,
 }
 
-/// Runs a camera until `end` turns true.
+/// Runs a camera until `end` turns true; `place`: that of [`place`].
 ///
 /// # Errors
 /// When a part of it has ended: it is built anew.
 pub(super) async fn run(
     plan: Plan,
     ways: Ways,
-    config: PlaceOf,
-    end: watch::Receiver<bool>,
+    place: usize,
+    mut end: watch::Receiver<bool>,
 ) -> Outcome {
-    let PlaceOf(place) = config;
-    let mut end = end;
     loop {
         let ready = tokio::select! {
             ready = onvif::ready(&plan, &ways.clock) => ready,
@@ -107,6 +105,7 @@ pub(super) async fn run(
                 if ways.inputs.send(Input::Camera { camera: place, says, at }).await.is_err() {
                     return Ok(());
                 }
+                // A pause before it is asked again: nothing tells that it would answer now.
                 tokio::select! {
                     () = tokio::time::sleep(wait) => continue,
                     _ = end.wait_for(|end| *end) => return Ok(()),
@@ -124,15 +123,9 @@ pub(super) async fn run(
     }
 }
 
-/// The place of a camera in the configuration that `inputs` is of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PlaceOf(usize);
-
-impl PlaceOf {
-    /// `None`: the configuration has no such camera.
-    pub(super) fn find(plan: &Plan, config: &Config) -> Option<Self> {
-        config.cameras.iter().position(|camera| camera.rules.id == *plan.id()).map(Self)
-    }
+/// The place of a camera in a configuration. `None`: it has no such camera.
+pub(super) fn place(plan: &Plan, config: &Config) -> Option<usize> {
+    config.cameras.iter().position(|camera| camera.rules.id == *plan.id())
 }
 
 /// The password, if it needs one.
@@ -189,9 +182,7 @@ impl Life {
         password: Option<&Secret>,
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
-        let name = plan.camera.username.clone().unwrap_or_default();
-        let login = (!name.is_empty())
-            .then(|| Credentials::new(name, password.map(Secret::expose).unwrap_or_default()));
+        let login = onvif::credentials(plan, password);
         let (clock, id) = (&ways.clock, plan.id());
         let count = 1 + usize::from(plan.camera.sub.is_some());
         let health = Health::new(plan.health(), count, clock.mono());
@@ -316,17 +307,9 @@ impl Life {
                 found = next(self.found.as_mut()) => {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
                     let Some(says) = self.ear.with_own(says) else { continue };
-                    if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved.store(on, Ordering::Release);
-                    }
                     self.send(says, at).await;
                 }
-                (says, at) = self.ear.next() => {
-                    if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
-                        self.moved.store(on, Ordering::Release);
-                    }
-                    self.send(says, at).await;
-                }
+                (says, at) = self.ear.next() => self.send(says, at).await,
                 wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
                     let studio = self.studio.clone();
                     if let Err(why) = self.may_take() {
@@ -383,6 +366,9 @@ impl Life {
     }
 
     async fn send(&self, says: CameraSays, at: Mono) {
+        if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
+            self.moved.store(on, Ordering::Release);
+        }
         let input = Input::Camera { camera: self.place, says, at };
         if self.ways.inputs.send(input).await.is_err() {
             // The daemon stops; the supervisor ends this in a moment.

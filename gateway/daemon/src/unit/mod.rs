@@ -222,7 +222,7 @@ impl Units {
             }
             Spec::Camera(plan) => {
                 // A plan is of the configuration that it was made from.
-                let Some(place) = camera::PlaceOf::find(&plan, config) else { return };
+                let Some(place) = camera::place(&plan, config) else { return };
                 let (hands, _, say) = self.own.clone();
                 let ways = camera::Ways {
                     inputs,

@@ -78,7 +78,8 @@ fn url_of(address: &Address) -> StreamUrl {
     StreamUrl { host, port, path: address.path() }
 }
 
-fn credentials(plan: &Plan, password: Option<&Secret>) -> Option<Credentials> {
+/// What it is logged in with, if a name is given.
+pub(super) fn credentials(plan: &Plan, password: Option<&Secret>) -> Option<Credentials> {
     let name = plan.camera.username.clone().filter(|name| !name.is_empty())?;
     Some(Credentials::new(name, password.map(Secret::expose).unwrap_or_default()))
 }

@@ -14,8 +14,7 @@ use gatehouse_core::site::{Input, Report};
 use gatehouse_core::time::Mono;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -108,11 +107,15 @@ impl Studio {
         };
         let at = frame.received;
         let (path, mask, turns) = (self.folder.join(name), self.mask.clone(), self.turns.clone());
-        let made = spawn_blocking(move || {
+        // A thread of its own: niceness stays with a thread, and those of the runtime serve the journal.
+        let (tell, made) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("picture".to_owned()).spawn(move || {
             be_nice();
             let _turn = turns.take();
-            make(&frame, &mask, &path)
+            // Who waited may have gone away.
+            let _ = tell.send(make(&frame, &mask, &path));
         });
+        thread.map_err(|error| format!("no thread for a picture: {error}"))?;
         let taken = match made.await {
             Ok(Ok(taken)) => taken,
             Ok(Err(why)) => {

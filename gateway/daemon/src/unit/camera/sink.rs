@@ -42,14 +42,10 @@ impl Health {
     /// What stands told, of the worst stream; `None`: not of every stream something is known.
     pub(super) fn told(&self) -> Option<State> {
         let ladders = self.ladders();
-        let told: Option<Vec<State>> = ladders.iter().map(Ladder::told).collect();
-        let known: Vec<State> = ladders.iter().filter_map(Ladder::told).collect();
+        let all = ladders.iter().all(|ladder| ladder.told().is_some());
+        let worst = ladders.iter().filter_map(Ladder::told).max_by_key(|state| state.rank());
         // One that is lost is enough to know.
-        let worst = |states: Vec<State>| states.into_iter().max_by_key(|state| state.rank());
-        match told {
-            Some(all) => worst(all),
-            None => worst(known).filter(|state| !state.shows()),
-        }
+        worst.filter(|state| all || !state.shows())
     }
 
     /// Something may have changed.
