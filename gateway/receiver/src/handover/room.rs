@@ -3,6 +3,9 @@
 //! It decides nothing: that is the [`Book`]'s. After each step it reads the book anew, so that what
 //! receivers beside this one have done is seen within a second.
 
+mod desk;
+mod relay;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,9 +32,6 @@ use crate::outbox::{Outbox, Saying, Taken};
 use crate::snapshot::{Committed, Link, Snapshot};
 use crate::store::Kept;
 
-/// Messages and wishes that wait for the task. What comes above is sent again.
-const WAITING: usize = 256;
-
 /// How often it is looked what is due, and what other receivers have done.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -40,131 +40,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// … up to this: each copy may lie at a broker for a room that is away.
 const AGAIN_MOST: Duration = Duration::from_secs(600);
-
-/// What the task is given.
-pub(crate) enum Input {
-    /// A message off the wire, and its topic.
-    Heard(HandoverTopic, Vec<u8>),
-    Offer(Box<Offered>, Told<Id>),
-    Accept(Id, String, Told<()>),
-    Refuse(Id, String, String, Told<()>),
-    Withdraw(Id, String, Told<()>),
-    Act(Id, Act, Told<u64>),
-    Bundle(Id, Told<Vec<u8>>),
-}
-
-type Told<T> = oneshot::Sender<Result<T, HandoverError>>;
-
-/// Where the thread that commits leaves what other rooms say.
-#[derive(Clone)]
-pub(crate) struct Inbox(mpsc::Sender<Input>);
-
-impl Inbox {
-    /// Never waits. What finds no room comes again, since no receipt is sent.
-    pub(crate) fn put(&self, topic: HandoverTopic, payload: &[u8]) {
-        if self.0.try_send(Input::Heard(topic, payload.to_vec())).is_err() {
-            tracing::warn!("more of other control rooms than can be taken in; it comes again");
-        }
-    }
-}
-
-/// The operators' desk for handovers. Cheap to clone; all clones are the same desk.
-#[derive(Clone)]
-pub struct Handovers {
-    inputs: mpsc::Sender<Input>,
-    board: Arc<Mutex<Snapshot>>,
-}
-
-impl fmt::Debug for Handovers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handovers").finish_non_exhaustive()
-    }
-}
-
-impl Handovers {
-    async fn want<T>(&self, input: impl FnOnce(Told<T>) -> Input) -> Result<T, HandoverError> {
-        let (told, outcome) = oneshot::channel();
-        self.inputs.send(input(told)).await.map_err(|_| HandoverError::Ending)?;
-        outcome.await.map_err(|_| HandoverError::Ending)?
-    }
-
-    /// What is shown of the other rooms.
-    pub fn view(&self) -> Arc<RoomsView> {
-        Arc::clone(&desk::lock(&self.board).rooms)
-    }
-
-    /// Offers an open incident to another room; the handover's id. It is handed over when the view
-    /// says `accepted`, and not before.
-    ///
-    /// # Errors
-    /// [`HandoverError`]: the room or the incident is not known, or it is too large.
-    pub async fn offer(
-        &self,
-        place: &Place,
-        incident: &Id,
-        peer: &Id,
-        operator: &str,
-    ) -> Result<Id, HandoverError> {
-        let snapshot = desk::lock(&self.board).clone();
-        let (address, incident) = crate::operator::open_incident(&snapshot, place, incident)?;
-        let operator = crate::operator::checked(operator)?.to_owned();
-        let offered = Box::new(Offered { peer: peer.clone(), address, incident, operator });
-        self.want(|told| Input::Offer(offered, told)).await
-    }
-
-    /// Takes an incident that another room offers; done when it is committed here.
-    ///
-    /// # Errors
-    /// [`HandoverError`].
-    pub async fn accept(&self, id: &Id, operator: &str) -> Result<(), HandoverError> {
-        let operator = crate::operator::checked(operator)?.to_owned();
-        self.want(|told| Input::Accept(id.clone(), operator, told)).await
-    }
-
-    /// Does not take it, and says why.
-    ///
-    /// # Errors
-    /// [`HandoverError`].
-    pub async fn refuse(&self, id: &Id, operator: &str, why: &str) -> Result<(), HandoverError> {
-        let operator = crate::operator::checked(operator)?.to_owned();
-        self.want(|told| Input::Refuse(id.clone(), operator, why.to_owned(), told)).await
-    }
-
-    /// Takes an offer back that nobody has answered, as one to a room that is away.
-    ///
-    /// # Errors
-    /// [`HandoverError`].
-    pub async fn withdraw(&self, id: &Id, operator: &str) -> Result<(), HandoverError> {
-        let operator = crate::operator::checked(operator)?.to_owned();
-        self.want(|told| Input::Withdraw(id.clone(), operator, told)).await
-    }
-
-    /// Acts on an incident that was taken over. Done is what the view says of the act of the number
-    /// that is returned; until then it is on its way.
-    ///
-    /// # Errors
-    /// [`HandoverError`].
-    pub async fn act(
-        &self,
-        id: &Id,
-        op: AlarmOp,
-        operator: &str,
-        text: Option<&str>,
-        reason: Option<CloseReason>,
-    ) -> Result<u64, HandoverError> {
-        let operator = crate::operator::checked(operator)?.to_owned();
-        let act = Act { op, operator, text: text.map(str::to_owned), reason };
-        self.want(|told| Input::Act(id.clone(), act, told)).await
-    }
-
-    /// The bundle that came with an offer, as a file that proves itself.
-    ///
-    /// # Errors
-    /// [`HandoverError`].
-    pub async fn bundle(&self, id: &Id) -> Result<Vec<u8>, HandoverError> {
-        self.want(|told| Input::Bundle(id.clone(), told)).await
-    }
-}
 
 /// What was sent and has no receipt.
 struct Sent {
@@ -176,10 +51,6 @@ struct Sent {
     taken: Option<oneshot::Receiver<Taken>>,
     trouble: Option<String>,
 }
-
-/// What came of relaying an act: of which handover, its number, and the outcome; none: it is tried
-/// again.
-type Relayed = (Id, u64, Option<Outcome>);
 
 /// A broker tells what is retained at once; until this long after a connection has begun, that a
 /// gateway or its incident is not known says nothing.
@@ -217,18 +88,6 @@ pub(crate) struct Shares {
     pub(crate) board: Arc<Mutex<Snapshot>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: broadcast::Receiver<Arc<Committed>>,
-}
-
-/// The channel of a room: what is put in, and who takes it out.
-pub(crate) fn channel() -> (Inbox, mpsc::Receiver<Input>) {
-    let (inputs, taken) = mpsc::channel(WAITING);
-    (Inbox(inputs), taken)
-}
-
-impl Inbox {
-    pub(crate) fn desk(&self, board: &Arc<Mutex<Snapshot>>) -> Handovers {
-        Handovers { inputs: self.0.clone(), board: Arc::clone(board) }
-    }
 }
 
 impl Room {
@@ -550,71 +409,4 @@ async fn next_of(events: &mut broadcast::Receiver<Arc<Committed>>, kept: &[Kept]
             Err(RecvError::Closed) => return None,
         }
     }
-}
-
-async fn relayed(
-    book: Arc<Mutex<Book>>,
-    operator: Operator,
-    matter: Handover,
-    asked: Asked,
-    settled: bool,
-    late: bool,
-) -> Relayed {
-    let nonce = nonce(&matter.peer, &matter.id, asked.number);
-    let done = tokio::task::spawn_blocking({
-        let (matter, nonce) = (matter.clone(), nonce.clone());
-        move || {
-            let book = book.lock().unwrap_or_else(PoisonError::into_inner);
-            book.done_already(&matter, &nonce)
-        }
-    });
-    let (id, number) = (matter.id.clone(), asked.number);
-    if let Ok(Ok(Some(seq))) = done.await {
-        return (id, number, Some(Outcome::Done(seq)));
-    }
-    if late {
-        return (id, number, Some(Outcome::Failed("expired".to_owned())));
-    }
-    let place = Place { site: Some(matter.site.clone()), gateway: matter.gateway.clone() };
-    let by = foreign(&asked.operator, &matter.peer);
-    let outcome = match operator.relay(&place, &matter.incident.id, &by, &asked, nonce).await {
-        Ok(seq) => Some(Outcome::Done(seq)),
-        Err(error) if is_passing(&error, settled) => None,
-        Err(error) => Some(Outcome::Failed(word(&error))),
-    };
-    (id, number, outcome)
-}
-
-/// Whether an act was not sent for a reason that goes by itself: then it waits, until it is late.
-fn is_passing(error: &ActError, settled: bool) -> bool {
-    match error {
-        ActError::NoBroker(_) | ActError::NotCommitting(_) | ActError::Busy | ActError::Ending => {
-            true
-        }
-        ActError::NoGateway(..)
-        | ActError::NoIncident(..)
-        | ActError::NobodyListens(_)
-        | ActError::Away(..) => !settled,
-        _ => false,
-    }
-}
-
-/// Why an act was not done, as the taker's wall knows it.
-fn word(error: &ActError) -> String {
-    match error {
-        ActError::Acknowledged { .. } => "acknowledged",
-        ActError::Closed { .. } | ActError::NoIncident(..) => "closed",
-        ActError::Escalated(_) => "escalated",
-        ActError::Away(..) => "away",
-        ActError::NoBroker(_) => "no_broker",
-        ActError::NotCommitting(_) => "not_committing",
-        ActError::NoGateway(..) => "gone",
-        ActError::NobodyListens(_) => "nobody_listens",
-        ActError::Refused(_) => "refused",
-        ActError::Busy => "busy",
-        ActError::NoAnswer(_) => "no_answer",
-        ActError::Ending => "ending",
-        ActError::Ambiguous(..) | ActError::Operator(_) | ActError::HandedOver(..) => "unknown",
-    }
-    .to_owned()
 }
