@@ -7,4 +7,5 @@ mod harness;
 mod ladder;
 mod played;
 mod site;
+mod untold;
 mod watched;

@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 use thiserror::Error;
 
 use super::disk::{Disk as _, SystemDisk};
-use super::mp4::scan::scan;
+use super::mp4::scan::{Whole, scan};
 use super::recorder::ClipFile;
 use super::write::PARTIAL;
 
@@ -16,7 +17,12 @@ use super::write::PARTIAL;
 #[derive(Debug)]
 pub enum Recovered {
     /// It plays up to its last whole fragment, and has its final name now.
-    Kept(ClipFile),
+    Kept {
+        /// The file.
+        file: ClipFile,
+        /// From its first picture to its last.
+        lasts: Duration,
+    },
     /// It had no whole fragment, and is gone.
     Removed {
         /// Where it was.
@@ -41,11 +47,11 @@ pub struct RecoverError {
     pub source: io::Error,
 }
 
-/// Looks for half-written clips. To be called before recorders write there.
+/// The half-written clips of a folder. Those that recorders begin later are none of them.
 ///
 /// # Errors
-/// When the folder cannot be read. What fails with one file is told of it alone.
-pub fn recover(folder: &Path) -> Result<Vec<Recovered>, RecoverError> {
+/// When the folder cannot be read.
+pub fn half_written(folder: &Path) -> Result<Vec<PathBuf>, RecoverError> {
     let unreadable = |source| RecoverError { path: folder.to_owned(), source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -55,19 +61,34 @@ pub fn recover(folder: &Path) -> Result<Vec<Recovered>, RecoverError> {
         }
     }
     found.sort();
-    let mut told = Vec::with_capacity(found.len());
-    for path in found {
-        told.push(match one(&path) {
-            Ok(Some(file)) => Recovered::Kept(file),
-            Ok(None) => Recovered::Removed { path },
-            Err(error) => Recovered::Failed { path, error },
-        });
+    Ok(found)
+}
+
+/// Makes a clip of a half-written file that nobody writes any more. Blocks on the disk.
+pub fn recover(partial: &Path) -> Recovered {
+    let path = partial.to_owned();
+    match one(partial) {
+        Ok(Some((file, lasts))) => Recovered::Kept { file, lasts },
+        Ok(None) => Recovered::Removed { path },
+        Err(error) => Recovered::Failed { path, error },
     }
-    Ok(told)
+}
+
+/// What a whole clip holds: it was finished, and nobody was told of it. Blocks on the disk.
+///
+/// # Errors
+/// What the file's own reading gives.
+pub fn whole(path: &Path) -> io::Result<(ClipFile, Duration)> {
+    let mut file = File::open(path)?;
+    let whole = scan(&mut file)?;
+    let bytes = file.metadata()?.len();
+    let sha256 = hash(&mut file)?;
+    let path = path.to_owned();
+    Ok((ClipFile { path, bytes, sha256, frames: Some(whole.frames), span: None }, lasts(&whole)))
 }
 
 /// Cuts one file to its last whole fragment. `None`: it had none, and is removed.
-pub(super) fn one(partial: &Path) -> io::Result<Option<ClipFile>> {
+pub(super) fn one(partial: &Path) -> io::Result<Option<(ClipFile, Duration)>> {
     let mut file = OpenOptions::new().read(true).write(true).open(partial)?;
     let whole = scan(&mut file)?;
     if whole.fragments == 0 {
@@ -79,7 +100,13 @@ pub(super) fn one(partial: &Path) -> io::Result<Option<ClipFile>> {
     let sha256 = hash(&mut file)?;
     let path = partial.with_extension("");
     SystemDisk.publish(partial, &path)?;
-    Ok(Some(ClipFile { path, bytes: whole.bytes, sha256, frames: None, span: None }))
+    let lasts = lasts(&whole);
+    let (bytes, frames) = (whole.bytes, Some(whole.frames));
+    Ok(Some((ClipFile { path, bytes, sha256, frames, span: None }, lasts)))
+}
+
+fn lasts(whole: &Whole) -> Duration {
+    Duration::from_nanos(whole.last.saturating_mul(100_000) / 9)
 }
 
 fn hash(file: &mut File) -> io::Result<[u8; 32]> {

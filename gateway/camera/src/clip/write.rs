@@ -115,6 +115,11 @@ impl<F: io::Write> ClipWriter<F> {
         Arc::ptr_eq(&self.track, &frame.track) || self.track == frame.track
     }
 
+    /// When its first frame had come.
+    pub(super) const fn first(&self) -> Mono {
+        self.span.0
+    }
+
     /// Adds a frame; what makes a fragment with it is on the medium when this returns.
     pub(super) fn push<D: Disk<File = F>>(
         &mut self,

@@ -25,6 +25,7 @@ mod onvif;
 mod picture;
 mod plan;
 mod sink;
+pub(super) mod untold;
 mod watcher;
 
 use std::convert::Infallible;
@@ -49,6 +50,7 @@ use crate::eyes::{Eyes, What, Wishes};
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use crate::uplink::commands::Say;
+pub(crate) use clips::Recorders;
 use picture::Studio;
 pub(super) use plan::{Plan, plan};
 use sink::{Health, Into, Newest};
@@ -79,6 +81,7 @@ pub struct Ways {
     pub(super) eyes: Eyes,
     pub(super) say: mpsc::Sender<Say>,
     pub(super) turns: Turns,
+    pub(super) recorders: Recorders,
     pub(super) clock: Clock,
 }
 
@@ -182,6 +185,7 @@ impl Life {
         password: Option<&Secret>,
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
+        evidence::folders(&plan.evidence);
         let login = onvif::credentials(plan, password);
         let (clock, id) = (&ways.clock, plan.id());
         let count = 1 + usize::from(plan.camera.sub.is_some());
@@ -205,6 +209,7 @@ impl Life {
                 inputs: ways.inputs.clone(),
                 turns: ways.turns.clone(),
                 moved: moved.clone(),
+                recorders: ways.recorders.clone(),
             };
             clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
             // What is copied is to be of the best; what is decoded and shrunk is not.
