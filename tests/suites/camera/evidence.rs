@@ -23,13 +23,16 @@ fn config(urls: &[String]) -> String {
 }
 
 /// The picture with this hash, as it came by MQTT, and its user properties.
-async fn picture(site: &Site, sha256: &str) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
+pub(crate) async fn picture(
+    site: &Site,
+    digest: &str,
+) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
     let topic = "gatehouse/v1/d-1/s-1/g-1/snap/vault";
     site.heard
         .messages()
         .wait_for("the picture", PATIENCE, |all| {
             let of = |message: &&gatehouse_tests::subscriber::Message| {
-                message.publish.topic == topic && sha256(&message.publish.payload) == sha256
+                message.publish.topic == topic && sha256(&message.publish.payload) == digest
             };
             let found = all.iter().find(of)?;
             let properties = found.publish.properties.user.clone();

@@ -28,7 +28,7 @@ fn clips(site: &Site) -> PathBuf {
 }
 
 /// Waits until a clip has so many bytes on flash, and is not whole yet.
-async fn under_way(site: &Site, least: u64) -> anyhow::Result<PathBuf> {
+pub(crate) async fn under_way(site: &Site, least: u64) -> anyhow::Result<PathBuf> {
     until("a clip that is being made", PATIENCE, async || {
         let found = std::fs::read_dir(clips(site))?.filter_map(Result::ok).find(|entry| {
             let long = entry.metadata().is_ok_and(|facts| facts.len() > least);

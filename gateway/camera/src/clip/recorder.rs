@@ -13,16 +13,17 @@ use super::write::{ClipWriter, WriteError};
 use crate::frame::Frame;
 use crate::picture::Unmasked;
 use crate::ring::Ring;
+use crate::seal::Sum;
 
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipFile {
     /// Where it is.
     pub path: PathBuf,
-    /// How long, in bytes.
-    pub bytes: u64,
-    /// SHA-256 of all of it.
-    pub sha256: [u8; 32],
+    /// What is seen when it is opened; `None`: it is sealed for others, and was found at a start.
+    pub content: Option<Sum>,
+    /// What lies on the medium, where that is sealed.
+    pub sealed: Option<Sum>,
     /// Pictures in it, where that is known.
     pub frames: Option<u64>,
     /// When the first and the last had come; `None` when it was recovered.
@@ -123,7 +124,7 @@ impl<D: Disk> Recorder<D> {
         if let Some(making) = &mut self.making {
             if making.plan != *plan {
                 making.plan = plan.clone();
-                making.note(&self.folder, self.notes.as_deref());
+                making.note(self.notes.as_deref());
             }
         } else {
             let (writer, files) = (None, Vec::new());
@@ -159,7 +160,7 @@ impl<D: Disk> Recorder<D> {
         if let Some(making) = &mut self.making
             && making.plan.merge(trigger, self.limits)
         {
-            making.note(&self.folder, self.notes.as_deref());
+            making.note(self.notes.as_deref());
             return Vec::new();
         }
         let mut told: Vec<_> = self.end().into_iter().collect();
@@ -208,8 +209,9 @@ impl<D: Disk> Recorder<D> {
             self.making.take()?;
         drop(writer);
         // What cannot be saved now is found at the next start.
-        let partial = part(&self.folder, &id, parts).with_added_extension(super::write::PARTIAL);
-        if let Ok(Some((file, _))) = recover::one(&partial) {
+        let path = part(&self.folder, &id, parts, self.disk.extension());
+        let partial = path.with_added_extension(super::write::PARTIAL);
+        if let Ok(Some((file, _))) = recover::one(&partial, None) {
             files.push(file);
         }
         Some(ClipTold::Failed { id, merged, error: error.into(), files })
@@ -232,7 +234,7 @@ impl<F: std::io::Write> Making<F> {
                 return Ok(());
             }
             self.parts += 1;
-            let path = part(folder, &self.plan.id, self.parts);
+            let path = part(folder, &self.plan.id, self.parts, disk.extension());
             // Before the file: one that nothing is known of would be told of by nobody.
             if let Some(notes) = notes {
                 notes.making(&path, &self.plan, frame.received);
@@ -246,9 +248,9 @@ impl<F: std::io::Write> Making<F> {
     }
 
     /// What the file is of has changed.
-    fn note(&self, folder: &Path, notes: Option<&dyn Notes>) {
+    fn note(&self, notes: Option<&dyn Notes>) {
         if let (Some(writer), Some(notes)) = (&self.writer, notes) {
-            notes.making(&part(folder, &self.plan.id, self.parts), &self.plan, writer.first());
+            notes.making(writer.path(), &self.plan, writer.first());
         }
     }
 
@@ -260,10 +262,11 @@ impl<F: std::io::Write> Making<F> {
     }
 }
 
-/// `<id>.mp4`, and for further formats `<id>.2.mp4`.
-fn part(folder: &Path, id: &ClipId, part: u32) -> PathBuf {
+/// `<id>.mp4`, and for further formats `<id>.2.mp4`; sealed, `<id>.mp4.age`.
+fn part(folder: &Path, id: &ClipId, part: u32, extension: Option<&str>) -> PathBuf {
     let name = if part <= 1 { format!("{id}.mp4") } else { format!("{id}.{part}.mp4") };
-    folder.join(name)
+    let path = folder.join(name);
+    extension.map_or_else(|| path.clone(), |extension| path.with_added_extension(extension))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@
 //!   is another one.
 
 mod clips;
-pub(super) mod evidence;
+pub(crate) mod evidence;
 mod onvif;
 mod picture;
 mod plan;
@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
+use gatehouse_camera::clip::disk::Medium;
 use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
@@ -194,14 +195,24 @@ impl Life {
         let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
         let mut sub_feeds: Vec<Feeder> = Vec::new();
-        let takes =
-            if plan.camera.records() { Ok(()) } else { Err("it must have a mask, and has none") };
+        let recipients = plan.sealing.recipients().inspect_err(|error| {
+            error!(camera = %id, error, "no picture and no clip is kept: it would lie open");
+        });
+        let takes = if !plan.camera.records() {
+            Err("it must have a mask, and has none")
+        } else if recipients.is_err() {
+            Err("the key that seals evidence cannot be read")
+        } else {
+            Ok(())
+        };
+        let recipients = recipients.unwrap_or_default();
         let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
             Err(why)
         } else {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
             let maker = clips::Maker {
+                medium: Medium { recipients: recipients.clone() },
                 mask: mask.clone(),
                 drain,
                 bell: bell.clone(),
@@ -277,6 +288,7 @@ impl Life {
             camera: id.clone(),
             driver: plan.camera.rules.driver.clone(),
             folder: plan.evidence.join(evidence::PICTURES),
+            recipients,
             mask,
             newest,
             turns: ways.turns.clone(),

@@ -359,9 +359,13 @@ impl Told {
 
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
 pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {
-    let name = format!("{camera}-{seq}.mp4");
-    let path = camera::evidence::root(config).join(camera::evidence::CLIPS).join(&name);
-    Some((name, std::fs::metadata(path).ok()?.len()))
+    let folder = camera::evidence::root(config).join(camera::evidence::CLIPS);
+    let names = [format!("{camera}-{seq}.mp4"), format!("{camera}-{seq}.mp4.age")];
+    let found = |name: String| {
+        let bytes = std::fs::metadata(folder.join(&name)).ok()?.len();
+        Some((name, bytes))
+    };
+    names.into_iter().find_map(found)
 }
 
 /// Clips that the start before this left: to be looked for before a camera's unit runs.

@@ -1,6 +1,6 @@
 //! How much of a file that was cut off can be played.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,21 +18,21 @@ pub struct Whole {
 /// No header that this module's writer makes is larger: 60 pictures a second for the longest fragment.
 const LARGEST_HEAD: u64 = 64 << 10;
 
-/// Walks the boxes of a file. What is not as this module's writer makes it ends the walk.
+/// Walks the boxes of a file from where it is read to its end. What is not as this module's writer makes
+/// it ends the walk.
 ///
 /// # Errors
 /// What the file's own reading gives.
-pub fn scan(file: &mut (impl Read + Seek)) -> io::Result<Whole> {
-    let length = file.seek(SeekFrom::End(0))?;
+pub fn scan(file: &mut impl Read) -> io::Result<Whole> {
     let mut whole = Whole::default();
     let mut at = 0u64;
     let mut before = *b"    ";
     let mut table = Table::default();
-    while at + 8 <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut head = [0; 8];
-        file.read_exact(&mut head)?;
-        let [a, b, c, d, kind @ ..] = head;
+    loop {
+        let mut head = Vec::with_capacity(8);
+        file.take(8).read_to_end(&mut head)?;
+        let &[a, b, c, d, ref kind @ ..] = head.as_slice() else { break };
+        let Ok(kind) = <[u8; 4]>::try_from(kind) else { break };
         let size = u64::from(u32::from_be_bytes([a, b, c, d]));
         let expected = match &before {
             b"    " => kind == *b"ftyp",
@@ -40,11 +40,20 @@ pub fn scan(file: &mut (impl Read + Seek)) -> io::Result<Whole> {
             b"moov" | b"mdat" => kind == *b"moof",
             _ => kind == *b"mdat",
         };
-        if !expected || size < 8 || at + size > length {
+        if !expected || size < 8 {
             break;
         }
-        if kind == *b"moof" {
-            table = table_of(file, size)?;
+        let content = size - 8;
+        let read = if kind == *b"moof" && size <= LARGEST_HEAD {
+            let mut head = Vec::new();
+            file.take(content).read_to_end(&mut head)?;
+            table = table_of(&head);
+            head.len() as u64
+        } else {
+            io::copy(&mut file.take(content), &mut io::sink())?
+        };
+        if read < content {
+            break;
         }
         at += size;
         before = kind;
@@ -69,27 +78,22 @@ struct Table {
 
 /// Reads the content of a `moof` behind its head. What is not laid out as [`fragment`](super::fragment)
 /// does has no pictures.
-fn table_of(file: &mut impl Read, size: u64) -> io::Result<Table> {
+fn table_of(content: &[u8]) -> Table {
     /// Behind the heads of `moof` (already read), `mfhd`, `traf`, `tfhd` and `tfdt`.
     const BASE: usize = 16 + 8 + 16 + 12;
     /// Behind that time, the head of `trun`, and before its offset.
     const COUNT: usize = BASE + 8 + 12;
     const ROWS: usize = COUNT + 8;
-    if size > LARGEST_HEAD {
-        return Ok(Table::default());
-    }
-    let mut content = Vec::new();
-    file.take(size - 8).read_to_end(&mut content)?;
     let four = |at: usize| content.get(at..)?.first_chunk().map(|four| u32::from_be_bytes(*four));
     let base = content.get(BASE..).and_then(|rest| rest.first_chunk());
-    let (Some(base), Some(count)) = (base, four(COUNT)) else { return Ok(Table::default()) };
+    let (Some(base), Some(count)) = (base, four(COUNT)) else { return Table::default() };
     let rows = content.get(ROWS..).unwrap_or_default().chunks_exact(16);
     let frames = u64::from(count).min(rows.len() as u64);
     let durations = rows.take(usize::try_from(frames.saturating_sub(1)).unwrap_or(0));
     let durations = durations.filter_map(|row| row.first_chunk().copied().map(u32::from_be_bytes));
     let first = u64::from_be_bytes(*base);
     let last = durations.fold(first, |at, duration| at.saturating_add(u64::from(duration)));
-    Ok(Table { frames, last })
+    Table { frames, last }
 }
 
 #[cfg(test)]

@@ -138,8 +138,11 @@ fn a_clip_goes_from_before_its_trigger_to_after_the_last_that_it_covers() {
     assert_eq!(file.frames, Some(411));
     assert_eq!(names(folder.path()), ["a.mp4"]);
     let bytes = std::fs::read(&file.path).unwrap();
-    assert_eq!(bytes.len() as u64, file.bytes);
-    assert_eq!(::ring::digest::digest(&::ring::digest::SHA256, &bytes).as_ref(), file.sha256);
+    assert_eq!(bytes.len() as u64, file.content.unwrap().bytes);
+    assert_eq!(
+        ::ring::digest::digest(&::ring::digest::SHA256, &bytes).as_ref(),
+        file.content.unwrap().sha256
+    );
 }
 
 #[test]
@@ -207,7 +210,7 @@ fn a_full_disk_is_told_what_was_whole_is_kept_and_the_next_trigger_tries_anew() 
         panic!("{told:?}")
     };
     assert_eq!(names(folder.path()), ["a.mp4"], "nothing half-written is left");
-    assert!(files[0].bytes > 20_000 && files[0].bytes <= 30_000);
+    assert!(files[0].content.unwrap().bytes > 20_000 && files[0].content.unwrap().bytes <= 30_000);
     left.store(1 << 20, Ordering::Relaxed);
     recorder.trigger(&trigger("b", 59));
     let Some(ClipTold::Done { files, .. }) = recorder.end() else { panic!("no clip") };
@@ -245,7 +248,7 @@ fn whatever_a_power_cut_left_is_recovered_up_to_its_last_fragment_or_removed() {
         let _ = std::fs::remove_file(folder.path().join("a.mp4"));
         std::fs::write(&partial, &written[..cut]).unwrap();
         assert_eq!(half_written(folder.path()).unwrap(), [partial.clone()]);
-        match recover(&partial) {
+        match recover(&partial, None) {
             Recovered::Kept { file, .. } => {
                 kept += 1;
                 let bytes = std::fs::read(&file.path).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
-use gatehouse_camera::clip::disk::SystemDisk;
+use gatehouse_camera::clip::disk::Medium;
 #[cfg(feature = "masked-clips")]
 use gatehouse_camera::clip::masked::{self, MaskedRecorder, MaskedSettings, MaskedWays};
 use gatehouse_camera::clip::{Bell, ClipFile, ClipId, ClipTold, Recorder, Trigger, work};
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::evidence::CLIPS;
-use super::picture::{hex, report};
+use super::picture::report;
 use super::plan::Plan;
 use super::untold::Noter;
 use super::watcher::Turns;
@@ -28,6 +28,7 @@ use super::watcher::Turns;
 use super::watcher::be_nice;
 use crate::clock::Clock;
 use crate::eyes::Wish;
+use crate::hex::hex;
 use crate::rules::Inputs;
 
 /// The name of a clip says what it is of, and whether anybody may know.
@@ -61,6 +62,7 @@ pub(super) fn ring(bell: &Bell, camera: &Id, wish: &Wish) {
 
 /// What a camera's clips are made with.
 pub(super) struct Maker {
+    pub(super) medium: Medium,
     pub(super) mask: Mask,
     pub(super) drain: Drain,
     pub(super) bell: Bell,
@@ -111,7 +113,7 @@ pub(super) fn refused(mask: &Mask) -> Option<&'static str> {
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
-    let Maker { mask, mut drain, bell, clock, inputs, turns, moved, recorders } = maker;
+    let Maker { medium, mask, mut drain, bell, clock, inputs, turns, moved, recorders } = maker;
     let under_way = recorders.begin();
     let teller = Teller {
         camera: plan.id().clone(),
@@ -136,7 +138,7 @@ pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
         let mono = || clock.mono();
         let mut tell = |told| teller.tell(told);
         if let Some(unmasked) = mask.unmasked() {
-            let recorder = Recorder::new(SystemDisk, folder, limits, ring, unmasked);
+            let recorder = Recorder::new(medium, folder, limits, ring, unmasked);
             let mut recorder = recorder.noted(noter);
             return work(&mut recorder, &mut drain, &bell, &mono, &mut tell);
         }
@@ -144,7 +146,7 @@ pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
         {
             be_nice();
             let settings = MaskedSettings::default();
-            let recorder = MaskedRecorder::new(SystemDisk, folder, limits, ring, mask, settings);
+            let recorder = MaskedRecorder::new(medium, folder, limits, ring, mask, settings);
             let mut recorder = recorder.noted(noter);
             let turns = |work: &mut dyn FnMut()| {
                 let _turn = turns.take_for_clip();
@@ -192,11 +194,17 @@ pub(super) struct Shown<'a> {
 pub(super) fn facts(shown: &Shown<'_>, file: &ClipFile) -> Value {
     let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (pre_s, post_s) = shown.around_s;
+    // Of what is seen; that of a clip which nobody here can look into is not known.
+    let content = file.content.as_ref();
     let mut facts = json!({
-        "camera": shown.camera, "ref": name, "sha256": hex(&file.sha256), "bytes": file.bytes,
+        "camera": shown.camera, "ref": name,
+        "sha256": content.map(|it| hex(&it.sha256)), "bytes": content.map(|it| it.bytes),
         "frames": file.frames, "pre_s": pre_s, "post_s": post_s, "masked": shown.masked,
         "from": shown.from, "to": shown.to,
     });
+    if let Some(sealed) = &file.sealed {
+        facts["sealed"] = json!({ "sha256": hex(&sealed.sha256), "bytes": sealed.bytes });
+    }
     if shown.recovered {
         facts["recovered"] = json!(true);
     }
@@ -310,10 +318,13 @@ mod tests {
         let (of, silent) = (Some(Seq(7)), false);
         ring(&bell, &camera, &Wish { of, silent, command, what, answer, at: begin });
         let mask = plan.mask().unwrap();
+        let medium = Medium { recipients: plan.sealing.recipients().unwrap() };
         let (turns, moved, recorders) = (Turns::default(), Arc::default(), Recorders::default());
-        let thread =
-            start(&plan, Maker { mask, drain, bell, clock, inputs, turns, moved, recorders })
-                .unwrap();
+        let thread = start(
+            &plan,
+            Maker { medium, mask, drain, bell, clock, inputs, turns, moved, recorders },
+        )
+        .unwrap();
         drop(feed);
         let report = queue_of_rules.report().await.unwrap();
         thread.join().unwrap();

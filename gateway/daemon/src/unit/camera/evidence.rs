@@ -4,16 +4,22 @@
 //! {state-dir}/evidence/clips/{camera}-{event}.mp4
 //! {state-dir}/evidence/pictures/{camera}-{event}.jpg
 //! {state-dir}/evidence/untold/                         see `untold`
+//!
+//! With `.age` behind the name it is sealed: by `recipients` and the box's own key in `[evidence]`. A
+//! picture goes to the district from memory, over the line's TLS, so that it can be shown there; one that
+//! waits for a dead line waits in memory, and lies nowhere in the open.
 //! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatehouse_camera::seal::{self, Sum};
 use gatehouse_camera::store::{Class, Policy, Reason, Removal, sweep};
-use gatehouse_config::Config;
+use gatehouse_config::{Config, PasswordSource};
 use gatehouse_core::event::{Class as EventClass, Qualifier};
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::{Identity, Recipient};
 use gatehouse_core::site::{Input, Report};
 use gatehouse_journal::Journal;
 use serde_json::json;
@@ -30,6 +36,8 @@ use crate::supervise::Outcome;
 /// Below the folder of evidence.
 pub(in super::super) const CLIPS: &str = "clips";
 pub(super) const PICTURES: &str = "pictures";
+/// What is shown of.
+pub(crate) const FOLDERS: [&str; 2] = [CLIPS, PICTURES];
 /// Notes of clips that nobody was told of yet.
 pub(super) const UNTOLD: &str = "untold";
 
@@ -37,8 +45,55 @@ pub(super) const UNTOLD: &str = "untold";
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Where evidence lies.
-pub(in super::super) fn root(config: &Config) -> PathBuf {
+pub(crate) fn root(config: &Config) -> PathBuf {
     config.state_dir.join("evidence")
+}
+
+/// Whom evidence is sealed for, by the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sealing {
+    recipients: Vec<Recipient>,
+    /// Of the box itself.
+    key: Option<PasswordSource>,
+}
+
+impl Sealing {
+    pub(super) fn of(config: &Config) -> Self {
+        let rules = &config.evidence;
+        Self { recipients: rules.recipients.clone(), key: rules.key.clone() }
+    }
+
+    /// All recipients: nobody, and evidence lies open.
+    ///
+    /// # Errors
+    /// When the box's own key cannot be read: then nothing may be kept.
+    pub(super) fn recipients(&self) -> Result<Vec<Recipient>, String> {
+        let mut all = self.recipients.clone();
+        if let Some(source) = &self.key {
+            let own = seal::recipient(&identity(source)?);
+            if !all.contains(&own) {
+                all.push(own);
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the box opens with, if it can.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let read = self.key.as_ref().map(identity).transpose();
+        read.inspect_err(|error| warn!(error, "sealed evidence cannot be looked into"))
+            .ok()
+            .flatten()
+    }
+}
+
+/// Reads a key that opens evidence.
+///
+/// # Errors
+/// In words, with the file and never what is in it.
+pub(crate) fn identity(source: &PasswordSource) -> Result<Identity, String> {
+    let text = source.read().map_err(|error| format!("the key of evidence: {error}"))?;
+    text.expose().parse().map_err(|error| format!("the key of evidence cannot be used: {error}"))
 }
 
 /// Makes the folders, readable by nobody else. What fails is logged: a camera is watched without a disk,
@@ -69,13 +124,10 @@ pub(in super::super) struct Keeper {
 /// Tells of clips that nobody was told of, then keeps evidence within its bounds, for ever. Other bounds
 /// hold as soon as the configuration says so.
 pub(in super::super) async fn keep(mut keeper: Keeper) -> Outcome {
-    let (root, cameras) = {
-        let config = &keeper.running.borrow().config;
-        let cameras: Vec<_> = config.cameras.iter().map(|camera| camera.rules.id.clone()).collect();
-        (root(config), cameras)
-    };
-    let (left, journal, place) = (keeper.left.clone(), keeper.journal.clone(), root.clone());
-    let found = spawn_blocking(move || left.tell(&place, &cameras, &journal)).await;
+    let config = Arc::clone(&keeper.running.borrow().config);
+    let root = root(&config);
+    let (left, journal) = (keeper.left.clone(), keeper.journal.clone());
+    let found = spawn_blocking(move || left.tell(&config, &journal)).await;
     if !keeper.send(found.map_err(|error| error.to_string())?).await {
         return Ok(());
     }
@@ -165,6 +217,20 @@ fn told(removed: &[Removal], gateway: &Id) -> Vec<Report> {
         })
     };
     reasons.into_iter().filter_map(report).collect()
+}
+
+/// Writes a file that is there whole or not at all, and is on the medium when this returns. It is sealed
+/// before, if it is to be: then its name says so, and given is what lies there.
+pub(super) fn keep_picture(
+    path: &Path,
+    jpeg: &[u8],
+    recipients: &[Recipient],
+) -> std::io::Result<Option<Sum>> {
+    if recipients.is_empty() {
+        return write(path, jpeg).map(|()| None);
+    }
+    let (sealed, sum) = seal::seal(jpeg, recipients)?;
+    write(&path.with_added_extension(seal::EXTENSION), &sealed).map(|()| Some(sum))
 }
 
 /// Writes a file that is there whole or not at all, and is on the medium when this returns.
