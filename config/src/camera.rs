@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::Recipient;
 use gatehouse_core::site::{CameraConfig, Tells};
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -372,6 +373,10 @@ pub struct Evidence {
     pub max_bytes: u64,
     /// So many bytes of the disk are left to the journal and everything else.
     pub reserve_bytes: u64,
+    /// Whom it is sealed for.
+    pub recipients: Vec<Recipient>,
+    /// Where the key is that it is sealed for as well, and that the box opens it with.
+    pub key: Option<PasswordSource>,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gatehouse_core::contract::bytes_of_hex;
 use gatehouse_core::credential::CredentialHash;
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::Recipient;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
@@ -466,6 +467,33 @@ impl Kind for PublicKey {
                 hint: Some("the public half of the key goes here; the private one stays with whoever signs".into()),
                 confidential: true,
             }
+        })
+    }
+}
+
+/// Whom something is sealed for.
+pub(crate) struct RecipientKind;
+
+impl Kind for RecipientKind {
+    type Out = Recipient;
+
+    fn allowed(&self) -> String {
+        "a public key of age, as \"age1…\" (62 letters and digits)".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^age1[02-9ac-hj-np-z]{58}$" })
+    }
+
+    fn read(&self, _: &str, value: &DeValue<'_>) -> Result<Recipient, Wrong> {
+        let given = value.as_str().unwrap_or_default();
+        given.parse().map_err(|_| {
+            if given.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+                let hint = "this is the secret key: it belongs into a file, for `key-file`, and who has \
+                            seen it here can open everything; make another with age-keygen";
+                return Wrong { hint: Some(hint.into()), confidential: true };
+            }
+            Wrong::hint("copy it again: a letter is wrong or missing")
         })
     }
 }

@@ -217,7 +217,12 @@ impl<'d, 'i> Reader<'d, 'i> {
             match key.kind.of.read(key.name, value.get_ref()) {
                 Ok(checked) => good.push(At { value: checked, span: value.span() }),
                 Err(wrong) => {
-                    let quoted = notes.quote(value);
+                    let quoted = if wrong.confidential || key.kind.of.confidential() {
+                        notes.blot(value);
+                        "a value that is not shown".into()
+                    } else {
+                        notes.quote(value)
+                    };
                     let allowed = key.kind.allowed();
                     let place = self.place();
                     let title =

@@ -181,27 +181,42 @@ pub(super) fn password(
     notes: &mut Notes<'_>,
     files: &mut Vec<FileRef>,
 ) -> Option<PasswordSource> {
-    let Login { file: file_key, credential: credential_key, username } = *login;
-    let file = table.get(file_key, notes);
-    let credential = table.get(credential_key, notes);
-    let (has_file, has_credential) = (table.has(file_key), table.has(credential_key));
-    if has_file && has_credential {
-        notes.error(
-            Finding::new(
-                "`password-file` and `password-credential` stand together; allowed: one of them",
-                table.span_of(credential_key),
-            )
-            .label("one too many")
-            .also(table.span_of(file_key), "the other"),
-        );
-    }
-    if (has_file || has_credential) && !table.has(username) {
-        let at = if has_file { table.span_of(file_key) } else { table.span_of(credential_key) };
+    let Login { file, credential, username } = *login;
+    let source = secret(table, (file, credential), notes, files);
+    let has = |key_is_there: bool, span: Range<usize>| key_is_there.then_some(span);
+    let at = has(table.has(file), table.span_of(file))
+        .or_else(|| has(table.has(credential), table.span_of(credential)));
+    if let Some(at) = at.filter(|_| !table.has(username)) {
         notes.error(
             Finding::new(format!("there is a password but no `username` in {}", table.place()), at)
                 .label("for whom?")
                 .hint("add username = \"…\"")
                 .absent(),
+        );
+    }
+    source
+}
+
+/// Where a secret is. Two places are reported.
+pub(super) fn secret(
+    table: &Reader<'_, '_>,
+    (file_key, credential_key): (&'static Key<Place>, &'static Key<Credential>),
+    notes: &mut Notes<'_>,
+    files: &mut Vec<FileRef>,
+) -> Option<PasswordSource> {
+    let file = table.get(file_key, notes);
+    let credential = table.get(credential_key, notes);
+    if table.has(file_key) && table.has(credential_key) {
+        notes.error(
+            Finding::new(
+                format!(
+                    "`{}` and `{}` stand together; allowed: one of them",
+                    file_key.name, credential_key.name
+                ),
+                table.span_of(credential_key),
+            )
+            .label("one too many")
+            .also(table.span_of(file_key), "the other"),
         );
     }
     let (source, span, key) = match (file, credential) {

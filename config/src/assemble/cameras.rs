@@ -8,7 +8,7 @@ use std::time::Duration;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraAreaConfig, CameraConfig, Tells};
 
-use super::brokers::{Login, password};
+use super::brokers::{Login, password, secret};
 use super::named::Named;
 use super::partitions::Partitions;
 use super::patrol::Patrol;
@@ -245,13 +245,24 @@ fn areas(
 }
 
 /// How pictures and clips are kept.
-pub(super) fn evidence(table: &Reader<'_, '_>, notes: &mut Notes<'_>) -> Option<Evidence> {
+pub(super) fn evidence(
+    table: &Reader<'_, '_>,
+    notes: &mut Notes<'_>,
+    files: &mut Vec<FileRef>,
+) -> Option<Evidence> {
     let keep = table.get(&key::evidence::DAYS, notes);
     let max_bytes = table.get(&key::evidence::MAX, notes);
     let reserve_bytes = table.get(&key::evidence::RESERVE, notes);
+    let recipients = table.list(&key::evidence::RECIPIENTS, notes);
+    let places = (&key::evidence::KEY_FILE, &key::evidence::KEY_CREDENTIAL);
+    let key = secret(table, places, notes, files);
+    // None is left out: what is wrong refuses the whole file.
+    let recipients = recipients.map_or_else(Vec::new, |list| list.value);
     Some(Evidence {
         keep: keep?.value,
         max_bytes: max_bytes?.value,
         reserve_bytes: reserve_bytes?.value,
+        recipients: recipients.into_iter().map(|at| at.value).collect(),
+        key,
     })
 }

@@ -87,7 +87,9 @@ pub(crate) fn config(
         is_bus: &is_bus,
     };
     let cameras = cameras::cameras(file, around, notes, files);
-    let evidence = file.optional(&keys::camera::evidence::TABLE, notes, cameras::evidence);
+    let evidence = file.optional(&keys::camera::evidence::TABLE, notes, |table, notes| {
+        cameras::evidence(table, notes, files)
+    });
     let rs485 = buses.finish(notes);
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);

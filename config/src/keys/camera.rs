@@ -255,13 +255,14 @@ pub(crate) mod area {
 }
 
 pub(crate) mod evidence {
-    use super::{Default, Duration, Key, Number, Table, Times};
+    use super::{Credential, Default, Duration, Key, List, Number, Optional, Place, Table, Times};
+    use crate::kind::RecipientKind;
 
     pub(crate) static TABLE: Table = Table {
         name: "evidence",
         times: Times::AtMostOnce,
         doc: "How pictures and clips are kept on the box. What goes first is the oldest.",
-        keys: &[&DAYS, &MAX, &RESERVE],
+        keys: &[&DAYS, &MAX, &RESERVE, &RECIPIENTS, &KEY_FILE, &KEY_CREDENTIAL],
         tables: &[],
     };
 
@@ -287,5 +288,29 @@ pub(crate) mod evidence {
         kind: Number { min: 16, max: 1_000_000, unit: "in MiB", make: crate::keys::mib },
         presence: Default("512"),
         doc: "So much of the disk is left free for the journal and everything else.",
+    };
+    pub(crate) static RECIPIENTS: Key<List<RecipientKind>> = Key {
+        name: "recipients",
+        kind: List { of: RecipientKind, min: 1, max: 8, what: "a list of one or more of" },
+        presence: Optional,
+        doc: "Pictures and clips are sealed for these public keys of age before they touch the flash: a \
+              stolen box shows nothing, and neither can this one unless it has `key-file`, too. What \
+              was kept before stays as it is.",
+    };
+    pub(crate) static KEY_FILE: Key<Place> = Key {
+        name: "key-file",
+        kind: Place::Secret,
+        presence: Optional,
+        doc: "The file that holds a secret key of age (`age-keygen`), readable by the gateway's user \
+              only. Pictures and clips are sealed for it, too, and this box can open them. It belongs \
+              on another medium than the evidence, or is given as a credential. If it cannot be read, \
+              no picture and no clip is kept.",
+    };
+    pub(crate) static KEY_CREDENTIAL: Key<Credential> = Key {
+        name: "key-credential",
+        kind: Credential,
+        presence: Optional,
+        doc: "Instead of `key-file`: the systemd credential that holds the key, which systemd can keep \
+              sealed by the machine's TPM.",
     };
 }

@@ -88,7 +88,8 @@ fn masked_clip(name: &str, codec: &str, frames: &[Frame]) {
     let took = cpu().saturating_sub(begin).as_secs_f64();
     let Some(ClipTold::Done { files, .. }) = told else { panic!("{told:?}") };
     let what = format!("masked clip of 15 s of {codec}");
-    let (pictures, kib) = (files[0].frames.unwrap_or(0), files[0].bytes >> 10);
+    let (pictures, kib) =
+        (files[0].frames.unwrap_or(0), files[0].content.map_or(0, |content| content.bytes) >> 10);
     println!("{name:<10} {what:<34} {:>8.0} ms  {pictures} pictures, {kib} KiB", took * 1000.0);
 }
 

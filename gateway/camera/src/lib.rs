@@ -17,6 +17,7 @@ pub mod health;
 pub mod onvif;
 pub mod picture;
 pub mod ring;
+pub mod seal;
 pub mod source;
 pub mod store;
 pub mod watch;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use gatehouse_camera::clip::disk::SystemDisk;
 use gatehouse_camera::clip::{
-    Bell, ClipFile, ClipId, ClipLimits, ClipTold, Recorder, Recovered, Trigger, recover, work,
+    Bell, ClipFile, ClipId, ClipLimits, ClipTold, Recorder, Recovered, Trigger, half_written,
+    recover, work,
 };
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::health::Seen;
@@ -144,7 +145,10 @@ async fn records(encoding: &'static str, codec: Codec, name: &str) -> anyhow::Re
     // Pictures before an open group's first key frame depend on what is not there.
     assert!(probed.frames <= frames && probed.frames + 2 >= frames, "{probed:?} {frames}");
     let bytes = std::fs::read(&file.path)?;
-    assert_eq!(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref(), file.sha256);
+    assert_eq!(
+        ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref(),
+        file.content.unwrap().sha256
+    );
     scene.end().await;
     Ok(())
 }
@@ -201,8 +205,9 @@ async fn what_a_power_cut_left_of_a_real_clip_plays() -> anyhow::Result<()> {
     for (n, cut) in [bytes.len(), bytes.len() - 1, bytes.len() * 2 / 3].into_iter().enumerate() {
         std::fs::write(after.path().join(format!("cut{n}.mp4.partial")), &bytes[..cut])?;
     }
-    for told in recover(after.path())? {
-        let Recovered::Kept(file) = told else { bail!("{told:?}") };
+    for partial in half_written(after.path())? {
+        let told = recover(&partial, None);
+        let Recovered::Kept { file, .. } = told else { bail!("{told:?}") };
         let probed = probe(&file.path)?;
         assert!(probed.frames >= 10, "{probed:?}");
     }

@@ -20,7 +20,8 @@ use evidence::{JPEG, Region, Seen, Source, hidden, holds_pictures, shown};
 use gatehouse_camera::clip::disk::SystemDisk;
 use gatehouse_camera::clip::masked::{MaskedRecorder, MaskedSettings, MaskedWays, work};
 use gatehouse_camera::clip::{
-    Bell, ClipFile, ClipId, ClipLimits, ClipTold, Recorder, Recovered, Trigger, recover,
+    Bell, ClipFile, ClipId, ClipLimits, ClipTold, Recorder, Recovered, Trigger, half_written,
+    recover,
 };
 use gatehouse_camera::decode::{Limits, key};
 use gatehouse_camera::frame::{Codec as CodecOf, Frame};
@@ -246,7 +247,10 @@ async fn hides(encoding: &'static str, codec: Codec, size: &'static str) -> anyh
     // 10 in a second, but for what a loaded machine's feeder is late.
     assert!((35..=51).contains(&probed.frames), "{probed:?}");
     let bytes = std::fs::read(&file.path)?;
-    assert_eq!(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref(), file.sha256);
+    assert_eq!(
+        ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref(),
+        file.content.unwrap().sha256
+    );
     assert!(scene.seen.partial() > 0, "no half-written file was seen");
     scene.judge()?;
     let frames = scene.came.0.lock().unwrap().clone();
@@ -289,8 +293,9 @@ async fn what_a_power_cut_left_is_masked() -> anyhow::Result<()> {
     for (n, cut) in [bytes.len(), bytes.len() - 1, bytes.len() * 2 / 3].into_iter().enumerate() {
         std::fs::write(after.path().join(format!("cut{n}.mp4.partial")), &bytes[..cut])?;
     }
-    for told in recover(after.path())? {
-        let Recovered::Kept(file) = told else { bail!("{told:?}") };
+    for partial in half_written(after.path())? {
+        let told = recover(&partial, None);
+        let Recovered::Kept { file, .. } = told else { bail!("{told:?}") };
         assert!(probe(&file.path)?.frames >= 10);
         hidden(&file.path, REGION)?;
     }

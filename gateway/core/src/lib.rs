@@ -20,6 +20,7 @@ pub mod contract;
 pub mod credential;
 pub mod event;
 pub mod id;
+pub mod sealed;
 pub mod site;
 pub mod time;
 pub mod topic;

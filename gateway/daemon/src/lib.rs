@@ -20,6 +20,7 @@ pub mod eyes;
 pub mod gauges;
 pub mod hands;
 pub mod health;
+mod hex;
 pub mod io;
 pub mod reload;
 pub mod rules;

@@ -174,8 +174,9 @@ pub async fn live(
     unit::outputs(&mut supervisor, &config, &hands, &inputs);
     let enrolling = Enrolling::default();
     let own = (hands.clone(), enrolling.clone(), say.clone());
+    let left = unit::clips_left(&config);
     let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
-    unit::evidence(&mut supervisor, &config, &clock, &inputs);
+    unit::evidence(&mut supervisor, &runs, (&journal, &clock, &inputs), left);
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -245,6 +246,7 @@ pub async fn live(
     sd_notify_state(&[sd_notify::NotifyState::Stopping]);
     let essential = |name: &str| matches!(name, "rules" | "uplink" | "watchdog" | "notices");
     supervisor.stop(|name| !essential(name)).await;
+    reloader.units.clips_ended().await;
     let reason = match &ended {
         Ended::Asked => "asked to stop".to_owned(),
         Ended::Essential { unit, reason } => format!("{unit} ended: {reason}"),

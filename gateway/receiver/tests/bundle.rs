@@ -188,6 +188,22 @@ async fn an_incident_is_written_and_proven_on_another_machine(home: Home) {
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap(), "the same makes the same");
     let (code, _, err) = bundle("a1", &first);
     assert!(code == Some(77) && err.contains("a1.tar: File exists"), "{err}");
+    // Each that was given out is known, and by whom; the third was recorded, and then its name was taken.
+    let mut args = vec!["looks", "--json"];
+    args.extend(words.iter().map(String::as_str));
+    let (code, looks, err) = program(&args);
+    assert_eq!(code, Some(0), "{err}");
+    let digest = common::sha256(&fs::read(&first).unwrap());
+    let looks: Vec<Value> = looks.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(looks.len(), 3);
+    let who = json!(format!("uid-{}", rustix::process::getuid().as_raw()));
+    for look in &looks {
+        assert_eq!(
+            (&look["who"], &look["via"], &look["incident"]),
+            (&who, &json!("bundle"), &json!("a1"))
+        );
+        assert_eq!((&look["sha256"], &look["site"]), (&json!(digest), &json!("s-1")));
+    }
     let (code, _, err) = bundle("a7", &file("a7.tar"));
     assert!(code == Some(64) && err.contains("no event of an incident a7 of g-1"), "{err}");
 

@@ -311,3 +311,45 @@ async fn a_picture_that_was_changed_in_the_database_is_not_shown() {
     assert!(report.is_good(), "{report:?}");
     assert_eq!(report.pictures, (0, 2));
 }
+
+#[tokio::test]
+async fn each_look_is_kept_before_a_picture_is_shown_and_one_that_cannot_be_shows_nothing() {
+    let accounts: [(&str, &str, &[&str]); 2] =
+        [("all", "operator", &[]), ("elsewhere", "operator", &["--site", "s-2"])];
+    let (room, _gateway, pictures) = watched(&accounts).await;
+    let (all, elsewhere) = (room.page("all").await, room.page("elsewhere").await);
+    room.painted(&all, "s-1").await;
+    let at = |picture: &[u8]| format!("/api/picture/s-1/g-1/{}", sha256(picture));
+    for picture in [&pictures[0], &pictures[1]] {
+        assert_eq!(all.bytes(&at(picture)).await.status, 200);
+    }
+    // What was not shown is no look.
+    assert_eq!(elsewhere.get(&at(&pictures[0])).await.error(), (404, "gone".into()));
+    let path = room.folder.path().join("r.db");
+    let db = path.to_str().unwrap();
+    let looks = |more: &[&str]| {
+        let (code, out, err) = common::program(&[&["looks", "--db", db, "--json"], more].concat());
+        assert_eq!(code, Some(0), "{err}");
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        out.lines().map(line).collect::<Vec<_>>()
+    };
+    let told = looks(&[]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (look, (camera, picture)) in told.iter().zip([("drive", 0), ("gate", 1)]) {
+        let facts = (&look["who"], &look["via"], &look["site"], &look["camera"], &look["sha256"]);
+        let digest = json!(sha256(&pictures[picture]));
+        let expected = (&json!("all"), &json!("wall"), &json!("s-1"), &json!(camera), &digest);
+        assert_eq!(facts, expected);
+    }
+    assert!(looks(&["--by", "elsewhere"]).is_empty() && looks(&["--site", "s-2"]).is_empty());
+    assert!(looks(&["--since", "2999-01-01T00:00:00Z"]).is_empty());
+    // A disk that takes no look: nothing is shown, with or without bad will.
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON looks BEGIN SELECT RAISE(ABORT, 'full'); END";
+    file.execute_batch(full).unwrap();
+    assert_eq!(all.get(&at(&pictures[0])).await.error(), (503, "history".into()));
+    file.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(all.bytes(&at(&pictures[0])).await.status, 200);
+    assert_eq!(looks(&[]).len(), 3);
+    room.handle.stop().await;
+}

@@ -5,22 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::{Context as _, ensure};
 use gatehouse_core::event::Event;
 use gatehouse_tests::wait::until;
-use ring::digest::{SHA256, digest};
 
 use crate::harness::Auth;
 use crate::harness::probe::probe;
-use crate::site::{PATIENCE, Site, Wanted, luma};
+use crate::site::{PATIENCE, Site, Wanted, luma, sha256};
 
 const MOVING: &str = "testsrc2=size=640x360:rate=10";
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
-}
 
 fn config(urls: &[String]) -> String {
     format!(
@@ -33,13 +23,16 @@ fn config(urls: &[String]) -> String {
 }
 
 /// The picture with this hash, as it came by MQTT, and its user properties.
-async fn picture(site: &Site, sha256: &str) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
+pub(crate) async fn picture(
+    site: &Site,
+    digest: &str,
+) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
     let topic = "gatehouse/v1/d-1/s-1/g-1/snap/vault";
     site.heard
         .messages()
         .wait_for("the picture", PATIENCE, |all| {
             let of = |message: &&gatehouse_tests::subscriber::Message| {
-                message.publish.topic == topic && hex(&message.publish.payload) == sha256
+                message.publish.topic == topic && sha256(&message.publish.payload) == digest
             };
             let found = all.iter().find(of)?;
             let properties = found.publish.properties.user.clone();
@@ -79,7 +72,7 @@ async fn an_alarm_has_two_pictures_and_a_clip_whose_hashes_are_in_its_events() -
     assert_eq!(facts["of"], serde_json::json!([alarm.seq]));
     let name = facts["clip"]["ref"].as_str().context("its name")?;
     let path = site.gateway.state().join("evidence/clips").join(name);
-    assert_eq!(facts["clip"]["sha256"], hex(&std::fs::read(&path)?));
+    assert_eq!(facts["clip"]["sha256"], sha256(&std::fs::read(&path)?));
     let probed = probe(&path)?;
     assert_eq!((probed.codec.as_str(), probed.width), ("h264", 640));
     // Three seconds before, as far as the stream was there, and two behind.

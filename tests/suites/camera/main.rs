@@ -6,5 +6,7 @@ mod evidence;
 mod harness;
 mod ladder;
 mod played;
+mod sealed;
 mod site;
+mod untold;
 mod watched;

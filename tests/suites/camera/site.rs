@@ -9,6 +9,7 @@ use gatehouse_core::event::Event;
 use gatehouse_tests::{
     Broker, BrokerOptions, ClientOptions, District, Gateway, GatewayOptions, Subscriber, World,
 };
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::harness::{Auth, Feeder, Picture, Server, port};
@@ -121,4 +122,14 @@ pub(crate) fn luma(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(output.stdout.chunks_exact(640 * 360).map(<[u8]>::to_vec).collect())
+}
+
+/// The SHA-256 of some bytes, as events have it.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
 }

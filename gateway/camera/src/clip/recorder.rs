@@ -1,28 +1,30 @@
 //! Keeps a camera's ring, and makes clips of it when triggered.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gatehouse_core::time::Mono;
 use thiserror::Error;
 
 use super::disk::Disk;
+use super::notes::Notes;
 use super::plan::{ClipId, ClipLimits, Plan, Trigger};
 use super::recover;
 use super::write::{ClipWriter, WriteError};
 use crate::frame::Frame;
 use crate::picture::Unmasked;
 use crate::ring::Ring;
+use crate::seal::Sum;
 
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipFile {
     /// Where it is.
     pub path: PathBuf,
-    /// How long, in bytes.
-    pub bytes: u64,
-    /// SHA-256 of all of it.
-    pub sha256: [u8; 32],
-    /// Pictures in it; `None` when it was recovered.
+    /// What is seen when it is opened; `None`: it is sealed for others, and was found at a start.
+    pub content: Option<Sum>,
+    /// What lies on the medium, where that is sealed.
+    pub sealed: Option<Sum>,
+    /// Pictures in it, where that is known.
     pub frames: Option<u64>,
     /// When the first and the last had come; `None` when it was recovered.
     pub span: Option<(Mono, Mono)>,
@@ -80,6 +82,7 @@ pub struct Recorder<D: Disk> {
     limits: ClipLimits,
     ring: Ring,
     making: Option<Making<D::File>>,
+    notes: Option<Box<dyn Notes>>,
 }
 
 struct Making<F> {
@@ -99,7 +102,7 @@ impl<D: Disk> Recorder<D> {
         ring: Ring,
         _unmasked: Unmasked,
     ) -> Self {
-        Self { disk, folder, limits, ring, making: None }
+        Self { disk, folder, limits, ring, making: None, notes: None }
     }
 
     /// A recorder for frames whose masks are painted. It has no ring: what is to be in the clip is
@@ -107,14 +110,22 @@ impl<D: Disk> Recorder<D> {
     #[cfg(feature = "masked-clips")]
     pub(super) fn of_masked(disk: D, folder: PathBuf, limits: ClipLimits) -> Self {
         let nothing = crate::ring::RingLimits { span: std::time::Duration::ZERO, bytes: 0 };
-        Self { disk, folder, limits, ring: Ring::new(nothing), making: None }
+        Self { disk, folder, limits, ring: Ring::new(nothing), making: None, notes: None }
+    }
+
+    /// The same, whose files are noted while they are made.
+    pub fn noted(self, notes: Box<dyn Notes>) -> Self {
+        Self { notes: Some(notes), ..self }
     }
 
     /// Begins the clip of this plan with the next frame, or goes on with it as the plan is now.
     #[cfg(feature = "masked-clips")]
     pub(super) fn adopt(&mut self, plan: &Plan) {
         if let Some(making) = &mut self.making {
-            making.plan = plan.clone();
+            if making.plan != *plan {
+                making.plan = plan.clone();
+                making.note(self.notes.as_deref());
+            }
         } else {
             let (writer, files) = (None, Vec::new());
             self.making = Some(Making { plan: plan.clone(), writer, files, parts: 0 });
@@ -138,7 +149,7 @@ impl<D: Disk> Recorder<D> {
         if frame.received > making.plan.until {
             return self.end();
         }
-        match making.push(&self.disk, &self.folder, frame) {
+        match making.push(&self.disk, (&self.folder, self.notes.as_deref()), frame) {
             Ok(()) => None,
             Err(error) => self.fail(error),
         }
@@ -149,6 +160,7 @@ impl<D: Disk> Recorder<D> {
         if let Some(making) = &mut self.making
             && making.plan.merge(trigger, self.limits)
         {
+            making.note(self.notes.as_deref());
             return Vec::new();
         }
         let mut told: Vec<_> = self.end().into_iter().collect();
@@ -160,7 +172,8 @@ impl<D: Disk> Recorder<D> {
         let mut failed = None;
         for frame in frames {
             if newest >= making.plan.from && frame.received <= making.plan.until {
-                failed = making.push(&self.disk, &self.folder, frame).err();
+                let to = (self.folder.as_path(), self.notes.as_deref());
+                failed = making.push(&self.disk, to, frame).err();
             }
             if failed.is_some() {
                 break;
@@ -196,8 +209,9 @@ impl<D: Disk> Recorder<D> {
             self.making.take()?;
         drop(writer);
         // What cannot be saved now is found at the next start.
-        let partial = part(&self.folder, &id, parts).with_added_extension(super::write::PARTIAL);
-        if let Ok(Some(file)) = recover::one(&partial) {
+        let path = part(&self.folder, &id, parts, self.disk.extension());
+        let partial = path.with_added_extension(super::write::PARTIAL);
+        if let Ok(Some((file, _))) = recover::one(&partial, None) {
             files.push(file);
         }
         Some(ClipTold::Failed { id, merged, error: error.into(), files })
@@ -208,7 +222,7 @@ impl<F: std::io::Write> Making<F> {
     fn push<D: Disk<File = F>>(
         &mut self,
         disk: &D,
-        folder: &std::path::Path,
+        (folder, notes): (&Path, Option<&dyn Notes>),
         frame: Frame,
     ) -> Result<(), WriteError> {
         if self.writer.as_ref().is_some_and(|writer| !writer.takes(&frame)) {
@@ -220,12 +234,23 @@ impl<F: std::io::Write> Making<F> {
                 return Ok(());
             }
             self.parts += 1;
-            let path = part(folder, &self.plan.id, self.parts);
+            let path = part(folder, &self.plan.id, self.parts, disk.extension());
+            // Before the file: one that nothing is known of would be told of by nobody.
+            if let Some(notes) = notes {
+                notes.making(&path, &self.plan, frame.received);
+            }
             self.writer = Some(ClipWriter::begin(disk, path, &frame)?);
         }
         match &mut self.writer {
             Some(writer) => writer.push(disk, frame),
             None => Ok(()),
+        }
+    }
+
+    /// What the file is of has changed.
+    fn note(&self, notes: Option<&dyn Notes>) {
+        if let (Some(writer), Some(notes)) = (&self.writer, notes) {
+            notes.making(writer.path(), &self.plan, writer.first());
         }
     }
 
@@ -237,10 +262,11 @@ impl<F: std::io::Write> Making<F> {
     }
 }
 
-/// `<id>.mp4`, and for further formats `<id>.2.mp4`.
-fn part(folder: &std::path::Path, id: &ClipId, part: u32) -> PathBuf {
+/// `<id>.mp4`, and for further formats `<id>.2.mp4`; sealed, `<id>.mp4.age`.
+fn part(folder: &Path, id: &ClipId, part: u32, extension: Option<&str>) -> PathBuf {
     let name = if part <= 1 { format!("{id}.mp4") } else { format!("{id}.{part}.mp4") };
-    folder.join(name)
+    let path = folder.join(name);
+    extension.map_or_else(|| path.clone(), |extension| path.with_added_extension(extension))
 }
 
 #[cfg(test)]

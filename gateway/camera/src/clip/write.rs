@@ -12,6 +12,7 @@ use super::disk::Disk;
 use super::mp4::{Sample, TIMESCALE, fragment, init};
 use super::recorder::ClipFile;
 use crate::frame::{Frame, Track};
+use crate::seal::Sum;
 
 /// A fragment is written with the first key frame after so long: each costs a sync.
 const LEAST: i64 = TIMESCALE as i64;
@@ -115,6 +116,16 @@ impl<F: io::Write> ClipWriter<F> {
         Arc::ptr_eq(&self.track, &frame.track) || self.track == frame.track
     }
 
+    /// Its final name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// When its first frame had come.
+    pub(super) const fn first(&self) -> Mono {
+        self.span.0
+    }
+
     /// Adds a frame; what makes a fragment with it is on the medium when this returns.
     pub(super) fn push<D: Disk<File = F>>(
         &mut self,
@@ -139,18 +150,14 @@ impl<F: io::Write> ClipWriter<F> {
     /// Writes the last fragment and gives the file its name. Durable when this returns.
     pub(super) fn finish<D: Disk<File = F>>(mut self, disk: &D) -> Result<ClipFile, WriteError> {
         self.flush(disk, None)?;
-        let partial = self.path.with_added_extension(PARTIAL);
-        disk.publish(&partial, &self.path)
-            .map_err(|error| WriteError::new("rename", &self.path, error))?;
+        let Self { path, file, .. } = self;
+        let sealed = disk.end(file).map_err(|error| WriteError::new("end", &path, error))?;
+        let partial = path.with_added_extension(PARTIAL);
+        disk.publish(&partial, &path).map_err(|error| WriteError::new("rename", &path, error))?;
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(self.hash.finish().as_ref());
-        Ok(ClipFile {
-            path: self.path,
-            bytes: self.bytes,
-            sha256,
-            frames: Some(self.frames),
-            span: Some(self.span),
-        })
+        let content = Some(Sum { bytes: self.bytes, sha256 });
+        Ok(ClipFile { path, content, sealed, frames: Some(self.frames), span: Some(self.span) })
     }
 
     fn flush<D: Disk<File = F>>(&mut self, disk: &D, next: Option<i64>) -> Result<(), WriteError> {

@@ -7,6 +7,7 @@ mod check;
 mod contract;
 mod credential;
 mod events;
+mod evidence;
 mod ledger;
 mod output;
 mod reload;
@@ -41,6 +42,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse ledger --since 7d              what did not protect, and why
   gatehouse rounds                         today's patrol rounds
   gatehouse silence                        stop the sirens
+  gatehouse evidence list                  pictures and clips on this box
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
 Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
@@ -93,6 +95,8 @@ enum Command {
     Challenge(wish::ChallengeArgs),
     /// Set every output to its safe state while the gateway is not running (systemd does this).
     SafeOutputs(ConfigArg),
+    /// List pictures and clips of cameras, or open one: each look is recorded.
+    Evidence(evidence::EvidenceArgs),
     /// List, enrol, block and remove cards and codes.
     Credential(credential::CredentialArgs),
     /// Print the contract with the district: AsyncAPI, or the JSON Schema of a message.
@@ -190,6 +194,7 @@ fn act(command: Command) -> ExitCode {
         Command::Silence(args) => wish::silence(args),
         Command::Challenge(args) => wish::challenge(args),
         Command::SafeOutputs(args) => safe_outputs::safe_outputs(&args),
+        Command::Evidence(args) => evidence::evidence(&args),
         Command::Credential(args) => credential::credential(args),
         Command::Contract(args) => contract::contract(&args),
         Command::Schema => {

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use gatehouse_config::{Config, Credentials};
 use gatehouse_core::credential::{CredentialHash, PinContext};
+use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{
-    Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Verb, Via,
+    self, Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Report, Verb,
+    Via,
 };
 use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Sources;
@@ -128,6 +131,11 @@ pub enum Wish {
     Ledger,
     /// Tell the patrol rounds.
     Rounds,
+    /// Record that somebody looks at a picture or clip.
+    EvidenceOpened {
+        /// Its name.
+        file: String,
+    },
 }
 
 /// The digits of a PIN. They show themselves to nobody, and are overwritten.
@@ -166,6 +174,9 @@ pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> 
     if let Wish::HashPin { card, digits } = wish {
         return hash_pin(card, &digits, config).unwrap_or_else(Outcome::Error);
     }
+    if let Wish::EvidenceOpened { file } = wish {
+        return looked(file, user, config, sources).await.unwrap_or_else(Outcome::Error);
+    }
     let enrolled = match &wish {
         Wish::Enrol { reader } => Some(reader.clone()),
         _ => None,
@@ -182,6 +193,35 @@ pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> 
         Ok(answer) => Outcome::Answer(answer),
         Err(error) => Outcome::Error(error.to_string()),
     }
+}
+
+/// A look at evidence: told once it is on the flash.
+async fn looked(
+    file: String,
+    user: Option<u32>,
+    config: &Config,
+    sources: &Sources,
+) -> Result<Outcome, String> {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    if !(1..=128).contains(&file.len()) || !file.bytes().all(letter) {
+        return Err("a piece of evidence has a name of a-z, 0-9, '-' and '.'".to_owned());
+    }
+    let facts = json!({ "file": file, "via": "cli", "user": user.map(|uid| format!("uid-{uid}")) });
+    let report = Report {
+        class: Class::System,
+        kind: "evidence.opened",
+        qualifier: Qualifier::Status,
+        severity: 4,
+        source: ("gateway", config.address.gateway.clone()),
+        closes: None,
+        cause: None,
+        detail: Some(facts.clone()),
+        at: None,
+    };
+    let draft = site::draft(report, sources.clock.boot(), &sources.clock.now());
+    let stored = crate::rules::append(&sources.journal, vec![draft]).await;
+    stored.map_err(|error| error.to_string())?;
+    Ok(Outcome::Answer(Answer::Told { facts }))
 }
 
 /// Digits of a keypad, made into the hash that the list holds.
@@ -243,7 +283,9 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
             Verb::Credentials { list: list.list, hash }
         }
         // Not a matter of the rules.
-        Wish::HashPin { .. } => return Err("a hash is made before this".to_owned()),
+        Wish::HashPin { .. } | Wish::EvidenceOpened { .. } => {
+            return Err("it is fulfilled before this".to_owned());
+        }
         Wish::Acknowledge { incident } => Verb::Incident { id: incident, act: Act::Acknowledge },
         Wish::Note { incident, text } => Verb::Incident { id: incident, act: Act::Note(text) },
         Wish::Close { incident } => Verb::Incident { id: incident, act: Act::Close },

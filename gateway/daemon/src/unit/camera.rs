@@ -20,11 +20,12 @@
 //!   is another one.
 
 mod clips;
-pub(super) mod evidence;
+pub(crate) mod evidence;
 mod onvif;
 mod picture;
 mod plan;
 mod sink;
+pub(super) mod untold;
 mod watcher;
 
 use std::convert::Infallible;
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
+use gatehouse_camera::clip::disk::Medium;
 use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
@@ -49,6 +51,7 @@ use crate::eyes::{Eyes, What, Wishes};
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 use crate::uplink::commands::Say;
+pub(crate) use clips::Recorders;
 use picture::Studio;
 pub(super) use plan::{Plan, plan};
 use sink::{Health, Into, Newest};
@@ -79,6 +82,7 @@ pub struct Ways {
     pub(super) eyes: Eyes,
     pub(super) say: mpsc::Sender<Say>,
     pub(super) turns: Turns,
+    pub(super) recorders: Recorders,
     pub(super) clock: Clock,
 }
 
@@ -182,6 +186,7 @@ impl Life {
         password: Option<&Secret>,
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
+        evidence::folders(&plan.evidence);
         let login = onvif::credentials(plan, password);
         let (clock, id) = (&ways.clock, plan.id());
         let count = 1 + usize::from(plan.camera.sub.is_some());
@@ -190,14 +195,24 @@ impl Life {
         let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
         let mut sub_feeds: Vec<Feeder> = Vec::new();
-        let takes =
-            if plan.camera.records() { Ok(()) } else { Err("it must have a mask, and has none") };
+        let recipients = plan.sealing.recipients().inspect_err(|error| {
+            error!(camera = %id, error, "no picture and no clip is kept: it would lie open");
+        });
+        let takes = if !plan.camera.records() {
+            Err("it must have a mask, and has none")
+        } else if recipients.is_err() {
+            Err("the key that seals evidence cannot be read")
+        } else {
+            Ok(())
+        };
+        let recipients = recipients.unwrap_or_default();
         let bell = if let Some(why) = takes.err().or_else(|| clips::refused(&mask)) {
             Err(why)
         } else {
             let (feed, drain) = queue(QueueLimits::USUAL);
             let bell = Bell::new(&drain);
             let maker = clips::Maker {
+                medium: Medium { recipients: recipients.clone() },
                 mask: mask.clone(),
                 drain,
                 bell: bell.clone(),
@@ -205,6 +220,7 @@ impl Life {
                 inputs: ways.inputs.clone(),
                 turns: ways.turns.clone(),
                 moved: moved.clone(),
+                recorders: ways.recorders.clone(),
             };
             clips::start(plan, maker).map_err(|error| format!("no thread for clips: {error}"))?;
             // What is copied is to be of the best; what is decoded and shrunk is not.
@@ -272,6 +288,7 @@ impl Life {
             camera: id.clone(),
             driver: plan.camera.rules.driver.clone(),
             folder: plan.evidence.join(evidence::PICTURES),
+            recipients,
             mask,
             newest,
             turns: ways.turns.clone(),

@@ -20,9 +20,10 @@ use gatehouse_config::{Chip, Config, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN, Seq};
 use gatehouse_core::site::{Input, Report, SafeState};
+use gatehouse_journal::Journal;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::gauges::Gauges;
@@ -30,6 +31,7 @@ use crate::hands::Hands;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
 use crate::io::{KernelClock, LineClock};
+use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
 use crate::uplink::commands::Say;
@@ -45,6 +47,9 @@ const REPORTS: usize = 256;
 /// A unit that is to end has so long to hand on what it has read.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Clips that are being made have so long at a stop: a masked one that is behind is cut off.
+const LAST_CLIPS: Duration = Duration::from_secs(5);
+
 /// The units that run for the present configuration. They are the supervisor's; this knows what they
 /// were built from, and what stands told of them.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ pub struct Units {
     own: Own,
     /// Who decodes pictures.
     turns: camera::Turns,
+    /// Who makes clips.
+    recorders: camera::Recorders,
     gauges: Gauges,
 }
 
@@ -97,13 +104,20 @@ impl Units {
         gauges: Gauges,
     ) -> Self {
         let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        camera::evidence::prepare(config);
-        let turns = camera::Turns::default();
-        let mut units = Self { running, reins, bells, own, turns, gauges };
+        let (turns, recorders) = (camera::Turns::default(), camera::Recorders::default());
+        let mut units = Self { running, reins, bells, own, turns, recorders, gauges };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
         units
+    }
+
+    /// The daemon stops, and the units of cameras have ended: waits until the clips that were being made
+    /// are on the flash and told of. What takes longer is told of at the next start.
+    pub async fn clips_ended(&self) {
+        if tokio::time::timeout(LAST_CLIPS, self.recorders.ended()).await.is_err() {
+            warn!("clips are not done; they are told of at the next start");
+        }
     }
 
     /// Ends what a new configuration does not have or has otherwise. Everything that these units
@@ -229,6 +243,7 @@ impl Units {
                     eyes: hands.eyes().clone(),
                     say,
                     turns: self.turns.clone(),
+                    recorders: self.recorders.clone(),
                     clock: hands.clock(),
                 };
                 supervisor.unit(name, move || {
@@ -344,21 +359,35 @@ impl Told {
 
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
 pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {
-    let name = format!("{camera}-{seq}.mp4");
-    let path = camera::evidence::root(config).join(camera::evidence::CLIPS).join(&name);
-    Some((name, std::fs::metadata(path).ok()?.len()))
+    let folder = camera::evidence::root(config).join(camera::evidence::CLIPS);
+    let names = [format!("{camera}-{seq}.mp4"), format!("{camera}-{seq}.mp4.age")];
+    let found = |name: String| {
+        let bytes = std::fs::metadata(folder.join(&name)).ok()?.len();
+        Some((name, bytes))
+    };
+    names.into_iter().find_map(found)
 }
 
-/// Starts the unit that keeps pictures and clips within their bounds. What is allowed is read at the
-/// start.
-pub fn evidence(supervisor: &mut Supervisor, config: &Config, clock: &Clock, inputs: &Inputs) {
-    let gateway = config.address.gateway.clone();
-    let parts = (camera::evidence::root(config), config.evidence.clone(), gateway);
-    let (clock, inputs) = (clock.clone(), inputs.clone());
-    supervisor.unit("evidence", move || {
-        let (root, rules, gateway) = parts.clone();
-        camera::evidence::keep(root, rules, gateway, clock.clone(), inputs.clone())
-    });
+/// Clips that the start before this left: to be looked for before a camera's unit runs.
+pub fn clips_left(config: &Config) -> ClipsLeft {
+    ClipsLeft(Arc::new(camera::untold::Left::look(&camera::evidence::root(config))))
+}
+
+/// See [`clips_left`].
+pub struct ClipsLeft(Arc<camera::untold::Left>);
+
+/// Starts the unit that tells of clips that were left, and keeps pictures and clips within the bounds of
+/// the configuration that holds.
+pub fn evidence(
+    supervisor: &mut Supervisor,
+    running: &watch::Receiver<Running>,
+    (journal, clock, inputs): (&Journal, &Clock, &Inputs),
+    ClipsLeft(left): ClipsLeft,
+) {
+    let (journal, clock, inputs) = (journal.clone(), clock.clone(), inputs.clone());
+    let keeper =
+        camera::evidence::Keeper { running: running.clone(), journal, clock, inputs, left };
+    supervisor.unit("evidence", move || camera::evidence::keep(keeper.clone()));
 }
 
 /// Starts a unit for each output. They run until the daemon stops: outputs that are wired otherwise

@@ -5,7 +5,6 @@
 //! decided elsewhere ([`crate::commands`]).
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 
 use bytes::Bytes;
 use gatehouse_core::commands::{Nonces, Reason};
@@ -18,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::link::{Message, Wants};
+use crate::hex::hex;
 
 /// Commands that wait to be looked at. One more is answered `busy`.
 const WAITING: usize = 64;
@@ -186,10 +186,7 @@ impl Post {
             error!("the kernel gives no randomness; the heartbeat has no nonce");
             return None;
         }
-        let mut nonce = String::with_capacity(32);
-        for byte in bytes {
-            write!(nonce, "{byte:02x}").expect("a String takes everything");
-        }
+        let nonce = hex(&bytes);
         self.nonces.told(nonce.clone(), now);
         Some(nonce)
     }

@@ -12,8 +12,11 @@ use super::Failed;
 use super::db::Db;
 use super::operate::{NOT_DONE, place};
 use crate::bundle::{self, Extent, MAX_BYTES, MakeError, Pictures, Report};
+use crate::clock::{Clock as _, SystemClock};
+use crate::pictures::sha256;
 use crate::signing::SigningKey;
 use crate::store::Store;
+use crate::store::looks::{self, Look};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -44,7 +47,8 @@ pub(super) fn make(args: Args) -> Result<ExitCode, Failed> {
     let signer = "bundle".parse().map_err(|error| Failed::new(70, error))?;
     let key = SigningKey::read(&sign, signer)?;
     let place = gateway.parse().map_err(|error| Failed::new(64, error))?;
-    let store = Store::open_to_read(db.database()?)?;
+    let database = db.database()?;
+    let store = Store::open_to_read(&database)?;
     let extent = if own { Extent::Own } else { Extent::Whole };
     let pictures = if no_pictures { Pictures::Named } else { Pictures::Here };
     let made = bundle::make(&store, &place, &incident, extent, pictures, &key);
@@ -56,12 +60,23 @@ pub(super) fn make(args: Args) -> Result<ExitCode, Failed> {
         };
         Failed::new(code, error)
     })?;
+    let report = bundle::check(&bytes, None, None).map_err(|error| Failed::new(70, error))?;
+    // Before it is given out.
+    let look = Look {
+        at: SystemClock.now().utc,
+        who: format!("uid-{}", rustix::process::getuid().as_raw()),
+        via: "bundle".to_owned(),
+        site: report.site.to_string(),
+        gateway: report.gateway.to_string(),
+        camera: None,
+        sha256: Some(sha256(&bytes)),
+        incident: Some(incident.to_string()),
+    };
+    looks::open(&database, true)?.record(&look)?;
     let cannot = |error: io::Error| Failed::new(77, format!("{}: {error}", out.display()));
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(&out).map_err(cannot)?;
     file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
-    // What was written is what is told.
-    let report = bundle::check(&bytes, None, None).map_err(|error| Failed::new(70, error))?;
     explain(&report, &mut io::stderr())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ mod command;
 mod db;
 mod handover;
 mod log;
+mod looks;
 mod metrics;
 mod operate;
 mod prove;
@@ -35,6 +36,7 @@ use gatehouse_core::site::CloseReason;
 use db::Db;
 use handover::HandoverCommand;
 use log::LogFormat;
+use looks::LooksArgs;
 use metrics::MetricsArgs;
 use operate::{At, Of};
 use receive::Receive;
@@ -174,6 +176,14 @@ Examples:
     Account {
         #[command(subcommand)]
         command: AccountCommand,
+    },
+    /// Print who looked at pictures on the wall, and who took them along in a bundle, the latest last.
+    #[command(after_help = "\
+Example:
+  gatehouse-receiver looks --db d-1.db --since 2026-11-01T00:00:00Z --json | jq .who")]
+    Looks {
+        #[command(flatten)]
+        of: LooksArgs,
     },
     /// Who is told of incidents: a file in words, a test of it, and who was told.
     Responders {
@@ -360,6 +370,7 @@ pub fn main() -> ExitCode {
         Command::Stats { wanted } => stats::stats(wanted),
         Command::Handover { command } => handover::run(command),
         Command::Account { command } => wall::account(command),
+        Command::Looks { of } => looks::list(of),
         Command::Responders { command } => responders::responders(command),
         Command::Want { wanted } => command::command(wanted),
         Command::Keygen { key } => command::keygen(&key),

@@ -15,12 +15,14 @@
 //! | `handovers` | incidents that go to another control room or come from one, each as JSON |
 //! | `handover_messages` | what the rooms have said of each, as on the wire; ours until a receipt is owed |
 //! | `pictures`, `shots` | pictures of cameras, and what events say of them: see `pictures` |
+//! | `looks` | who looked at a picture, or took pictures along: see `looks` |
 //! | `anchors` | wall time at one instant of a boot, by which earlier events of it get their time |
 
 pub(crate) mod calls;
 mod database;
 mod error;
 mod ledger;
+pub(crate) mod looks;
 pub(crate) mod pictures;
 pub(crate) mod postgres;
 mod read;

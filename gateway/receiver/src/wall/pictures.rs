@@ -2,7 +2,8 @@
 //!
 //! A picture is of the class `camera`, and of its site. One that nobody at the site may notice is
 //! shown only to who sees panic alarms as well, and so is one of which no event says yet what it is.
-//! Every look at a picture is a line in the log: who, which, and when.
+//! Every look at a picture is kept (`gatehouse-receiver looks`): who, which, and when; one that cannot be
+//! kept is refused. Nothing of it is said by which a silent one would be noticed.
 
 use std::sync::Arc;
 
@@ -19,8 +20,10 @@ use super::Shared;
 use super::acts::sees;
 use super::guard::{Signed, refuse};
 use super::scope::Scope;
+use crate::clock::{Clock as _, SystemClock};
 use crate::operator::Place;
 use crate::pictures::sha256;
+use crate::store::looks::{self, Look};
 use crate::store::pictures::Picture;
 use crate::store::shots::is_sha256;
 use crate::store::{Database, Store, StoreError};
@@ -70,6 +73,20 @@ async fn read<T: Send + 'static>(
         }
         Err(_) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "history")),
     }
+}
+
+/// Records a look.
+async fn keep(shared: &Shared, look: Look) -> Result<(), Response> {
+    let database = shared.history.database.clone();
+    let kept = tokio::task::spawn_blocking(move || {
+        let mut looks = looks::open(&database, true).map_err(|error| error.to_string())?;
+        looks.record(&look).map_err(|error| error.to_string())
+    });
+    let kept = kept.await.unwrap_or_else(|error| Err(error.to_string()));
+    kept.map_err(|error| {
+        tracing::error!(error, "a look at a picture cannot be recorded: it is not shown");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "history")
+    })
 }
 
 /// `GET /api/pictures/{site}`: the latest picture of each camera.
@@ -165,16 +182,30 @@ pub(crate) async fn one(
         );
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "history");
     }
-    tracing::info!(
-        account = signed.account.name,
+    let look = Look {
+        at: SystemClock.now().utc,
+        who: signed.account.name.clone(),
+        via: "wall".to_owned(),
         site,
-        gateway = name,
+        gateway: name,
+        camera: Some(known.camera.clone()),
+        sha256: Some(digest),
+        incident: None,
+    };
+    tracing::info!(
+        account = look.who,
+        site = look.site,
+        gateway = look.gateway,
         camera = known.camera,
-        sha256 = digest,
+        sha256 = look.sha256,
         event = known.shot.as_ref().map(|shot| shot.seq.0),
         silent = known.is_silent(),
         "a picture was looked at"
     );
+    // Before it is shown.
+    if let Err(refused) = keep(&shared, look).await {
+        return refused;
+    }
     ([(header::CONTENT_TYPE, "image/jpeg"), OURS], jpeg).into_response()
 }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::MaskedSettings;
 use super::transcode::{Pace, Transcoder};
+use crate::clip::Notes;
 use crate::clip::disk::Disk;
 use crate::clip::plan::{ClipLimits, Plan, Trigger};
 use crate::clip::recorder::{ClipError, ClipTold, Recorder};
@@ -93,6 +94,11 @@ impl<D: Disk> MaskedRecorder<D> {
         }
     }
 
+    /// The same, whose files are noted while they are made.
+    pub fn noted(self, notes: Box<dyn Notes>) -> Self {
+        Self { recorder: self.recorder.noted(notes), ..self }
+    }
+
     /// Frames that found no room while they waited for their turn.
     pub const fn dropped(&self) -> u64 {
         self.dropped
@@ -134,6 +140,10 @@ impl<D: Disk> MaskedRecorder<D> {
         if let Some(clip) = self.clips.back_mut().filter(|clip| !clip.closed)
             && clip.plan.merge(trigger, self.limits)
         {
+            // The one that is being written is noted anew.
+            if self.transcoder.is_some() && self.clips.len() == 1 {
+                self.recorder.adopt(&self.clips[0].plan);
+            }
             return None;
         }
         let plan = Plan::new(trigger, self.limits);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::clip::disk::SystemDisk;
-use crate::clip::{Recovered, recover};
+use crate::clip::{Recovered, half_written, recover};
 use crate::picture::Mask;
 use crate::ring::RingLimits;
 use crate::testing::{frame, track};
@@ -138,8 +138,11 @@ fn a_clip_goes_from_before_its_trigger_to_after_the_last_that_it_covers() {
     assert_eq!(file.frames, Some(411));
     assert_eq!(names(folder.path()), ["a.mp4"]);
     let bytes = std::fs::read(&file.path).unwrap();
-    assert_eq!(bytes.len() as u64, file.bytes);
-    assert_eq!(::ring::digest::digest(&::ring::digest::SHA256, &bytes).as_ref(), file.sha256);
+    assert_eq!(bytes.len() as u64, file.content.unwrap().bytes);
+    assert_eq!(
+        ::ring::digest::digest(&::ring::digest::SHA256, &bytes).as_ref(),
+        file.content.unwrap().sha256
+    );
 }
 
 #[test]
@@ -207,7 +210,7 @@ fn a_full_disk_is_told_what_was_whole_is_kept_and_the_next_trigger_tries_anew() 
         panic!("{told:?}")
     };
     assert_eq!(names(folder.path()), ["a.mp4"], "nothing half-written is left");
-    assert!(files[0].bytes > 20_000 && files[0].bytes <= 30_000);
+    assert!(files[0].content.unwrap().bytes > 20_000 && files[0].content.unwrap().bytes <= 30_000);
     left.store(1 << 20, Ordering::Relaxed);
     recorder.trigger(&trigger("b", 59));
     let Some(ClipTold::Done { files, .. }) = recorder.end() else { panic!("no clip") };
@@ -244,16 +247,16 @@ fn whatever_a_power_cut_left_is_recovered_up_to_its_last_fragment_or_removed() {
     for cut in (0..=written.len()).step_by(97) {
         let _ = std::fs::remove_file(folder.path().join("a.mp4"));
         std::fs::write(&partial, &written[..cut]).unwrap();
-        let told = recover(folder.path()).unwrap();
-        match told.as_slice() {
-            [Recovered::Kept(file)] => {
+        assert_eq!(half_written(folder.path()).unwrap(), [partial.clone()]);
+        match recover(&partial, None) {
+            Recovered::Kept { file, .. } => {
                 kept += 1;
                 let bytes = std::fs::read(&file.path).unwrap();
                 assert_eq!(bytes, written[..bytes.len()]);
                 assert!(cut - bytes.len() < 3000, "at most one fragment is lost");
             }
-            [Recovered::Removed { .. }] => assert!(cut < 4000),
-            other => panic!("{other:?}"),
+            Recovered::Removed { .. } => assert!(cut < 4000),
+            other @ Recovered::Failed { .. } => panic!("{other:?}"),
         }
         assert!(!partial.exists());
     }

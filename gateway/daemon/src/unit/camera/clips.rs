@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
-use gatehouse_camera::clip::disk::SystemDisk;
+use gatehouse_camera::clip::disk::Medium;
 #[cfg(feature = "masked-clips")]
 use gatehouse_camera::clip::masked::{self, MaskedRecorder, MaskedSettings, MaskedWays};
 use gatehouse_camera::clip::{Bell, ClipFile, ClipId, ClipTold, Recorder, Trigger, work};
@@ -14,17 +14,21 @@ use gatehouse_camera::ring::Ring;
 use gatehouse_camera::source::Drain;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, Seq};
+use gatehouse_core::time::UtcMs;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::evidence::CLIPS;
-use super::picture::{hex, report};
+use super::picture::report;
 use super::plan::Plan;
+use super::untold::Noter;
 use super::watcher::Turns;
 #[cfg(feature = "masked-clips")]
 use super::watcher::be_nice;
 use crate::clock::Clock;
 use crate::eyes::Wish;
+use crate::hex::hex;
 use crate::rules::Inputs;
 
 /// The name of a clip says what it is of, and whether anybody may know.
@@ -58,6 +62,7 @@ pub(super) fn ring(bell: &Bell, camera: &Id, wish: &Wish) {
 
 /// What a camera's clips are made with.
 pub(super) struct Maker {
+    pub(super) medium: Medium,
     pub(super) mask: Mask,
     pub(super) drain: Drain,
     pub(super) bell: Bell,
@@ -67,6 +72,33 @@ pub(super) struct Maker {
     pub(super) turns: Turns,
     /// Whether it looks elsewhere than its masks were drawn for.
     pub(super) moved: Arc<AtomicBool>,
+    pub(super) recorders: Recorders,
+}
+
+/// The threads that make clips: at a stop they are waited for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recorders(Arc<watch::Sender<usize>>);
+
+/// A thread of [`Recorders`] that has not ended.
+struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl Recorders {
+    fn begin(&self) -> UnderWay {
+        self.0.send_modify(|threads| *threads += 1);
+        UnderWay(Arc::clone(&self.0))
+    }
+
+    /// Waits until all have ended, and said what came of their clips.
+    pub(crate) async fn ended(&self) {
+        // The sender is here: there is no error.
+        let _ = self.0.subscribe().wait_for(|threads| *threads == 0).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|threads| *threads -= 1);
+    }
 }
 
 /// Why there are no clips of a camera with this mask, if there are none.
@@ -81,7 +113,8 @@ pub(super) fn refused(mask: &Mask) -> Option<&'static str> {
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
-    let Maker { mask, mut drain, bell, clock, inputs, turns, moved } = maker;
+    let Maker { medium, mask, mut drain, bell, clock, inputs, turns, moved, recorders } = maker;
+    let under_way = recorders.begin();
     let teller = Teller {
         camera: plan.id().clone(),
         masked: !plan.camera.masks.is_empty(),
@@ -90,22 +123,31 @@ pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
         inputs,
     };
     let folder = plan.evidence.join(CLIPS);
+    let noter = Box::new(Noter {
+        camera: teller.camera.clone(),
+        around_s: teller.around_s,
+        masked: teller.masked,
+        clock: clock.clone(),
+        root: plan.evidence.clone(),
+    });
     let ring = Ring::new(plan.ring());
     let limits = plan.clips();
     let name: String = format!("clips-{}", plan.id()).chars().take(15).collect();
     std::thread::Builder::new().name(name).spawn(move || {
+        let _under_way = under_way;
         let mono = || clock.mono();
         let mut tell = |told| teller.tell(told);
         if let Some(unmasked) = mask.unmasked() {
-            let mut recorder = Recorder::new(SystemDisk, folder, limits, ring, unmasked);
+            let recorder = Recorder::new(medium, folder, limits, ring, unmasked);
+            let mut recorder = recorder.noted(noter);
             return work(&mut recorder, &mut drain, &bell, &mono, &mut tell);
         }
         #[cfg(feature = "masked-clips")]
         {
             be_nice();
             let settings = MaskedSettings::default();
-            let mut recorder =
-                MaskedRecorder::new(SystemDisk, folder, limits, ring, mask, settings);
+            let recorder = MaskedRecorder::new(medium, folder, limits, ring, mask, settings);
+            let mut recorder = recorder.noted(noter);
             let turns = |work: &mut dyn FnMut()| {
                 let _turn = turns.take_for_clip();
                 work();
@@ -117,6 +159,56 @@ pub(super) fn start(plan: &Plan, maker: Maker) -> io::Result<JoinHandle<()>> {
         #[cfg(not(feature = "masked-clips"))]
         drop((turns, moved));
     })
+}
+
+/// Which events tell of a clip, and of what each says that it is. What is silent is told apart: in one
+/// event it would be noticed.
+pub(super) fn events(camera: &Id, id: &ClipId, merged: &[ClipId]) -> Vec<(&'static str, Vec<Seq>)> {
+    let all = std::iter::once(id).chain(merged).map(|clip| meaning(camera, clip));
+    let (silent, open): (Vec<_>, Vec<_>) = all.partition(|(_, silent)| *silent);
+    let numbers = |these: Vec<(Option<Seq>, bool)>| -> Vec<Seq> {
+        these.into_iter().filter_map(|(seq, _)| seq).collect()
+    };
+    let mut events = Vec::new();
+    if !open.is_empty() {
+        events.push(("camera.clip", numbers(open)));
+    }
+    if !silent.is_empty() {
+        events.push(("camera.clip_silent", numbers(silent)));
+    }
+    events
+}
+
+/// What a clip shows, and how it came to be.
+pub(super) struct Shown<'a> {
+    pub(super) camera: &'a Id,
+    pub(super) around_s: (u64, u64),
+    pub(super) masked: Option<bool>,
+    pub(super) from: Option<UtcMs>,
+    pub(super) to: Option<UtcMs>,
+    /// It was found at a start, and may have been cut off.
+    pub(super) recovered: bool,
+}
+
+/// What an event says of a clip.
+pub(super) fn facts(shown: &Shown<'_>, file: &ClipFile) -> Value {
+    let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let (pre_s, post_s) = shown.around_s;
+    // Of what is seen; that of a clip which nobody here can look into is not known.
+    let content = file.content.as_ref();
+    let mut facts = json!({
+        "camera": shown.camera, "ref": name,
+        "sha256": content.map(|it| hex(&it.sha256)), "bytes": content.map(|it| it.bytes),
+        "frames": file.frames, "pre_s": pre_s, "post_s": post_s, "masked": shown.masked,
+        "from": shown.from, "to": shown.to,
+    });
+    if let Some(sealed) = &file.sealed {
+        facts["sealed"] = json!({ "sha256": hex(&sealed.sha256), "bytes": sealed.bytes });
+    }
+    if shown.recovered {
+        facts["recovered"] = json!(true);
+    }
+    facts
 }
 
 struct Teller {
@@ -146,8 +238,7 @@ impl Teller {
 
     fn done(&self, id: &ClipId, merged: &[ClipId], files: &[ClipFile]) {
         for file in files {
-            // What is silent is told apart: in one event it would be noticed.
-            for (kind, of) in self.events(id, merged) {
+            for (kind, of) in events(&self.camera, id, merged) {
                 let facts = json!({ "of": of, "clip": self.facts(file) });
                 self.report((Class::Camera, kind), None, facts);
             }
@@ -155,7 +246,7 @@ impl Teller {
     }
 
     fn none(&self, id: &ClipId, merged: &[ClipId], why: &str) {
-        for (kind, of) in self.events(id, merged) {
+        for (kind, of) in events(&self.camera, id, merged) {
             if kind == "camera.clip" {
                 let facts = json!({ "of": of.first() });
                 let cause = Some(format!("no clip: {why}").chars().take(200).collect());
@@ -164,38 +255,23 @@ impl Teller {
         }
     }
 
-    fn events(&self, id: &ClipId, merged: &[ClipId]) -> Vec<(&'static str, Vec<Seq>)> {
-        let all = std::iter::once(id).chain(merged).map(|clip| meaning(&self.camera, clip));
-        let (silent, open): (Vec<_>, Vec<_>) = all.partition(|(_, silent)| *silent);
-        let numbers = |these: Vec<(Option<Seq>, bool)>| -> Vec<Seq> {
-            these.into_iter().filter_map(|(seq, _)| seq).collect()
-        };
-        let mut events = Vec::new();
-        if !open.is_empty() {
-            events.push(("camera.clip", numbers(open)));
-        }
-        if !silent.is_empty() {
-            events.push(("camera.clip_silent", numbers(silent)));
-        }
-        events
-    }
-
     fn facts(&self, file: &ClipFile) -> Value {
         let now = self.clock.now();
-        let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let (pre_s, post_s) = self.around_s;
-        json!({
-            "camera": self.camera, "ref": name, "sha256": hex(&file.sha256), "bytes": file.bytes,
-            "frames": file.frames, "pre_s": pre_s, "post_s": post_s, "masked": self.masked,
-            "from": file.span.map(|(from, _)| now.utc_at(from)),
-            "to": file.span.map(|(_, to)| now.utc_at(to)),
-        })
+        let shown = Shown {
+            camera: &self.camera,
+            around_s: self.around_s,
+            masked: Some(self.masked),
+            from: file.span.map(|(from, _)| now.utc_at(from)),
+            to: file.span.map(|(_, to)| now.utc_at(to)),
+            recovered: false,
+        };
+        facts(&shown, file)
     }
 
     fn report(&self, (class, kind): (Class, &'static str), cause: Option<String>, detail: Value) {
         let report = report(&self.camera, (class, kind), cause, detail, None);
         if self.inputs.blocking_send(report).is_err() {
-            warn!(camera = %self.camera, "stopping: a clip lies on the flash and is not told of");
+            warn!(camera = %self.camera, "stopping: a clip is told of at the next start");
         }
     }
 }
@@ -210,6 +286,7 @@ mod tests {
     use gatehouse_camera::source::{QueueLimits, queue};
     use gatehouse_core::time::Mono;
 
+    use super::super::evidence;
     use super::*;
     use crate::eyes::What;
     use crate::rules::Queue;
@@ -224,7 +301,7 @@ mod tests {
         let (_, mut plan) = super::super::plan(&config).next().unwrap();
         let folder = tempfile::tempdir().unwrap();
         plan.evidence = folder.path().to_owned();
-        std::fs::create_dir(folder.path().join(CLIPS)).unwrap();
+        evidence::folders(folder.path());
         let (inputs, mut queue_of_rules): (Inputs, Queue) = Inputs::new(&config.site());
         let (feed, drain) = queue(QueueLimits::USUAL);
         let bell = Bell::new(&drain);
@@ -241,9 +318,13 @@ mod tests {
         let (of, silent) = (Some(Seq(7)), false);
         ring(&bell, &camera, &Wish { of, silent, command, what, answer, at: begin });
         let mask = plan.mask().unwrap();
-        let (turns, moved) = (Turns::default(), Arc::default());
-        let thread =
-            start(&plan, Maker { mask, drain, bell, clock, inputs, turns, moved }).unwrap();
+        let medium = Medium { recipients: plan.sealing.recipients().unwrap() };
+        let (turns, moved, recorders) = (Turns::default(), Arc::default(), Recorders::default());
+        let thread = start(
+            &plan,
+            Maker { medium, mask, drain, bell, clock, inputs, turns, moved, recorders },
+        )
+        .unwrap();
         drop(feed);
         let report = queue_of_rules.report().await.unwrap();
         thread.join().unwrap();

@@ -1,84 +1,150 @@
-//! The folder of pictures and clips: what a power cut left half written, and how long all is kept.
+//! The folder of pictures and clips: what is there before anybody was told, and how long all is kept.
 //!
 //! ```text
 //! {state-dir}/evidence/clips/{camera}-{event}.mp4
 //! {state-dir}/evidence/pictures/{camera}-{event}.jpg
+//! {state-dir}/evidence/untold/                         see `untold`
+//!
+//! With `.age` behind the name it is sealed: by `recipients` and the box's own key in `[evidence]`. A
+//! picture goes to the district from memory, over the line's TLS, so that it can be shown there; one that
+//! waits for a dead line waits in memory, and lies nowhere in the open.
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gatehouse_camera::clip::{Recovered, recover};
+use gatehouse_camera::seal::{self, Sum};
 use gatehouse_camera::store::{Class, Policy, Reason, Removal, sweep};
-use gatehouse_config::Config;
+use gatehouse_config::{Config, PasswordSource};
 use gatehouse_core::event::{Class as EventClass, Qualifier};
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::{Identity, Recipient};
 use gatehouse_core::site::{Input, Report};
+use gatehouse_journal::Journal;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
+use super::untold::{self, Left};
 use crate::clock::Clock;
+use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
 
 /// Below the folder of evidence.
 pub(in super::super) const CLIPS: &str = "clips";
 pub(super) const PICTURES: &str = "pictures";
+/// What is shown of.
+pub(crate) const FOLDERS: [&str; 2] = [CLIPS, PICTURES];
+/// Notes of clips that nobody was told of yet.
+pub(super) const UNTOLD: &str = "untold";
 
 /// How often it is looked at: so much more than allowed may lie there for so long.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Where evidence lies.
-pub(in super::super) fn root(config: &Config) -> PathBuf {
+pub(crate) fn root(config: &Config) -> PathBuf {
     config.state_dir.join("evidence")
 }
 
-/// Makes the folders, readable by nobody else, and what was half written whole. Before any recorder
-/// runs. What fails is logged: a camera is watched without a disk, too.
-pub(in super::super) fn prepare(config: &Config) {
-    if config.cameras.is_empty() {
-        return;
+/// Whom evidence is sealed for, by the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sealing {
+    recipients: Vec<Recipient>,
+    /// Of the box itself.
+    key: Option<PasswordSource>,
+}
+
+impl Sealing {
+    pub(super) fn of(config: &Config) -> Self {
+        let rules = &config.evidence;
+        Self { recipients: rules.recipients.clone(), key: rules.key.clone() }
     }
-    let root = root(config);
-    for folder in [CLIPS, PICTURES] {
-        use std::os::unix::fs::DirBuilderExt as _;
+
+    /// All recipients: nobody, and evidence lies open.
+    ///
+    /// # Errors
+    /// When the box's own key cannot be read: then nothing may be kept.
+    pub(super) fn recipients(&self) -> Result<Vec<Recipient>, String> {
+        let mut all = self.recipients.clone();
+        if let Some(source) = &self.key {
+            let own = seal::recipient(&identity(source)?);
+            if !all.contains(&own) {
+                all.push(own);
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the box opens with, if it can.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let read = self.key.as_ref().map(identity).transpose();
+        read.inspect_err(|error| warn!(error, "sealed evidence cannot be looked into"))
+            .ok()
+            .flatten()
+    }
+}
+
+/// Reads a key that opens evidence.
+///
+/// # Errors
+/// In words, with the file and never what is in it.
+pub(crate) fn identity(source: &PasswordSource) -> Result<Identity, String> {
+    let text = source.read().map_err(|error| format!("the key of evidence: {error}"))?;
+    text.expose().parse().map_err(|error| format!("the key of evidence cannot be used: {error}"))
+}
+
+/// Makes the folders, readable by nobody else. What fails is logged: a camera is watched without a disk,
+/// too, and each picture that cannot be kept is told of.
+pub(super) fn folders(root: &Path) {
+    use std::os::unix::fs::DirBuilderExt as _;
+    for folder in [CLIPS, PICTURES, UNTOLD] {
         let path = root.join(folder);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         if let Err(error) = made {
             error!(path = %path.display(), %error, "no evidence can be kept");
         }
     }
-    match recover(&root.join(CLIPS)) {
-        Ok(found) => found.iter().for_each(|one| match one {
-            Recovered::Kept(file) => {
-                info!(path = %file.path.display(), "a clip was cut off and is whole");
-            }
-            Recovered::Removed { path } => {
-                info!(path = %path.display(), "a clip had no picture yet");
-            }
-            Recovered::Failed { path, error } => {
-                warn!(path = %path.display(), %error, "a half-written clip stays");
-            }
-        }),
-        Err(error) => error!(%error, "half-written clips stay"),
-    }
 }
 
-/// Keeps evidence within its bounds, for ever.
-pub(in super::super) async fn keep(
-    root: PathBuf,
-    rules: gatehouse_config::Evidence,
-    gateway: Id,
-    clock: Clock,
-    inputs: Inputs,
-) -> Outcome {
+/// What evidence is kept with.
+#[derive(Clone)]
+pub(in super::super) struct Keeper {
+    /// The configuration that holds.
+    pub(in super::super) running: watch::Receiver<Running>,
+    pub(in super::super) journal: Journal,
+    pub(in super::super) clock: Clock,
+    pub(in super::super) inputs: Inputs,
+    /// What was there before any recorder ran.
+    pub(in super::super) left: Arc<Left>,
+}
+
+/// Tells of clips that nobody was told of, then keeps evidence within its bounds, for ever. Other bounds
+/// hold as soon as the configuration says so.
+pub(in super::super) async fn keep(mut keeper: Keeper) -> Outcome {
+    let config = Arc::clone(&keeper.running.borrow().config);
+    let root = root(&config);
+    let (left, journal) = (keeper.left.clone(), keeper.journal.clone());
+    let found = spawn_blocking(move || left.tell(&config, &journal)).await;
+    if !keeper.send(found.map_err(|error| error.to_string())?).await {
+        return Ok(());
+    }
     let mut look = tokio::time::interval(EVERY);
     loop {
-        look.tick().await;
+        tokio::select! {
+            _ = look.tick() => {}
+            changed = keeper.running.changed() => if changed.is_err() { return Ok(()) },
+        }
+        let (rules, gateway) = {
+            let config = &keeper.running.borrow_and_update().config;
+            (config.evidence.clone(), config.address.gateway.clone())
+        };
         let policy = policy(&rules);
-        let (root, now) = (root.clone(), clock.now());
+        let (root, now, journal) = (root.clone(), keeper.clock.now(), keeper.journal.clone());
         let swept = spawn_blocking(move || {
+            untold::settle(&root, &journal);
             if root.is_dir() { sweep(&root, &policy, &now).map(Some) } else { Ok(None) }
         });
         match swept.await {
@@ -87,15 +153,26 @@ pub(in super::super) async fn keep(
                 for (path, error) in &swept.failed {
                     warn!(path = %path.display(), %error, "evidence that has had its time stays");
                 }
-                for report in told(&swept.removed, &gateway) {
-                    if inputs.send(Input::Report(report)).await.is_err() {
-                        return Ok(());
-                    }
+                let told = told(&swept.removed, &gateway).into_iter().map(Input::Report);
+                if !keeper.send(told.collect()).await {
+                    return Ok(());
                 }
             }
             Ok(Err(error)) => return Err(error.to_string()),
             Err(error) => return Err(error.to_string()),
         }
+    }
+}
+
+impl Keeper {
+    /// False: the rules have ended.
+    async fn send(&self, all: Vec<Input>) -> bool {
+        for input in all {
+            if self.inputs.send(input).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -140,6 +217,20 @@ fn told(removed: &[Removal], gateway: &Id) -> Vec<Report> {
         })
     };
     reasons.into_iter().filter_map(report).collect()
+}
+
+/// Writes a file that is there whole or not at all, and is on the medium when this returns. It is sealed
+/// before, if it is to be: then its name says so, and given is what lies there.
+pub(super) fn keep_picture(
+    path: &Path,
+    jpeg: &[u8],
+    recipients: &[Recipient],
+) -> std::io::Result<Option<Sum>> {
+    if recipients.is_empty() {
+        return write(path, jpeg).map(|()| None);
+    }
+    let (sealed, sum) = seal::seal(jpeg, recipients)?;
+    write(&path.with_added_extension(seal::EXTENSION), &sealed).map(|()| Some(sum))
 }
 
 /// Writes a file that is there whole or not at all, and is on the medium when this returns.

@@ -1,15 +1,17 @@
 //! One picture of a camera: decoded, its masks painted in, made a JPEG, kept, told, sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gatehouse_camera::decode::{Limits, key};
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::picture::{JPEG_QUALITY, Mask};
+use gatehouse_camera::seal::Sum;
 use gatehouse_core::contract::MAX_SNAPSHOT;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::Recipient;
 use gatehouse_core::site::{Input, Report};
 use gatehouse_core::time::Mono;
 use ring::digest::{SHA256, digest};
@@ -22,6 +24,7 @@ use super::evidence;
 use super::sink::Newest;
 use super::watcher::{Turns, be_nice};
 use crate::eyes::{What, Wish};
+use crate::hex::hex;
 use crate::rules::Inputs;
 use crate::uplink::commands::{Picture as Sent, Say};
 
@@ -46,6 +49,8 @@ pub(super) struct Studio {
     pub(super) camera: Id,
     pub(super) driver: String,
     pub(super) folder: PathBuf,
+    /// Whom pictures are sealed for on the flash.
+    pub(super) recipients: Vec<Recipient>,
     pub(super) mask: Mask,
     pub(super) newest: Newest,
     pub(super) turns: Turns,
@@ -58,6 +63,8 @@ struct Taken {
     jpeg: Vec<u8>,
     sha256: String,
     size: (usize, usize),
+    /// What lies on the flash, where that is not the picture itself.
+    sealed: Option<Sum>,
 }
 
 impl Studio {
@@ -107,13 +114,14 @@ impl Studio {
         };
         let at = frame.received;
         let (path, mask, turns) = (self.folder.join(name), self.mask.clone(), self.turns.clone());
+        let recipients = self.recipients.clone();
         // A thread of its own: niceness stays with a thread, and those of the runtime serve the journal.
         let (tell, made) = oneshot::channel();
         let thread = std::thread::Builder::new().name("picture".to_owned()).spawn(move || {
             be_nice();
             let _turn = turns.take();
             // Who waited may have gone away.
-            let _ = tell.send(make(&frame, &mask, &path));
+            let _ = tell.send(make(&frame, &mask, (&path, &recipients)));
         });
         thread.map_err(|error| format!("no thread for a picture: {error}"))?;
         let taken = match made.await {
@@ -135,6 +143,9 @@ impl Studio {
             "of": wish.of, "bytes": taken.jpeg.len(), "width": width, "height": height,
             "sha256": taken.sha256, "masked": !self.mask.is_none(),
         });
+        if let Some(sealed) = &taken.sealed {
+            facts["sealed"] = json!({ "sha256": hex(&sealed.sha256), "bytes": sealed.bytes });
+        }
         if let Some(command) = &wish.command {
             facts["command"] = json!(command);
         }
@@ -199,7 +210,11 @@ pub(super) fn report(
 }
 
 /// Nothing that is not masked leaves this function.
-fn make(frame: &Frame, mask: &Mask, path: &std::path::Path) -> Result<Taken, String> {
+fn make(
+    frame: &Frame,
+    mask: &Mask,
+    (path, recipients): (&Path, &[Recipient]),
+) -> Result<Taken, String> {
     let picture = key(frame, Limits::default()).map_err(|error| error.to_string())?;
     let whole = mask.burn(picture);
     let mut small = whole.shrunk(MOST.0, MOST.1);
@@ -214,17 +229,9 @@ fn make(frame: &Frame, mask: &Mask, path: &std::path::Path) -> Result<Taken, Str
     if jpeg.len() > MAX_SNAPSHOT {
         return Err(format!("the picture has {} bytes even when it is small", jpeg.len()));
     }
-    evidence::write(path, &jpeg).map_err(|error| format!("the picture cannot be kept: {error}"))?;
+    let sealed = evidence::keep_picture(path, &jpeg, recipients);
+    let sealed = sealed.map_err(|error| format!("the picture cannot be kept: {error}"))?;
     let sha256 = hex(digest(&SHA256, &jpeg).as_ref());
     let size = (small.picture().width(), small.picture().height());
-    Ok(Taken { jpeg, sha256, size })
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-    }
-    text
+    Ok(Taken { jpeg, sha256, size, sealed })
 }

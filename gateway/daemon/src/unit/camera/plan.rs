@@ -14,11 +14,14 @@ use gatehouse_config::{Camera, Config, Shape, StreamUrl, Watch};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::CameraConfig;
 
+use super::evidence::Sealing;
+
 /// A camera, and where its evidence goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Plan {
     pub(super) camera: Camera,
     pub(super) evidence: PathBuf,
+    pub(super) sealing: Sealing,
 }
 
 /// Bytes of a stream that are held in memory for each second before an event: 6 Mbit/s. A stream with
@@ -36,7 +39,8 @@ pub(in super::super) fn plan(config: &Config) -> impl Iterator<Item = (String, P
         let name = format!("camera({id})");
         let rules = CameraConfig::new(id, driver);
         let camera = Camera { rules, switch: None, name: None, ..camera.clone() };
-        (name, Plan { camera, evidence: super::evidence::root(config) })
+        let (evidence, sealing) = (super::evidence::root(config), Sealing::of(config));
+        (name, Plan { camera, evidence, sealing })
     })
 }
 

@@ -18,6 +18,7 @@ mod connection;
 mod expire;
 mod gateways;
 mod handovers;
+mod looks;
 mod news;
 mod pictures;
 mod read;
@@ -37,6 +38,7 @@ use write::PostgresWriter;
 pub use address::{Server, ServerError};
 pub(super) use calls::PostgresLedger;
 pub(super) use handovers::Handovers;
+pub(super) use looks::PostgresLooks;
 pub(crate) use news::{Reader, listen};
 
 /// A server, with a connection when one is needed.

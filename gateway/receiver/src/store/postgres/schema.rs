@@ -32,7 +32,7 @@ pub(super) async fn prepare(client: &Client) -> Result<Option<i64>, StoreError> 
     // Beside the layout, in databases of before as well. (Asked first: who may not make tables
     // must not be refused over ones that are there.)
     if found.is_none_or(|found| found == VERSION) {
-        for (table, make) in [("calls", CALLS), ("pictures", PICTURES)] {
+        for (table, make) in [("calls", CALLS), ("pictures", PICTURES), ("looks", LOOKS)] {
             let there = format!("SELECT to_regclass('gatehouse.{table}') IS NOT NULL");
             if !client.query_one(&there, &[]).await?.get::<_, bool>(0) {
                 client.batch_execute(make).await?;
@@ -95,6 +95,15 @@ CREATE TABLE breaks (
 CREATE TABLE anchors (
   gw bigint NOT NULL, boot text NOT NULL, utc_ms bigint NOT NULL, mono_ns bigint NOT NULL,
   PRIMARY KEY (gw, boot));
+";
+
+/// Looks at pictures: see `store::looks`.
+const LOOKS: &str = "SET LOCAL search_path = gatehouse;
+CREATE TABLE looks (
+  look bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at_ms bigint NOT NULL,
+  who text COLLATE \"C\" NOT NULL, via text COLLATE \"C\" NOT NULL,
+  site text COLLATE \"C\" NOT NULL, gateway text COLLATE \"C\" NOT NULL,
+  camera text COLLATE \"C\", sha256 text COLLATE \"C\", incident text COLLATE \"C\");
 ";
 
 /// Telling responders: see `store::calls`. One call for an incident, list and escalation.

@@ -4,6 +4,7 @@
 mod calls;
 mod expire;
 mod handovers;
+mod looks;
 mod pictures;
 mod read;
 mod schema;
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::{OpenError, StoreError};
 pub(super) use calls::SqliteLedger;
 pub(super) use handovers::Handovers;
+pub(super) use looks::SqliteLooks;
 use write::SqliteWriter;
 
 /// The open file.

@@ -36,7 +36,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenEr
     }
     connection
         .execute_batch(&format!(
-            "{SCHEMA} {CALLS} {PICTURES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
+            "{SCHEMA} {CALLS} {PICTURES} {LOOKS} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT;"
         ))
         .map_err(sqlite)
 }
@@ -132,6 +132,14 @@ CREATE TABLE IF NOT EXISTS handover_messages (
   receipted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (room, id, ours, number)) STRICT;
 CREATE INDEX IF NOT EXISTS handover_messages_owed ON handover_messages (room, id)
   WHERE ours = 1 AND NOT receipted;
+";
+
+/// Looks at pictures: see `store::looks`.
+pub(super) const LOOKS: &str = "
+CREATE TABLE IF NOT EXISTS looks (
+  look INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, who TEXT NOT NULL,
+  via TEXT NOT NULL, site TEXT NOT NULL, gateway TEXT NOT NULL, camera TEXT, sha256 TEXT,
+  incident TEXT) STRICT;
 ";
 
 /// Telling responders: see `store::calls`. One call for an incident, list and escalation.
