@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  frames   K p p p p p p p K p p p p p p p K
+//!  learning ■ ■ ■           ■ ■ ■           ■ ■ ■    the beginning of each group
 //!  calm     ■               ■               ■        key frames alone
 //!  doubt    ■ ◂ ◂ ◂ ◂ ◂ ◂ ◂ ■ ■ ■ ■ ■ ■ ■ ■ ■        the group before it, then all
 //! ```
@@ -28,6 +29,11 @@ const MOST_BYTES: usize = 4 << 20;
 /// frames, only later.
 const BETWEEN: Duration = Duration::from_secs(10);
 
+/// While a view is learnt, so much of each group is decoded: three pictures at the pace of
+/// watching. Key frames alone take leaves for motion later, all frames cost five times as much when
+/// many cameras start at once, and are no better.
+const LEARNT_OF: Duration = Duration::from_millis(400);
+
 /// Which frames are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
@@ -53,6 +59,8 @@ pub struct Eye {
     decoder: Option<(Codec, Box<dyn Decoder>)>,
     /// The decoder has seen all frames since a key frame.
     follows: bool,
+    /// When the last key frame came.
+    key: Mono,
     /// The frames since the last key frame, with it; none if one is missing.
     group: Vec<Frame>,
     bytes: usize,
@@ -67,6 +75,7 @@ impl Eye {
             frames,
             decoder: None,
             follows: false,
+            key: Mono(0),
             group: Vec::new(),
             bytes: 0,
             looked_back: None,
@@ -81,7 +90,7 @@ impl Eye {
 
     /// Whether [`Eye::look`] would decode this frame, which takes milliseconds.
     pub fn decodes(&self, frame: &Frame) -> bool {
-        frame.key || (self.follows && self.wants_all())
+        frame.key || (self.follows && self.wants(frame.received))
     }
 
     /// Takes the next frame of the stream; every one, whether it is decoded or not.
@@ -97,7 +106,10 @@ impl Eye {
                 Ok(None) | Err(DecodeError::NeedsKey) => {}
                 Err(error) => looked.error = Some(error),
             }
-            self.follows = self.wants_all() && looked.error.is_none();
+            if frame.key {
+                self.key = frame.received;
+            }
+            self.follows = self.wants(frame.received) && looked.error.is_none();
         } else {
             self.follows = false;
         }
@@ -110,8 +122,11 @@ impl Eye {
         looked
     }
 
-    fn wants_all(&self) -> bool {
-        self.frames == Frames::All || self.watch.wants_all()
+    /// Whether the frame behind one of this time is decoded.
+    fn wants(&self, at: Mono) -> bool {
+        self.frames == Frames::All
+            || self.watch.wants_all()
+            || (self.watch.learns() && at.since(self.key) < LEARNT_OF)
     }
 
     fn decode(&mut self, frame: &Frame) -> Result<Option<crate::picture::Picture>, DecodeError> {

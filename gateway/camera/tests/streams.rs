@@ -4,6 +4,13 @@
 //! that of the feeder are told apart. The peer is ffmpeg, a process for each stream that it takes and
 //! throws away (`-c copy -f null`), from the same server in the same run.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "figures, told on standard output"
+)]
+
 mod harness;
 
 use std::path::{Path, PathBuf};

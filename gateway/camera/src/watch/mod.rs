@@ -96,7 +96,7 @@ pub enum Finding {
 /// let grey = [vec![90; 640 * 360], vec![128; 320 * 180], vec![128; 320 * 180]];
 /// let picture = Picture::new(640, 360, Range::Video, grey)?;
 /// assert!(watch.picture(&picture, Mono(1_000_000_000)).is_empty());
-/// assert!(watch.wants_all(), "it learns");
+/// assert!(watch.learns() && !watch.wants_all());
 /// # Ok::<(), gatehouse_camera::picture::PlanesError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -194,10 +194,15 @@ impl Watch {
         changes.into_iter().map(|(kind, on)| Finding::Tamper { kind, on }).collect()
     }
 
-    /// Whether all frames should be decoded from the next (or the current) key frame on, rather than
-    /// key frames alone: the place is being learnt, something moves, or tamper is suspected.
+    /// Whether all frames should be decoded from the last picture on, rather than key frames alone:
+    /// something moves, or tamper is suspected.
     pub fn wants_all(&self) -> bool {
-        self.last.is_none_or(|last| self.motion.wants_all(last)) || self.tamper.suspects()
+        self.motion.moves() || self.tamper.suspects()
+    }
+
+    /// Whether the place is being learnt, for which more pictures than key frames are better.
+    pub fn learns(&self) -> bool {
+        self.last.is_none_or(|last| self.motion.learns(last))
     }
 
     /// The view is right as it is now: what was learnt of it is forgotten, tamper findings end. For
