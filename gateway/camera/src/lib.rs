@@ -12,6 +12,7 @@
 
 pub mod clip;
 pub mod decode;
+pub mod eye;
 pub mod frame;
 pub mod health;
 pub mod onvif;

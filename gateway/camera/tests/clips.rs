@@ -127,6 +127,7 @@ async fn records(encoding: &'static str, codec: Codec, name: &str) -> anyhow::Re
     let at = scene.trigger("a");
     let (done, files) = scene.clip().await?;
     let late = done.since(at.plus(LIMITS.after));
+    println!("{encoding} {name}: durable {} ms after the end", late.as_millis());
     assert!(late < Duration::from_millis(300), "durable {late:?} after the end");
     let [file] = files.as_slice() else { panic!("{files:?}") };
     let probed = probe(&file.path)?;

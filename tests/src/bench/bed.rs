@@ -57,6 +57,12 @@ pub(crate) fn options(wires: &Wires, doors: u32, broker: SocketAddr) -> GatewayO
 
 /// Waits until the daemon is connected to its broker and to its wires, and has nothing to do.
 pub(crate) async fn settle(gateway: &Gateway, wires: &Wires, starts: u64) -> anyhow::Result<()> {
+    connected(gateway, wires, starts).await?;
+    quiet(process::pid(gateway)?).await
+}
+
+/// Waits until the daemon is connected to its broker and to its wires.
+pub(crate) async fn connected(gateway: &Gateway, wires: &Wires, starts: u64) -> anyhow::Result<()> {
     gateway
         .log()
         .wait_for("the daemon to connect to its broker", SOON, |lines| {
@@ -64,8 +70,7 @@ pub(crate) async fn settle(gateway: &Gateway, wires: &Wires, starts: u64) -> any
             (up >= starts).then_some(())
         })
         .await?;
-    wires.wait_for_box(starts)?;
-    quiet(process::pid(gateway)?).await
+    wires.wait_for_box(starts)
 }
 
 /// Waits until a process has used no CPU time for half a second.

@@ -4,14 +4,16 @@
 //! both meet the same noise and neither waits for the other. The tap's own way, from a write on
 //! loopback to its thread's note, is measured too: it is in every delay, and in no flush.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use anyhow::{Context, ensure};
 use gatehouse_tests::wait::{SOON, boottime, monotonic_ns};
-use gatehouse_tests::{District, Gateway};
+use gatehouse_tests::{Broker, ClientOptions, District, Gateway, Subscriber};
+use serde_json::Value;
 
+use crate::cameras::Streams;
 use crate::disk::Flusher;
 use crate::process::{account, pid};
 use crate::rows::{Goal, Row, Rows, say};
@@ -32,20 +34,45 @@ const P50_ABOVE_FLUSH_US: f64 = 300.0;
 /// Checkpoints and a shared disk: the worst is bounded by the disk's own worst.
 const P99_FLUSHES: f64 = 3.0;
 
+/// As many cameras as a box of this size is meant for.
+const CAMERAS: u32 = 16;
+
 pub(crate) async fn measure(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
-    let broker = bed::broker().await?;
-    let tap = Tap::start(broker.address())?;
-    let district = District::start(broker.address()).await?;
-    let wires = Wires::start(DOORS)?;
-    let gateway = Gateway::start(bed::options(&wires, DOORS, tap.address())).await?;
-    bed::settle(&gateway, &wires, 1).await?;
-    let mut bench = Bench { tap, district, wires, gateway, flusher: None, edges: VecDeque::new() };
+    let mut bench = Bench::start("").await?;
     // The journal's files reach the size that they keep.
     bench.run(500, size.pick(500, 1500)).await?;
-    bench.rates(10, size.pick(120, 900), rows).await?;
-    bench.rates(100, size.pick(1800, 9000), rows).await?;
+    bench.rates(10, size.pick(120, 900), "", rows).await?;
+    bench.rates(100, size.pick(1800, 9000), "", rows).await?;
     let own = own_way(size.pick(200, 1000))?;
     rows.push(Row::new("of_it_the_tap_p50_at_100", steady(&own, 50, PARTS), "us"));
+    Ok(())
+}
+
+/// The same daemon without cameras, with sixteen in whose pictures nothing moves, with sixteen in
+/// whose pictures something moves all the time, and without again. The cameras' servers run on the
+/// same processors: what they take is in it.
+pub(crate) async fn beside_cameras(size: Size, rows: &mut Rows) -> anyhow::Result<()> {
+    for (name, busy) in [
+        ("_without", None),
+        ("_quiet", Some(false)),
+        ("_busy", Some(true)),
+        ("_without_again", None),
+    ] {
+        let streams = match busy {
+            Some(busy) => Some(Streams::start(busy).await?),
+            None => None,
+        };
+        let config = streams.as_ref().map_or(String::new(), |streams| streams.config(CAMERAS));
+        let mut bench = Bench::start(&config).await?;
+        bench.run(500, size.pick(500, 1500)).await?;
+        if streams.is_some() {
+            bench.cameras_up().await?;
+            // Views are learnt, rings are full.
+            bench.run(10, 200).await?;
+        }
+        bench.rates(10, size.pick(120, 900), name, rows).await?;
+        bench.rates(100, size.pick(1800, 9000), name, rows).await?;
+    }
     Ok(())
 }
 
@@ -79,11 +106,13 @@ fn own_way(count: u64) -> anyhow::Result<Vec<f64>> {
 struct Bench {
     tap: Tap,
     district: District,
+    heard: Subscriber,
     wires: Wires,
     gateway: Gateway,
     flusher: Option<Flusher>,
     /// Line and time of each edge of the run.
     edges: VecDeque<(usize, u64)>,
+    _broker: Broker,
 }
 
 /// What a run measured, in microseconds for each event.
@@ -93,8 +122,54 @@ struct Delays {
 }
 
 impl Bench {
-    async fn rates(&mut self, rate: u64, count: u64, rows: &mut Rows) -> anyhow::Result<()> {
-        say(&format!("latency: {count} edges at {rate}/s"));
+    /// A daemon with these further tables, that has nothing to do but what they say.
+    async fn start(extra: &str) -> anyhow::Result<Self> {
+        let broker = bed::broker().await?;
+        let tap = Tap::start(broker.address())?;
+        let district = District::start(broker.address()).await?;
+        let heard = Subscriber::start(
+            broker.address(),
+            ClientOptions::new("watcher"),
+            &["gatehouse/v1/+/+/+/camera/#"],
+        )
+        .await?;
+        let wires = Wires::start(DOORS)?;
+        let mut options = bed::options(&wires, DOORS, tap.address());
+        options.extra.push_str(extra);
+        let gateway = Gateway::start(options).await?;
+        if extra.is_empty() {
+            bed::settle(&gateway, &wires, 1).await?;
+        } else {
+            bed::connected(&gateway, &wires, 1).await?;
+        }
+        let edges = VecDeque::new();
+        Ok(Self { tap, district, heard, wires, gateway, flusher: None, edges, _broker: broker })
+    }
+
+    /// Waits until all cameras give pictures.
+    async fn cameras_up(&self) -> anyhow::Result<()> {
+        let all = self.heard.messages();
+        all.wait_for("all cameras to be up", SOON * 4, |all| {
+            let mut up = BTreeSet::new();
+            for message in all {
+                let state = serde_json::from_slice::<Value>(&message.publish.payload).ok();
+                if state.is_some_and(|state| state["state"] == "up") {
+                    up.insert(&message.publish.topic);
+                }
+            }
+            (up.len() == CAMERAS as usize).then_some(())
+        })
+        .await
+    }
+
+    async fn rates(
+        &mut self,
+        rate: u64,
+        count: u64,
+        name: &str,
+        rows: &mut Rows,
+    ) -> anyhow::Result<()> {
+        say(&format!("latency{name}: {count} edges at {rate}/s"));
         self.flusher = Some(Flusher::new(&self.gateway.state())?);
         let before = account(pid(&self.gateway)?)?;
         let delays = self.run(rate, count).await?;
@@ -105,14 +180,14 @@ impl Bench {
         for (percent, goal) in [(50, flush(50) + P50_ABOVE_FLUSH_US), (99, flush(99) * P99_FLUSHES)]
         {
             let value = steady(&delays.publish, percent, PARTS);
-            let row = Row::new(format!("edge_to_publish_p{percent}_at_{rate}"), value, "us")
+            let row = Row::new(format!("edge_to_publish_p{percent}_at_{rate}{name}"), value, "us")
                 .reference(flush(percent), what);
             rows.push(row.goal(Goal::AtMost(goal)));
             let value = steady(&delays.commit, percent, PARTS);
-            let row = Row::new(format!("edge_to_commit_p{percent}_at_{rate}"), value, "us");
+            let row = Row::new(format!("edge_to_commit_p{percent}_at_{rate}{name}"), value, "us");
             rows.push(row.reference(flush(percent), what));
         }
-        if rate >= 100 {
+        if rate >= 100 && name.is_empty() {
             let cpu = (after.cpu_us - before.cpu_us) / number(count);
             let bare = flusher.cpu_us / number(flusher.took_us.len() as u64);
             let row = Row::new(format!("cpu_per_event_at_{rate}"), cpu, "us");

@@ -8,6 +8,7 @@
 //! `tests/bench/run [quick]` builds and calls this. `tests/bench/RESULTS.md` says what was found.
 
 mod bed;
+mod cameras;
 mod chips;
 mod cpu;
 mod disk;
@@ -82,6 +83,7 @@ enum Quick {
 enum Part {
     Memory,
     Latency,
+    Cameras,
     Kernel,
     Throughput,
     Storm,
@@ -125,6 +127,9 @@ async fn measure(size: Size, only: &[Part]) -> anyhow::Result<Rows> {
     }
     if wanted(Part::Latency) {
         latency::measure(size, &mut rows).await?;
+    }
+    if wanted(Part::Cameras) {
+        latency::beside_cameras(size, &mut rows).await?;
     }
     if wanted(Part::Kernel) {
         kernel::measure(size, &mut rows).await?;

@@ -1,7 +1,11 @@
 //! Cameras that are lost, and how that is told.
 
-use crate::harness::Auth;
-use crate::site::{Site, Wanted};
+use std::time::Duration;
+
+use crate::harness::feeder::Codec;
+use crate::harness::hostile::{Hostile, Lie};
+use crate::harness::{Auth, Feeder, Picture, Server, boottime, port};
+use crate::site::{SMALL, Site, Wanted};
 
 const MOVING: &str = "testsrc2=size=640x360:rate=10";
 
@@ -66,5 +70,45 @@ async fn a_switch_that_fails_is_one_fault_for_all_of_its_cameras() -> anyhow::Re
     site.state("gate", "up").await?;
     site.state("yard", "up").await?;
     assert_eq!(site.told(), ["poe-1 bus.lost", "poe-1 bus.restored"]);
+    Ok(())
+}
+
+/// A stretch of 20 s is measured, which may have begun just before; then the hold-off of 1 s.
+const DRIFT_TOLD_WITHIN: Duration = Duration::from_secs(20 + 20 + 1 + 3);
+
+#[tokio::test]
+async fn clocks_that_run_slow_and_fast_are_told_until_they_run_right() -> anyhow::Result<()> {
+    // A quarter slow by gst-rtsp-server, a quarter fast by a server of our own, for 45 s each; and one
+    // that is right.
+    let udp = port();
+    let picture = Picture { codec: Codec::H264Slow, ..SMALL };
+    let slow = Server::start(Auth::None, &[("/slow", "H264+timed", udp)]).await?;
+    let fast = Hostile::start(Lie::Clock, 1).await?;
+    let _feeder = Feeder::of(MOVING, picture, udp)?;
+    let config = |urls: &[String]| {
+        camera("right", &urls[0], "")
+            + &camera("slow", &slow.address("/slow").to_string(), "watch = \"off\"")
+            + &camera("fast", &fast.address().to_string(), "watch = \"off\"")
+    };
+    let site =
+        Site::start(Wanted { auth: Auth::None, sources: &[MOVING], config: &config }).await?;
+    let began = boottime();
+    for count in [1, 2] {
+        let degraded = site.event("camera.degraded", count).await?;
+        let why = degraded.draft.cause.as_deref();
+        assert_eq!(why, Some("its clock runs fast or slow, or jumps"), "{degraded:?}");
+    }
+    let after = boottime().since(began);
+    assert!(after < DRIFT_TOLD_WITHIN, "told {after:?} after the start");
+    for count in [1, 2] {
+        site.event("camera.degraded_restored", count).await?;
+    }
+    let mut told = site.told();
+    told.sort();
+    let both = |camera| ["", "_restored"].map(|end| format!("{camera} camera.degraded{end}"));
+    assert_eq!(told, [both("fast"), both("slow")].concat());
+    for camera in ["right", "slow", "fast"] {
+        site.state(camera, "up").await?;
+    }
     Ok(())
 }

@@ -6,7 +6,9 @@
 //!     key frames, or all while wants_all()
 //!                  ▼
 //!  decode ──▶ picture() ──▶ Grid ─┬─▶ Background ─▶ blobs ─▶ Motion per area
-//!                                 └─▶ Look ──────────────▶ Tamper
+//!                                 └─▶ Look ──────────────▶ Tamper ─▶ doubt?
+//!                                                                      │
+//!            pictures that were left out before it ─▶ look_back() ◀────┘
 //! ```
 //!
 //! It says that something moves in an area, or that somebody did something to the camera. It does not
@@ -39,6 +41,9 @@ pub use settings::{Area, LeastSize, Sensitivity, Settings, SettingsError};
 /// Pictures that come sooner after the last analysed one are not looked at: more than five a second
 /// show nothing more.
 const LEAST_STEP: Duration = Duration::from_millis(180);
+
+/// Between pictures that are farther apart, others have been left out which could tell more.
+const SPARSE: Duration = Duration::from_millis(400);
 
 /// Which of [`Settings::areas`], counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,7 +96,7 @@ pub enum Finding {
 /// let grey = [vec![90; 640 * 360], vec![128; 320 * 180], vec![128; 320 * 180]];
 /// let picture = Picture::new(640, 360, Range::Video, grey)?;
 /// assert!(watch.picture(&picture, Mono(1_000_000_000)).is_empty());
-/// assert!(watch.wants_all(), "it learns");
+/// assert!(watch.learns() && !watch.wants_all());
 /// # Ok::<(), gatehouse_camera::picture::PlanesError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -100,6 +105,19 @@ pub struct Watch {
     tamper: tamper::Tamper,
     frozen: frozen::Frozen,
     last: Option<Mono>,
+    doubt: Option<Doubt>,
+}
+
+/// The first sign of tamper, or of its end, after pictures were left out.
+#[derive(Clone, Debug)]
+struct Doubt {
+    /// As it was before the sign.
+    tamper: tamper::Tamper,
+    /// The last picture before it.
+    since: Mono,
+    /// The picture that shows it.
+    grid: grid::Grid,
+    at: Mono,
 }
 
 impl Watch {
@@ -110,6 +128,7 @@ impl Watch {
             tamper: tamper::Tamper::default(),
             frozen: frozen::Frozen::default(),
             last: None,
+            doubt: None,
         }
     }
 
@@ -125,25 +144,71 @@ impl Watch {
         if self.last.is_some_and(|last| at.since(last) < LEAST_STEP) {
             return Vec::new();
         }
-        self.last = Some(at);
+        let before = self.last.replace(at).filter(|last| at.since(*last) > SPARSE);
+        let before = before.filter(|_| !self.tamper.suspects());
+        let before = before.map(|since| (since, self.tamper.clone()));
         let grid = grid::Grid::of(picture);
         let motion = self.motion.look(&grid, at).into_iter();
         let tamper = self.tamper.look(&grid, at).into_iter();
-        motion
+        let findings = motion
             .map(|(area, on)| Finding::Motion { area: AreaIndex(area), on })
             .chain(tamper.map(|(kind, on)| Finding::Tamper { kind, on }))
-            .collect()
+            .collect();
+        self.doubt = before.filter(|_| self.tamper.suspects()).map(|(since, tamper)| Doubt {
+            tamper,
+            since,
+            grid,
+            at,
+        });
+        findings
     }
 
-    /// Whether all frames should be decoded from the next (or the current) key frame on, rather than
-    /// key frames alone: the place is being learnt, something moves, or tamper is suspected.
+    /// Since when pictures were left out that would tell whether the tamper which the last picture
+    /// makes suspected has lasted: to be given to [`Watch::look_back`] before the next picture, if
+    /// they can still be had. `None`: there is no such suspicion, or it is older than this picture.
+    pub fn asks_back(&self) -> Option<Mono> {
+        self.doubt.as_ref().map(|doubt| doubt.since)
+    }
+
+    /// Looks at what was left out before the last picture, in order, as if it had come in time: what
+    /// has lasted long enough is found now, and not so long after the first sign of it. Only tamper is
+    /// looked for; that something moved is seen in one picture.
+    pub fn look_back(
+        &mut self,
+        pictures: impl IntoIterator<Item = (Picture, Mono)>,
+    ) -> Vec<Finding> {
+        let Some(Doubt { mut tamper, since, grid, at }) = self.doubt.take() else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        let mut last = since;
+        for (picture, time) in pictures {
+            // As close together as others, and not after the one that is known.
+            if time.since(last) >= LEAST_STEP && at.since(time) >= LEAST_STEP {
+                last = time;
+                changes.extend(tamper.look(&grid::Grid::of(&picture), time));
+            }
+        }
+        changes.extend(tamper.look(&grid, at));
+        self.tamper = tamper;
+        changes.into_iter().map(|(kind, on)| Finding::Tamper { kind, on }).collect()
+    }
+
+    /// Whether all frames should be decoded from the last picture on, rather than key frames alone:
+    /// something moves, or tamper is suspected.
     pub fn wants_all(&self) -> bool {
-        self.last.is_none_or(|last| self.motion.wants_all(last)) || self.tamper.suspects()
+        self.motion.moves() || self.tamper.suspects()
+    }
+
+    /// Whether the place is being learnt, for which more pictures than key frames are better.
+    pub fn learns(&self) -> bool {
+        self.last.is_none_or(|last| self.motion.learns(last))
     }
 
     /// The view is right as it is now: what was learnt of it is forgotten, tamper findings end. For
     /// the operator who has moved the camera, or has confirmed it.
     pub fn relearn(&mut self) -> Vec<Finding> {
+        self.doubt = None;
         let ended = self.tamper.relearn().into_iter();
         ended.map(|kind| Finding::Tamper { kind, on: false }).collect()
     }

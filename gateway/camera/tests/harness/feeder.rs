@@ -22,12 +22,18 @@ pub struct Picture {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     H264,
+    /// Its time runs a quarter slow for [`SLOW`] pictures, and right from then on. For a mount that
+    /// is `+timed`, at ten pictures a second.
+    H264Slow,
     /// With pictures sent in another order than they are shown.
     H264Reordered,
     /// With open groups: they begin with a CRA.
     H265Open,
     Jpeg,
 }
+
+/// See [`Codec::H264Slow`].
+pub const SLOW: u32 = 450;
 
 impl Picture {
     pub const SMALL: Self =
@@ -49,8 +55,10 @@ impl Feeder {
         command.args(["-v", "error", "-nostdin", "-threads", "1", "-re", "-f", "lavfi", "-i"]);
         command.arg(source);
         let group = group.to_string();
+        // RTP counts 1/90000 s: a quarter of a tenth.
+        let slow = format!("setts=ts='TS-min(N\\,{SLOW})*2250',dump_extra");
         match codec {
-            Codec::H264 => command.args([
+            Codec::H264 | Codec::H264Slow => command.args([
                 "-pix_fmt",
                 "yuv420p",
                 "-c:v",
@@ -62,7 +70,7 @@ impl Feeder {
                 "-g",
                 &group,
                 "-bsf:v",
-                "dump_extra",
+                if codec == Codec::H264Slow { &slow } else { "dump_extra" },
             ]),
             Codec::H264Reordered => command.args([
                 "-pix_fmt",
@@ -111,6 +119,16 @@ impl Feeder {
             ]),
         };
         command.args(["-f", "rtp", &format!("rtp://127.0.0.1:{port}?pkt_size=1400")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        Ok(Self(command.spawn().context("start ffmpeg")?))
+    }
+
+    /// A file again and again, as it is coded.
+    pub fn repeats(file: &std::path::Path, port: u16) -> anyhow::Result<Self> {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i"]).arg(file);
+        command.args(["-an", "-c", "copy", "-f", "rtp"]);
+        command.arg(format!("rtp://127.0.0.1:{port}?pkt_size=1400"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         Ok(Self(command.spawn().context("start ffmpeg")?))
     }

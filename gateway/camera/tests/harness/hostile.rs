@@ -26,7 +26,13 @@ pub enum Lie {
     Noise,
     /// Pictures without end: the marker never comes.
     Endless,
+    /// Only the clock: ten pictures a second, whose time runs a quarter fast up to picture
+    /// [`FAST`], and right from then on.
+    Clock,
 }
+
+/// See [`Lie::Clock`].
+pub const FAST: u32 = 450;
 
 /// 320x240, baseline, of a test picture by x264.
 const SPS: [u8; 22] = [
@@ -165,15 +171,22 @@ impl Conversation {
             _ => {}
         }
         let mut sequence = 0;
-        for picture in 0..20u32 {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(100));
+        let pictures = if self.lie == Lie::Clock { 10 * FAST } else { 20 };
+        for picture in 0..pictures {
+            let mut time = picture * 9000;
+            if self.lie == Lie::Clock {
+                pace.tick().await;
+                time += picture.min(FAST) * 9000 / 4;
+            }
             let slice = if picture % 10 == 0 { 0x65 } else { 0x41 };
             let mut data = vec![slice, 0x88];
             data.extend((0..self.rng.usize(10..400)).map(|_| 0x55));
             let units = [&SPS[..], &PPS[..], &data];
             let first = if picture % 10 == 0 { 0 } else { 2 };
             for (n, unit) in units.iter().enumerate().skip(first) {
-                self.packet(sequence, picture * 9000, n == 2, unit, Lie::Packets).await?;
-                sequence += 1;
+                self.packet(sequence, time, n == 2, unit, Lie::Packets).await?;
+                sequence = sequence.wrapping_add(1);
             }
         }
         Ok(())

@@ -14,6 +14,7 @@
 pub mod feeder;
 pub mod hostile;
 pub mod probe;
+pub mod process;
 pub mod server;
 pub mod taken;
 

@@ -73,6 +73,10 @@ impl Server {
         child.kill().await.context("kill the server")
     }
 
+    pub fn process_id(&self) -> anyhow::Result<u32> {
+        self.child.as_ref().and_then(Child::id).context("it runs")
+    }
+
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         send(self.child.as_ref().context("it runs")?, signal)
     }

@@ -26,6 +26,8 @@ pub struct Log {
     pub ring: Option<Ring>,
     /// Frames that came.
     pub count: usize,
+    pub packets_lost: u64,
+    pub sessions_lost: u64,
     pub seen: Vec<(Mono, Seen)>,
 }
 
@@ -56,6 +58,11 @@ impl Sink for Shared {
 
     fn seen(&mut self, at: Mono, seen: Seen) {
         let mut log = self.0.0.lock().unwrap();
+        match seen {
+            Seen::Gap { packets } => log.packets_lost += u64::from(packets),
+            Seen::Lost(_) => log.sessions_lost += 1,
+            _ => {}
+        }
         if log.ring.is_none() {
             log.seen.push((at, seen));
         }

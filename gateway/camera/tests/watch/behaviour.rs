@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use gatehouse_camera::decode::{Limits, decoder, key};
+use gatehouse_camera::eye::{Eye, Frames};
 use gatehouse_camera::frame::Codec;
 use gatehouse_camera::picture::{Picture, Point, Polygon, Range};
 use gatehouse_camera::watch::{
@@ -71,6 +72,31 @@ fn who_confirms_a_new_view_ends_the_tamper_and_the_view_is_learnt() {
         again.extend(watch.picture(&key(frame, Limits::default()).unwrap(), later));
     }
     assert!(again.contains(&moved(true)), "{again:?}");
+}
+
+/// When a cover that came at 20.1 s is found, in s, if a frame is lost before this one.
+fn covered_found(lost: Option<usize>) -> f64 {
+    make(&["latecovered"]);
+    let frames = frames(&folder().join("latecovered.h264"), Codec::H264, (640, 360), 15);
+    let mut eye = Eye::new(Watch::new(Settings::default()), Frames::Key);
+    let covered = Finding::Tamper { kind: TamperKind::Covered, on: true };
+    for (index, frame) in frames.iter().enumerate() {
+        if lost == Some(index) {
+            eye.missed();
+        }
+        if eye.look(frame).findings.contains(&covered) {
+            return frame.received.since(frames[0].received).as_secs_f64();
+        }
+    }
+    panic!("not found");
+}
+
+#[test]
+fn what_was_left_out_before_a_key_frame_tells_that_tamper_has_lasted() {
+    // Key frames are at 20.0 and 22.0 s: the second shows it, and the frames between say since when.
+    assert!((22.0..22.05).contains(&covered_found(None)));
+    // Without them it has to last for a second from the key frame on, of which then all is decoded.
+    assert!((23.0..23.3).contains(&covered_found(Some(325))));
 }
 
 /// How often motion began, in one area, when all frames are decoded.

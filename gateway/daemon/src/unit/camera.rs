@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use gatehouse_camera::clip::Bell;
 use gatehouse_camera::clip::disk::Medium;
+use gatehouse_camera::eye::{Eye, Frames};
 use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
@@ -237,12 +238,15 @@ impl Life {
             Some((settings, areas)) => {
                 let (feed, drain) = queue(WATCHED);
                 let (tell, found) = mpsc::channel(FOUND);
+                let frames = match plan.camera.watch {
+                    gatehouse_config::Watch::All => Frames::All,
+                    gatehouse_config::Watch::Key | gatehouse_config::Watch::Off => Frames::Key,
+                };
                 let watcher = Watcher {
                     camera: id.clone(),
                     drain,
-                    watch: Watch::new(settings),
+                    eye: Eye::new(Watch::new(settings), frames),
                     areas,
-                    all: plan.camera.watch == gatehouse_config::Watch::All,
                     turns: ways.turns.clone(),
                     health: health.clone(),
                     stream: count - 1,

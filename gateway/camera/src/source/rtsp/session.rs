@@ -10,6 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gatehouse_core::time::Mono;
 use retina::client::{Demuxed, Described, SessionGroup, SessionOptions, SetupOptions, Stream};
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
+use retina::rtcp::ReceivedCompoundPacket;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -142,6 +143,10 @@ impl Session<'_> {
                 None => return Err(SessionError::Ended),
                 Some(Err(error)) => return Err(self.read(&error)),
                 Some(Ok(CodecItem::VideoFrame(frame))) => frame,
+                // The connection may stand for minutes after that.
+                Some(Ok(CodecItem::Rtcp(packet))) if is_farewell(&packet, stream) => {
+                    return Err(SessionError::Ended);
+                }
                 Some(Ok(_)) => continue,
             };
             let now = self.clock.mono();
@@ -194,6 +199,12 @@ impl Session<'_> {
             _ => SessionError::Protocol { detail },
         }
     }
+}
+
+/// Whether the camera says that the stream is over: BYE (RFC 3550, 6.6).
+fn is_farewell(packet: &ReceivedCompoundPacket, stream: usize) -> bool {
+    const BYE: u8 = 203;
+    packet.stream_id() == stream && packet.pkts().any(|packet| packet.payload_type() == BYE)
 }
 
 fn put_off(deadline: Pin<&mut Sleep>, limit: Duration) {

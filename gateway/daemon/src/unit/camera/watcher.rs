@@ -1,4 +1,4 @@
-//! The thread that looks at a camera's pictures: key frames, and all frames while something moves.
+//! The thread that looks at a camera's pictures, as [`Eye`] says which.
 //!
 //! It decodes at a lower priority than everything that guards, and only so many cameras at once as there
 //! are processors to spare: a box whose cameras all see something is late with pictures, not with
@@ -7,11 +7,10 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_camera::decode::{DecodeError, Decoder, Limits, decoder};
-use gatehouse_camera::frame::{Codec, Frame};
+use gatehouse_camera::eye::Eye;
 use gatehouse_camera::health::Seen;
 use gatehouse_camera::source::{Drain, Taken};
-use gatehouse_camera::watch::{Finding, TamperKind, Watch};
+use gatehouse_camera::watch::{Finding, TamperKind};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraSays, CameraTamper};
 use gatehouse_core::time::Mono;
@@ -103,11 +102,9 @@ pub(super) fn be_nice() {
 pub(super) struct Watcher {
     pub(super) camera: Id,
     pub(super) drain: Drain,
-    pub(super) watch: Watch,
+    pub(super) eye: Eye,
     /// The ids of the areas, in the order of the settings.
     pub(super) areas: Vec<Id>,
-    /// All frames are looked at, always.
-    pub(super) all: bool,
     pub(super) turns: Turns,
     pub(super) health: Health,
     /// Which stream it is, to its health.
@@ -115,19 +112,10 @@ pub(super) struct Watcher {
     pub(super) found: mpsc::Sender<(CameraSays, Mono)>,
 }
 
-/// The decoder of the stream, if its format is known.
-#[derive(Default)]
-struct Eye {
-    decoder: Option<(Codec, Box<dyn Decoder>)>,
-    /// It has seen all frames since a key frame.
-    follows: bool,
-}
-
 impl Watcher {
     /// Looks until the source's end is gone. Blocks: for a thread of its own.
     pub(super) fn run(mut self) {
         be_nice();
-        let mut eye = Eye::default();
         let mut dropped = 0;
         loop {
             let frame = match self.drain.take_within(IDLE) {
@@ -136,45 +124,20 @@ impl Watcher {
                 Taken::Closed => return,
             };
             if std::mem::replace(&mut dropped, self.drain.dropped()) != dropped {
-                // A picture is missing in the group: what follows cannot be decoded from it.
-                eye.follows = false;
+                self.eye.missed();
             }
-            let mut says: Vec<_> = self.watch.compressed(&frame).into_iter().collect();
-            let all = self.all || self.watch.wants_all();
-            if frame.key || (all && eye.follows) {
-                says.extend(self.look(&mut eye, &frame, all));
-            } else if !all {
-                eye.follows = false;
+            let turn = self.eye.decodes(&frame).then(|| self.turns.take());
+            let looked = self.eye.look(&frame);
+            drop(turn);
+            if let Some(error) = looked.error {
+                debug!(camera = %self.camera, %error, "a picture cannot be decoded");
+                self.health.seen(self.stream, frame.received, Seen::Undecodable);
             }
-            for finding in says {
+            for finding in looked.findings {
                 let says = self.says(finding);
                 if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }
-            }
-        }
-    }
-
-    fn look(&mut self, eye: &mut Eye, frame: &Frame, all: bool) -> Vec<Finding> {
-        let _turn = self.turns.take();
-        let codec = frame.track.codec;
-        let fresh = || (codec, decoder(codec, Limits::default()));
-        if eye.decoder.as_ref().is_none_or(|(known, _)| *known != codec) {
-            eye.decoder = Some(fresh());
-        }
-        let (_, decoder) = eye.decoder.get_or_insert_with(fresh);
-        let picture = decoder.decode(frame);
-        eye.follows = all && picture.is_ok();
-        if !all {
-            decoder.rest();
-        }
-        match picture {
-            Ok(Some(picture)) => self.watch.picture(&picture, frame.received),
-            Ok(None) | Err(DecodeError::NeedsKey) => Vec::new(),
-            Err(error) => {
-                debug!(camera = %self.camera, %error, "a picture cannot be decoded");
-                self.health.seen(self.stream, frame.received, Seen::Undecodable);
-                Vec::new()
             }
         }
     }
