@@ -106,7 +106,7 @@ async fn clocks_that_run_slow_and_fast_are_told_until_they_run_right() -> anyhow
     let mut told = site.told();
     told.sort();
     let both = |camera| ["", "_restored"].map(|end| format!("{camera} camera.degraded{end}"));
-    assert_eq!(told, [both("fast"), both("slow")].concat());
+    assert_eq!(told, [both("fast"), both("slow")].concat(), "{:#?}", site.gateway.log().all());
     for camera in ["right", "slow", "fast"] {
         site.state(camera, "up").await?;
     }

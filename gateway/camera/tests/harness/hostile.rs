@@ -102,11 +102,7 @@ impl Conversation {
             let Some(request) = read_request(&mut self.stream, &mut buffer).await? else {
                 return Ok(());
             };
-            let cseq = request
-                .lines()
-                .find_map(|line| line.strip_prefix("CSeq: "))
-                .unwrap_or("1")
-                .to_owned();
+            let cseq = number(&request).to_owned();
             let method = request.split(' ').next().unwrap_or_default();
             let (head, body) = match method {
                 "DESCRIBE" => (
@@ -144,14 +140,14 @@ impl Conversation {
             out.extend(body);
             self.stream.write_all(&out).await?;
             match method {
-                "PLAY" => return self.play().await,
+                "PLAY" => return self.play(buffer).await,
                 "TEARDOWN" => return Ok(()),
                 _ => {}
             }
         }
     }
 
-    async fn play(&mut self) -> std::io::Result<()> {
+    async fn play(&mut self, mut asked: Vec<u8>) -> std::io::Result<()> {
         match self.lie {
             Lie::Noise => {
                 let noise: Vec<u8> = (0..4000).map(|_| self.rng.u8(..)).collect();
@@ -176,7 +172,7 @@ impl Conversation {
         for picture in 0..pictures {
             let mut time = picture * 9000;
             if self.lie == Lie::Clock {
-                pace.tick().await;
+                self.answer_until(pace.tick(), &mut asked).await?;
                 time += picture.min(FAST) * 9000 / 4;
             }
             let slice = if picture % 10 == 0 { 0x65 } else { 0x41 };
@@ -190,6 +186,27 @@ impl Conversation {
             }
         }
         Ok(())
+    }
+
+    /// Who plays for long is asked whether it is still there.
+    async fn answer_until(
+        &mut self,
+        moment: impl Future<Output = tokio::time::Instant>,
+        asked: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        let mut moment = std::pin::pin!(moment);
+        loop {
+            let request = tokio::select! {
+                _ = moment.as_mut() => return Ok(()),
+                request = read_request(&mut self.stream, asked) => request?,
+            };
+            let Some(request) = request else {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            };
+            let answer =
+                format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\nSession: 7\r\n\r\n", number(&request));
+            self.stream.write_all(answer.as_bytes()).await?;
+        }
     }
 
     async fn packet(
@@ -237,6 +254,11 @@ impl Conversation {
         }
         bytes.truncate(60_000);
     }
+}
+
+/// The number of a request, which its answer repeats.
+fn number(request: &str) -> &str {
+    request.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or("1")
 }
 
 async fn read_request(
