@@ -141,6 +141,11 @@ impl Watch {
         self.last.is_none_or(|last| self.motion.wants_all(last)) || self.tamper.suspects()
     }
 
+    /// Whether motion would be seen now: the place is known.
+    pub fn knows(&self) -> bool {
+        self.last.is_some_and(|last| !self.motion.learns(last))
+    }
+
     /// The view is right as it is now: what was learnt of it is forgotten, tamper findings end. For
     /// the operator who has moved the camera, or has confirmed it.
     pub fn relearn(&mut self) -> Vec<Finding> {

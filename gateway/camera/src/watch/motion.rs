@@ -74,8 +74,12 @@ impl Motion {
     /// Whether something moves, did until shortly, or the place is being learnt: what waves in it is
     /// known sooner by more pictures.
     pub(super) fn wants_all(&self, at: Mono) -> bool {
+        self.learns(at) || self.states.iter().any(|state| state.on || state.wanderer.is_some())
+    }
+
+    /// Whether it is too early to see motion.
+    pub(super) fn learns(&self, at: Mono) -> bool {
         self.view.as_ref().is_none_or(|view| view.background.learns(at))
-            || self.states.iter().any(|state| state.on || state.wanderer.is_some())
     }
 
     /// The areas in which motion began or ended.

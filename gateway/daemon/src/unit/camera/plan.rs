@@ -14,11 +14,15 @@ use gatehouse_config::{Camera, Config, Shape, StreamUrl, Watch};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::CameraConfig;
 
+use super::super::owner::Thing;
+
 /// A camera, and where its evidence goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Plan {
     pub(super) camera: Camera,
     pub(super) evidence: PathBuf,
+    /// Its inputs that something hangs on, and what.
+    pub(super) contacts: Vec<(String, Thing)>,
 }
 
 /// Bytes of a stream that are held in memory for each second before an event: 6 Mbit/s. A stream with
@@ -36,8 +40,21 @@ pub(in super::super) fn plan(config: &Config) -> impl Iterator<Item = (String, P
         let name = format!("camera({id})");
         let rules = CameraConfig::new(id, driver);
         let camera = Camera { rules, switch: None, name: None, ..camera.clone() };
-        (name, Plan { camera, evidence: super::evidence::root(config) })
+        let contacts = contacts(config, &camera.rules.id);
+        (name, Plan { camera, evidence: super::evidence::root(config), contacts })
     })
+}
+
+/// What hangs on the inputs of a camera.
+fn contacts(config: &Config, camera: &Id) -> Vec<(String, Thing)> {
+    let doors = config.doors.iter().map(|door| (&door.input, Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones = zones.map(|zone| (&zone.input, Thing::Zone(zone.rules.id.clone())));
+    let all = doors.chain(zones).filter_map(|(feed, thing)| {
+        let contact = feed.contact().filter(|contact| contact.camera == *camera)?;
+        Some((contact.token.clone(), thing))
+    });
+    all.collect()
 }
 
 impl Plan {

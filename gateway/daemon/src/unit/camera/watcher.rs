@@ -129,6 +129,7 @@ impl Watcher {
         be_nice();
         let mut eye = Eye::default();
         let mut dropped = 0;
+        let mut knew = false;
         loop {
             let frame = match self.drain.take_within(IDLE) {
                 Taken::Frame(frame) => frame,
@@ -146,8 +147,12 @@ impl Watcher {
             } else if !all {
                 eye.follows = false;
             }
-            for finding in says {
-                let says = self.says(finding);
+            let mut says: Vec<_> = says.into_iter().map(|finding| self.says(finding)).collect();
+            let knows = self.watch.knows();
+            if std::mem::replace(&mut knew, knows) != knows {
+                says.push(CameraSays::Watches(knows));
+            }
+            for says in says {
                 if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }
