@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::kind::{Kind, Word, Wrong, text};
-use crate::onvif::{Events, OnvifUrl};
+use crate::onvif::{CameraRule, Events, OnvifUrl};
 use crate::secret::PasswordSource;
 
 /// The most corners of a shape.
@@ -83,6 +83,8 @@ pub struct CameraArea {
     pub least_permille: u16,
     /// Motion here counts in no area: a tree, a flag.
     pub ignores: bool,
+    /// The camera's own rules that are this area; none: all of them.
+    pub rules: Vec<CameraRule>,
 }
 
 /// Where a stream is; shows itself as in the file, which has neither user nor password.

@@ -20,6 +20,7 @@ use crate::camera::{Camera, Evidence};
 use crate::commands::Commands;
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
+use crate::feed::Feed;
 use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
@@ -135,7 +136,7 @@ impl Config {
     /// a file of their own, see [`Credentials`](crate::Credentials).
     pub fn site(&self) -> SiteConfig {
         let doors = self.doors.iter().map(|door| DoorConfig {
-            bus: self.chip(&door.input).map(|chip| self.chip_place(chip)),
+            bus: self.bus_of(&door.input),
             partition: door.partition.clone(),
             held_open: door.held_open,
             propped: door.propped,
@@ -229,14 +230,21 @@ impl Config {
 
     /// Zones, then help points, each with the chip that it hangs on.
     fn zones(&self) -> impl Iterator<Item = ZoneConfig> {
-        let zones = self.zones.iter().map(|zone| (&zone.rules, Some(&zone.input)));
-        let points = self.help_points.iter();
-        let points =
-            points.map(|point| (&point.rules, point.input.as_ref().map(|input| &input.line)));
-        zones.chain(points).map(|(rules, line)| {
-            let chip = line.and_then(|line| self.chip(line));
-            ZoneConfig { bus: chip.map(|chip| self.chip_place(chip)), ..rules.clone() }
-        })
+        let zones = self.zones.iter().map(|zone| (&zone.rules, self.bus_of(&zone.input)));
+        let points = self.help_points.iter().map(|point| {
+            let chip = point.input.as_ref().and_then(|input| self.chip(&input.line));
+            (&point.rules, chip.map(|chip| self.chip_place(chip)))
+        });
+        zones.chain(points).map(|(rules, bus)| ZoneConfig { bus, ..rules.clone() })
+    }
+
+    /// The chip, or the switch of a camera, that a door or a zone hangs on.
+    fn bus_of(&self, feed: &Feed) -> Option<usize> {
+        if let Some(line) = feed.line() {
+            return self.chip(line).map(|chip| self.chip_place(chip));
+        }
+        let camera = self.cameras.iter().find(|camera| Some(&camera.rules.id) == feed.camera())?;
+        camera.switch.map(|switch| self.switch_place(switch))
     }
 
     /// The JSON Schema of the file, for editors.

@@ -6,8 +6,9 @@ use gatehouse_core::id::Id;
 use gatehouse_core::site::{Fail, LockConfig, Passage};
 
 use crate::devices::Loop;
+use crate::feed::Feed;
 use crate::kind::Word;
-use crate::wiring::{Bias, Contact, Line, WiredInput};
+use crate::wiring::{Bias, Contact, WiredInput};
 
 /// One door.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub struct Door {
     pub id: Id,
     /// Its name for people, in any script. It stays on the box.
     pub name: Option<String>,
-    /// The line its contact is wired to.
-    pub input: Line,
+    /// Where its contact is: a line of the box, or an input of a camera.
+    pub input: Feed,
     /// How its loop is wired, if its line is an input of a converter.
     pub supervised: Option<Loop>,
     /// What the contact does while the door is closed.

@@ -7,6 +7,7 @@ use gatehouse_core::site::{
 };
 
 use crate::devices::Loop;
+use crate::feed::Feed;
 use crate::kind::Word;
 use crate::wiring::{Bias, Contact, Line, WiredInput};
 
@@ -15,8 +16,8 @@ use crate::wiring::{Bias, Contact, Line, WiredInput};
 pub struct Zone {
     /// Its name for people, in any script. It stays on the box.
     pub name: Option<String>,
-    /// The line its contact is wired to. No other zone and no door has it.
-    pub input: Line,
+    /// Where what it says comes from. No other zone and no door has its line.
+    pub input: Feed,
     /// How its loop is wired, if its line is an input of a converter.
     pub supervised: Option<Loop>,
     /// What the contact does while all is quiet.

@@ -74,8 +74,8 @@ fn invariants(config: &Config) {
     assert!(config.doors.len() <= MAX_DOORS);
     assert!((1..=MAX_BROKERS).contains(&config.brokers.len()));
     let ids: HashSet<_> = config.doors.iter().map(|door| &door.id).collect();
-    let lines = config.doors.iter().map(|door| &door.input);
-    let lines = lines.chain(config.zones.iter().map(|zone| &zone.input));
+    let lines = config.doors.iter().filter_map(|door| door.input.line());
+    let lines = lines.chain(config.zones.iter().filter_map(|zone| zone.input.line()));
     let rex = config.doors.iter().filter_map(|door| Some(&door.rex.as_ref()?.input.line));
     let tamper = config.readers.iter().filter_map(|reader| Some(&reader.tamper.as_ref()?.line));
     let wiegand = config.readers.iter().flat_map(|reader| match &reader.wires {
@@ -90,7 +90,8 @@ fn invariants(config: &Config) {
     for door in &config.doors {
         assert!(door.debounce <= Duration::from_secs(2));
         assert!(door.held_open.is_none_or(|limit| limit > door.debounce));
-        assert!(door.input.chip != Chip::Sim || config.sim.is_some());
+        let is_sim = door.input.line().is_some_and(|line| line.chip == Chip::Sim);
+        assert!(!is_sim || config.sim.is_some());
     }
     assert!((5..=553).contains(&config.uplink.heartbeat.as_secs()));
     let within = config.uplink.reporting.time();
@@ -139,7 +140,9 @@ fn protection(config: &Config) {
     for (zone, wired) in site.zones.iter().zip(&config.zones) {
         assert_eq!(zone.driver, wired.input.to_string());
         assert!(wired.debounce <= Duration::from_secs(2));
-        assert!(wired.input.chip != Chip::Sim || config.sim.is_some());
+        let is_sim = wired.input.line().is_some_and(|line| line.chip == Chip::Sim);
+        assert!(!is_sim || config.sim.is_some());
+        assert!(zone.camera.as_ref().is_none_or(|it| it.camera < site.cameras.len()));
         assert!(zone.partition.is_some() || !zone.kind.needs_arming(), "never armed: {zone:?}");
         let partition = zone.partition.map(|place| &site.partitions[place]);
         let armed = |mode: &Mode| {

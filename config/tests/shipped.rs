@@ -126,15 +126,15 @@ fn every_key_of_the_commented_file_may_be_taken_out_of_its_comment() {
         .unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.journal.keep(Class::Access), Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.sim, Some(Sim::Socket("/run/gatehouse/world.sock".into())));
-    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (5, 2, 1));
+    assert_eq!((config.zones.len(), config.partitions.len(), config.crosses.len()), (7, 2, 1));
     assert_eq!(
         (config.help_points.len(), config.checkpoints.len(), config.rounds.len()),
         (1, 2, 1)
     );
     assert_eq!((config.outputs.len(), config.doors[0].lock.as_ref().unwrap().output), (3, 1));
     assert_eq!(config.challenge.as_ref().unwrap().rules.output, 2);
-    assert_eq!((config.cameras.len(), config.cameras[0].areas.len()), (1, 1));
-    assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (2, 1, 4));
+    assert_eq!((config.cameras.len(), config.cameras[0].areas.len()), (2, 1));
+    assert_eq!((config.doors.len(), config.buses.len(), config.chips.len()), (3, 1, 4));
     assert_eq!((config.readers.len(), config.rs485.len(), config.areas.len()), (2, 1, 2));
     let list = Credentials::parse(&uncommented("credentials.toml"), "list", &config);
     let list = list.unwrap_or_else(|errors| panic!("{errors}"));
@@ -160,7 +160,8 @@ fn the_commented_file_is_good_and_its_defaults_are_these() {
     assert_eq!(config.state_dir, Path::new("/var/lib/gatehouse"));
     assert_eq!(config.socket, Path::new("/run/gatehouse/control.sock"));
     let [door] = &config.doors[..] else { panic!("{:?}", config.doors) };
-    assert_eq!((&door.input.chip, door.input.offset), (&Chip::Gpio("gpiochip0".into()), 17));
+    let line = door.input.line().unwrap();
+    assert_eq!((&line.chip, line.offset), (&Chip::Gpio("gpiochip0".into()), 17));
     assert_eq!((door.contact, door.bias), (Contact::NormallyClosed, Bias::PullUp));
     assert_eq!(door.debounce, Duration::from_millis(50));
     let [broker] = &config.brokers[..] else { panic!("{:?}", config.brokers) };

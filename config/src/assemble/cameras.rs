@@ -19,8 +19,9 @@ use crate::keys;
 use crate::keys::camera as key;
 use crate::kind::Identifier;
 use crate::list::List;
+use crate::onvif::{CameraRule, Events};
 use crate::protection::Zone;
-use crate::reader::{Notes, Reader};
+use crate::reader::{At, Notes, Reader};
 use crate::spec::Key;
 
 /// Cameras of a switch that fails are found lost within so long of each other: a stall is seen after
@@ -104,7 +105,8 @@ fn camera(
     let pre = table.get(&key::PRE, notes);
     let post = table.get(&key::POST, notes);
     let hold_off = table.get(&key::HOLD_OFF, notes);
-    let areas = areas(table, table.has(&key::PARTITION), notes);
+    let events = streams.as_ref().map(|streams| streams.events);
+    let areas = areas(table, table.has(&key::PARTITION), events, notes);
     let streams = streams?;
     let rules = CameraConfig {
         partition,
@@ -190,6 +192,7 @@ fn looked_at(
 fn areas(
     table: &Reader<'_, '_>,
     has_partition: bool,
+    events: Option<Events>,
     notes: &mut Notes<'_>,
 ) -> Vec<(CameraArea, CameraAreaConfig)> {
     let mut seen = HashSet::new();
@@ -204,6 +207,10 @@ fn areas(
         let tells = area.get(&key::area::TELLS, notes);
         let hours = area.list(&key::area::HOURS, notes);
         let records = area.get(&key::area::RECORDS, notes);
+        let rules = area.list(&key::area::RULES, notes);
+        if let Some(rules) = &rules {
+            rules_fit(rules, events, ignores.as_ref().is_some_and(|at| at.value), notes);
+        }
         if let Some(id) = id.as_ref().filter(|id| !seen.insert(id.value.clone())) {
             let title = format!("the camera has two areas with the id \"{}\"", id.value);
             notes.error(Finding::new(title, id.span.clone()).label("again here"));
@@ -223,6 +230,7 @@ fn areas(
         let one = || {
             let (id, ignores) = (id?.value, ignores?.value);
             let weekly = hours.map_or_else(Vec::new, |list| list.value);
+            let named = rules.map_or_else(Vec::new, |list| list.value);
             let rules = CameraAreaConfig {
                 id: id.clone(),
                 tells: if ignores { Tells::Never } else { tells.map_or(usual, |at| at.value) },
@@ -236,12 +244,40 @@ fn areas(
                 sensitivity: sensitivity?.value,
                 least_permille: least?.value,
                 ignores,
+                rules: named.into_iter().map(|at| at.value).collect(),
             };
             Some((area, rules))
         };
         all.extend(one());
     }
     all
+}
+
+/// The camera's own rules are of use only where they are heard, and count.
+fn rules_fit(
+    rules: &At<Vec<At<CameraRule>>>,
+    events: Option<Events>,
+    ignores: bool,
+    notes: &mut Notes<'_>,
+) {
+    if ignores {
+        notes.error(
+            Finding::new(
+                "`rules` of a [[camera.area]] whose motion is ignored",
+                rules.span.clone(),
+            )
+            .label("count for nothing")
+            .hint("leave `rules` out, or take `ignore` out"),
+        );
+    } else if events.is_some_and(|events| !events.onvif()) {
+        let title =
+            "`rules` are the camera's own, but its `events` are not: nobody listens to them";
+        notes.error(
+            Finding::new(title, rules.span.clone())
+                .label("not heard")
+                .hint("write events = \"onvif\" or \"both\" at the camera"),
+        );
+    }
 }
 
 /// How pictures and clips are kept.

@@ -6,6 +6,7 @@ use gatehouse_core::id::Id;
 use gatehouse_core::site::{LockConfig, Passage, Role};
 
 use super::access::needs;
+use super::feeds::{FeedKeys, Feeds, Given};
 use super::named::Named;
 use super::outputs::Outputs;
 use super::partitions::Partitions;
@@ -34,11 +35,18 @@ impl Doors {
 /// The time to hear the lock and pull the door.
 const PULSE: Duration = Duration::from_secs(5);
 
-pub(super) fn doors(
-    file: &Reader<'_, '_>,
+const FEED: FeedKeys = FeedKeys {
+    line: &keys::door::INPUT,
+    contact: &keys::door::CAMERA_INPUT,
+    motion: None,
+    wired: &["contact", "bias", "debounce-ms", "loop", "end-ohms", "alarm-ohms"],
+};
+
+pub(super) fn doors<'d, 'i>(
+    file: &Reader<'d, 'i>,
     wires: &mut Wires,
     partitions: &mut Partitions,
-    (areas, outputs): (&Named, &Outputs),
+    (areas, outputs, feeds): (&Named, &Outputs, &mut Feeds<'d, 'i>),
     notes: &mut Notes<'_>,
 ) -> Doors {
     let before = notes.errors.len();
@@ -59,7 +67,9 @@ pub(super) fn doors(
     for table in tables {
         let id = table.get(&keys::door::ID, notes);
         let name = table.get(&keys::door::NAME, notes);
-        let input = table.get(&keys::door::INPUT, notes);
+        let given = Given::read(&table, &FEED, notes);
+        let input = given.line.clone();
+        let feed = given.feed();
         let contact = table.get(&keys::door::CONTACT, notes);
         let bias = table.get(&keys::door::BIAS, notes);
         let debounce = table.get(&keys::door::DEBOUNCE, notes);
@@ -134,7 +144,7 @@ pub(super) fn doors(
             Some(Door {
                 id: id?.value,
                 name: name.map(|name| name.value),
-                input: input?.value,
+                input: feed?,
                 supervised: supervised.ok()?,
                 contact: contact?.value,
                 debounce: debounce?.value,
@@ -152,6 +162,7 @@ pub(super) fn doors(
             })
         };
         doors.extend(door());
+        feeds.note(table, FEED.contact, given, None, notes);
     }
     Doors { named: ids, all: doors }
 }

@@ -7,6 +7,7 @@ mod challenge;
 mod commands;
 mod devices;
 mod doors;
+mod feeds;
 mod named;
 mod outputs;
 mod partitions;
@@ -29,6 +30,7 @@ use crate::finding::{Finding, Warnings};
 use crate::keys;
 use crate::reader::{At, Notes, Reader};
 use access::{Around, Buses};
+use feeds::Feeds;
 use outputs::Outputs;
 use partitions::Partitions;
 use patrol::Lists;
@@ -58,9 +60,10 @@ pub(crate) fn config(
     let devices = devices::devices(file, &mut wires, &mut bus_ids, notes);
     let (named_areas, areas) = access::areas(file, notes);
     let outputs = Outputs::read(file, &mut wires, &mut partitions, notes);
-    let others = (&named_areas, &outputs);
+    let mut feeds = Feeds::default();
+    let others = (&named_areas, &outputs, &mut feeds);
     let doors = doors::doors(file, &mut wires, &mut partitions, others, notes);
-    let zones = zones::zones(file, &mut wires, &mut partitions, notes);
+    let mut zones = zones::zones(file, &mut wires, &mut partitions, &mut feeds, notes);
     let challenge = challenge::challenge(file, &mut wires, &outputs, notes);
     let key_switches = schedules::key_switches(file, &mut wires, &mut partitions, notes);
     let schedules = schedules::schedules(file, &mut partitions, notes);
@@ -94,6 +97,12 @@ pub(crate) fn config(
     let access = file.optional(&keys::access::TABLE, notes, access::access);
     wires.finish(notes);
     let partitions = partitions.finish(notes);
+    feeds.find(
+        cameras.as_ref().map(|(cameras, _)| cameras.as_slice()),
+        zones.as_mut().map(|(zones, _)| zones),
+        partitions.as_deref(),
+        notes,
+    );
     let commands = commands::commands(file, notes);
     let uplink = file.optional(&keys::uplink::TABLE, notes, brokers::uplink);
     let reporting = uplink.as_ref().map(|uplink| uplink.reporting).unwrap_or_default();

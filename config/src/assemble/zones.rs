@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use gatehouse_core::site::{CrossConfig, LinesConfig, Modes, ZoneConfig, ZoneKind, ZoneLine};
 
+use super::feeds::{self, FeedKeys, Feeds, Given};
 use super::named::Named;
 use super::partitions::{Partitions, long_entry};
 use super::wires::{self, Wires};
@@ -16,10 +18,11 @@ use crate::spec::Key;
 use crate::wiring::{Line, WiredInput};
 
 /// All zones and groups. `None`: one of them is wrong, and was reported.
-pub(super) fn zones(
-    file: &Reader<'_, '_>,
+pub(super) fn zones<'d, 'i>(
+    file: &Reader<'d, 'i>,
     wires: &mut Wires,
     partitions: &mut Partitions,
+    feeds: &mut Feeds<'d, 'i>,
     notes: &mut Notes<'_>,
 ) -> Option<(Vec<Zone>, Vec<CrossConfig>)> {
     let mut groups = Groups::read(file, notes);
@@ -28,7 +31,9 @@ pub(super) fn zones(
     let mut followers = Vec::new();
     let mut entered = HashSet::new();
     for table in file.tables(&keys::TABLE, notes) {
-        let zone = zone(&table, wires, partitions, &mut groups, &mut ids, notes);
+        let given = Given::read(&table, &FEED, notes);
+        let around = (&mut *partitions, &mut groups, &mut ids);
+        let zone = zone(&table, &given, wires, around, notes);
         match zone.as_ref().map(|zone| (zone.rules.kind, zone.rules.partition)) {
             Some((ZoneKind::Follower, Some(place))) => {
                 followers.push((place, table.span_of(&keys::KIND)));
@@ -37,6 +42,7 @@ pub(super) fn zones(
             _ => {}
         }
         all.push(zone);
+        feeds.note(table, FEED.contact, given, Some(all.len() - 1), notes);
     }
     let groups = groups.finish(notes);
     let all: Option<Vec<_>> = all.into_iter().collect();
@@ -59,19 +65,39 @@ pub(super) fn zones(
 /// What only a plain contact has, not a loop.
 const PLAIN: [&str; 2] = ["bias", "debounce-ms"];
 
+const FEED: FeedKeys = FeedKeys {
+    line: &keys::INPUT,
+    contact: &keys::CAMERA_INPUT,
+    motion: Some(&keys::CAMERA),
+    wired: &[
+        "contact",
+        "bias",
+        "debounce-ms",
+        "loop",
+        "end-ohms",
+        "alarm-ohms",
+        "fault-input",
+        "mask-input",
+        "second-input",
+    ],
+};
+
+/// A camera has to connect, to send a key frame and to be looked at for ten seconds before it is known
+/// whether something moves.
+const CAMERA_LEARNS: Duration = Duration::from_secs(30);
+
 fn zone(
     table: &Reader<'_, '_>,
+    given: &Given,
     wires: &mut Wires,
-    partitions: &mut Partitions,
-    groups: &mut Groups,
-    ids: &mut Named,
+    (partitions, groups, ids): (&mut Partitions, &mut Groups, &mut Named),
     notes: &mut Notes<'_>,
 ) -> Option<Zone> {
     let id = table.get(&keys::ID, notes);
     ids.declare(id.as_ref(), notes);
     let name = table.get(&keys::NAME, notes);
     let kind = table.get(&keys::KIND, notes);
-    let input = table.get(&keys::INPUT, notes);
+    let input = given.line.clone();
     wires.connect(input.as_ref(), notes);
     let contact = table.get(&keys::CONTACT, notes);
     let bias = table.get(&keys::BIAS, notes);
@@ -122,6 +148,9 @@ fn zone(
             fits.without(&keys::STUCK, table.has(&keys::STUCK), why, notes);
         }
         fits.warn_of_soak(soak.as_ref(), notes);
+        if let Some(camera) = &given.camera {
+            feeds::kind_fits(kind, camera, notes);
+        }
         // The rule is for what people do. A float switch on a moving surface needs longer.
         if !matches!(kind.value, ZoneKind::Flood | ZoneKind::Technical) {
             wires::debounce(
@@ -147,7 +176,12 @@ fn zone(
             );
         }
     }
-    let (id, kind, input) = (id?.value, kind?.value, input?.value);
+    let (id, kind, input) = (id?.value, kind?.value, given.feed()?);
+    let is_seen = given.camera.is_some();
+    let learns = match input.line() {
+        Some(line) => wires.first_reading(line),
+        None => CAMERA_LEARNS,
+    };
     let usual = ZoneConfig::new(id, kind, partition, input.to_string());
     let rules = ZoneConfig {
         modes: modes.map_or(usual.modes, |at| Modes::of(at.value.iter().map(|at| at.value))),
@@ -155,10 +189,10 @@ fn zone(
         swinger: swinger.map_or(usual.swinger, |at| at.value),
         cross,
         chime: chime?.value,
-        hold_off: hold_off?.value.max(wires.first_reading(&input)),
+        hold_off: hold_off?.value.max(learns),
         bypassable: bypassable.map_or(usual.bypassable, |at| at.value),
         soak: soak?.value,
-        record: record.map_or(usual.record, |at| at.value),
+        record: record.map_or(usual.record && !is_seen, |at| at.value),
         lines: further.rules?,
         latch: latched?.value,
         stuck: stuck.map(|at| at.value),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::camera::{ShapeKind, StreamKind, Transport, Watch};
 use crate::kind::{Choice, Credential, Identifier, Number, Place, Switch, Text};
 use crate::list::List;
-use crate::onvif::{Events, OnvifKind};
+use crate::onvif::{Events, OnvifKind, RuleKind};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 use crate::{MAX_CAMERAS, MAX_DOORS, MAX_MASKS, MAX_ZONES};
@@ -179,8 +179,8 @@ pub(crate) mod area {
     use gatehouse_core::site::Tells;
 
     use super::{
-        Choice, Default, Identifier, Key, List, Number, Optional, Required, ShapeKind, Switch,
-        Table, Text, Times,
+        Choice, Default, Identifier, Key, List, Number, Optional, Required, RuleKind, ShapeKind,
+        Switch, Table, Text, Times,
     };
     use crate::MAX_CAMERA_AREAS;
     use crate::when::Window;
@@ -190,7 +190,18 @@ pub(crate) mod area {
         times: Times::Several { min: 0, max: MAX_CAMERA_AREAS },
         doc: "A part of the picture of the camera above in which motion is looked for. Repeat the \
               table for every area.",
-        keys: &[&ID, &NAME, &SHAPE, &IGNORE, &SENSITIVITY, &LEAST, &TELLS, &HOURS, &RECORDS],
+        keys: &[
+            &ID,
+            &NAME,
+            &SHAPE,
+            &IGNORE,
+            &SENSITIVITY,
+            &LEAST,
+            &TELLS,
+            &HOURS,
+            &RECORDS,
+            &RULES,
+        ],
         tables: &[],
     };
 
@@ -245,6 +256,16 @@ pub(crate) mod area {
         presence: Optional,
         doc: "Motion is told only within these, by the clock on the site's wall, and while the time \
               is not known. Without this key: at any hour.",
+    };
+    pub(crate) static RULES: Key<List<RuleKind>> = Key {
+        name: "rules",
+        kind: List { of: RuleKind, min: 1, max: 16, what: "a list of one or more of" },
+        presence: Optional,
+        doc: "With `events` that are the camera's own: which of its rules are motion here, by the name \
+              of the rule or by the camera's token of its analytics or lens, and before a # the end of \
+              the topic where a name is not enough. Without this key: all of them. A rule that the camera \
+              has not told of within half a minute makes the camera degraded, with what it has told of: \
+              a name that is wrong, or a camera that tells of a rule only when something moves.",
     };
     pub(crate) static RECORDS: Key<Switch> = Key {
         name: "records",

@@ -6,6 +6,7 @@ use super::supervised;
 use gatehouse_core::site::Fail;
 
 use crate::MAX_DOORS;
+use crate::feed::CameraContactKind;
 use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
@@ -19,6 +20,7 @@ pub(crate) static TABLE: Table = Table {
         &ID,
         &NAME,
         &INPUT,
+        &CAMERA_INPUT,
         &CONTACT,
         &BIAS,
         &DEBOUNCE,
@@ -63,11 +65,19 @@ pub(crate) static NAME: Key<Text> = Key {
 pub(crate) static INPUT: Key<LineKind> = Key {
     name: "input",
     kind: LineKind,
-    presence: Required,
+    presence: Optional,
     doc: "The line the contact is wired to: a chip by its name or label, and the number of \
           the line, as `gpioinfo` shows them; or `sim:` and a number for the simulated wiring \
           of `[sim]`; or the id of a `[[chip]]` and the number of its line, as `exp1:3`. A label \
-          stays the same when chips are found in another order.",
+          stays the same when chips are found in another order. Needed unless `camera-input` is given.",
+};
+pub(crate) static CAMERA_INPUT: Key<CameraContactKind> = Key {
+    name: "camera-input",
+    kind: CameraContactKind,
+    presence: Optional,
+    doc: "Instead of `input`: a digital input at a camera's terminals, told by ONVIF: the id of the \
+          camera, a colon, and the camera's own name for the input. Open is what the camera calls active. \
+          While the camera's events are not heard the door is not known, as on an expander that is lost.",
 };
 pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
     name: "contact",

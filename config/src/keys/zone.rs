@@ -6,6 +6,7 @@ use gatehouse_core::site::{Mode, ZoneKind};
 
 use super::supervised;
 use crate::MAX_ZONES;
+use crate::feed::CameraContactKind;
 use crate::kind::{Choice, Identifier, Number, Switch, Text};
 use crate::list::List;
 use crate::spec::Presence::{Default, Optional, Required};
@@ -15,7 +16,7 @@ use crate::wiring::{Bias, Contact, LineKind};
 pub(crate) static TABLE: Table = Table {
     name: "zone",
     times: Times::Several { min: 0, max: MAX_ZONES },
-    doc: "One wired detector or button and what its activation means. Repeat the table for every \
+    doc: "One detector or button and what its activation means. Repeat the table for every \
           zone. A zone of kind `instant`, `entry-exit` or `follower` protects while its partition \
           is armed; every other kind protects at any time.",
     keys: &[
@@ -23,6 +24,9 @@ pub(crate) static TABLE: Table = Table {
         &NAME,
         &KIND,
         &INPUT,
+        &CAMERA,
+        &CAMERA_AREA,
+        &CAMERA_INPUT,
         &CONTACT,
         &BIAS,
         &DEBOUNCE,
@@ -66,8 +70,37 @@ pub(crate) static KIND: Key<Choice<ZoneKind>> =
 pub(crate) static INPUT: Key<LineKind> = Key {
     name: "input",
     kind: LineKind,
-    presence: Required,
-    doc: "The line the detector is wired to, as for a door. Each line serves one door or one zone.",
+    presence: Optional,
+    doc: "The line the detector is wired to, as for a door. Each line serves one door or one zone. \
+          Needed unless `camera` or `camera-input` is given.",
+};
+pub(crate) static CAMERA: Key<Identifier> = Key {
+    name: "camera",
+    kind: Identifier,
+    presence: Optional,
+    doc: "Instead of `input`: the id of a `[[camera]]`. Motion in its picture is an activation, \
+          whatever the area's own `tells` and `hours`. While the camera gives no pictures, or does not \
+          know the place yet, the zone is lost; covered, blinded, defocused or moved it is tampered \
+          with; with poor or frozen pictures it is at fault: all that prevents arming as with any \
+          detector. A camera is not a graded detector: EN 50131-2 has no part for it, and fog, the dark \
+          and a spider blind it. So in a `[[cross-zone]]` it can confirm a detector, and while it sees \
+          nothing the others decide without it. Only for `instant`, `entry-exit`, `follower`, `24h` and \
+          `technical`.",
+};
+pub(crate) static CAMERA_AREA: Key<Identifier> = Key {
+    name: "camera-area",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of one of the camera's areas. Without this key: any of them that is not ignored.",
+};
+pub(crate) static CAMERA_INPUT: Key<CameraContactKind> = Key {
+    name: "camera-input",
+    kind: CameraContactKind,
+    presence: Optional,
+    doc: "Instead of `input`: a digital input at a camera's terminals, told by ONVIF: the id of the \
+          camera, a colon, and the camera's own name for the input. Active is what the camera calls so: \
+          which way its contact rests is set on its page. While the camera's events are not heard the \
+          zone is not known, as on an expander that is lost.",
 };
 pub(crate) static CONTACT: Key<Choice<Contact>> = Key {
     name: "contact",
@@ -164,7 +197,8 @@ pub(crate) static RECORD: Key<Switch> = Key {
     presence: Optional,
     doc: "Whether each opening and closing is recorded while disarmed too, and compared after a \
           restart. Right for contacts; for motion detectors it fills the journal with people who \
-          walk about. Without this key: yes for zones that protect while armed, no for all others.",
+          walk about. Without this key: yes for zones that protect while armed, no for all others \
+          and for what is made of a camera's motion.",
 };
 pub(crate) static FAULT: Key<LineKind> = Key {
     name: "fault-input",

@@ -122,6 +122,11 @@ impl Eye {
         looked
     }
 
+    /// Whether motion would be seen now: the place is known.
+    pub fn knows(&self) -> bool {
+        !self.watch.learns()
+    }
+
     /// Whether the frame behind one of this time is decoded.
     fn wants(&self, at: Mono) -> bool {
         self.frames == Frames::All

@@ -10,9 +10,10 @@ use gatehouse_tests::{
     Broker, BrokerOptions, ClientOptions, District, Gateway, GatewayOptions, Subscriber, World,
 };
 use ring::digest::{SHA256, digest};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Auth, Feeder, Picture, Server, port};
+use crate::simulator::Camera;
 
 /// Longer than anything here may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) district: District,
     pub(crate) gateway: Gateway,
     pub(crate) heard: Subscriber,
+    /// The camera that has ONVIF, if one was wanted.
+    pub(crate) onvif: Option<Camera>,
     _clock: tempfile::TempDir,
 }
 
@@ -41,6 +44,16 @@ pub(crate) struct Wanted<'a> {
 
 impl Site {
     pub(crate) async fn start(wanted: Wanted<'_>) -> anyhow::Result<Self> {
+        Self::begin(wanted, None).await
+    }
+
+    /// With an ONVIF camera of these options before the streams: the first is its main stream, the second
+    /// its sub stream. Its address is the last that the configuration is given.
+    pub(crate) async fn with_onvif(wanted: Wanted<'_>, options: Value) -> anyhow::Result<Self> {
+        Self::begin(wanted, Some(options)).await
+    }
+
+    async fn begin(wanted: Wanted<'_>, onvif: Option<Value>) -> anyhow::Result<Self> {
         let mut feeders = Vec::new();
         let mut mounts = Vec::new();
         for (number, source) in wanted.sources.iter().enumerate() {
@@ -50,8 +63,18 @@ impl Site {
             mounts.push((path, "H264", udp));
         }
         let server = Server::start(wanted.auth, &mounts).await?;
-        let urls: Vec<_> =
+        let mut urls: Vec<_> =
             mounts.iter().map(|(path, ..)| server.address(path).to_string()).collect();
+        let onvif = match onvif {
+            None => None,
+            Some(mut options) => {
+                options["rtsp"] =
+                    json!({ "main": urls[0], "sub": urls.get(1).unwrap_or(&urls[0]) });
+                let camera = Camera::start(options).await?;
+                urls.push(camera.settings().address.to_string());
+                Some(camera)
+            }
+        };
         let world = World::start(0..10)?;
         let broker = Broker::start(BrokerOptions::default()).await?;
         let district = District::start(broker.address()).await?;
@@ -75,14 +98,20 @@ impl Site {
             district,
             gateway,
             heard,
+            onvif,
             _clock: clock,
         })
     }
 
     /// Waits until the retained state of a camera is this.
     pub(crate) async fn state(&self, camera: &str, state: &str) -> anyhow::Result<Value> {
-        let topic = format!("gatehouse/v1/d-1/s-1/g-1/camera/{camera}");
-        let what = format!("camera {camera} to be {state}");
+        self.state_of("camera", camera, state).await
+    }
+
+    /// The same of anything.
+    pub(crate) async fn state_of(&self, of: &str, id: &str, state: &str) -> anyhow::Result<Value> {
+        let topic = format!("gatehouse/v1/d-1/s-1/g-1/{of}/{id}");
+        let what = format!("{of} {id} to be {state}");
         let found = self.heard.messages().wait_for(&what, PATIENCE, |all| {
             let last = all.iter().rfind(|message| message.publish.topic == topic)?;
             let value: Value = serde_json::from_slice(&last.publish.payload).ok()?;
@@ -103,11 +132,16 @@ impl Site {
 
     /// Every event of a camera or a bus so far, as `source type`.
     pub(crate) fn told(&self) -> Vec<String> {
+        self.told_of(&["camera", "bus"])
+    }
+
+    /// The same of other kinds of things.
+    pub(crate) fn told_of(&self, kinds: &[&str]) -> Vec<String> {
         self.district.committed().read(|all| {
             let events = all.iter().filter_map(|event| event.event().ok());
             let events = events
                 .map(|event| event.draft)
-                .filter(|draft| matches!(&*draft.source.kind, "camera" | "bus"));
+                .filter(|draft| kinds.contains(&&*draft.source.kind));
             events.map(|draft| format!("{} {}", draft.source.id, draft.kind)).collect()
         })
     }

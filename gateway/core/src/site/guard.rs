@@ -150,11 +150,14 @@ impl Site {
         let Some(place) = self.zones[index].config.cross else { return Ok(None) };
         let group = &self.crosses[place];
         let window = group.window;
+        // A camera that sees nothing confirms nothing: then who is left decides.
+        let blind = u8::try_from(self.blind_cameras(place)).unwrap_or(u8::MAX);
+        let need = group.need.saturating_sub(blind).max(1);
         let seen = &mut self.crossed[place];
         seen.retain(|(zone, seen_at)| *zone != index && at.since(*seen_at) <= window);
         seen.push((index, at));
-        if seen.len() < usize::from(group.need) {
-            return Err((seen.len(), group.need));
+        if seen.len() < usize::from(need) {
+            return Err((seen.len(), need));
         }
         let others = seen.iter().filter(|(zone, _)| *zone != index);
         Ok(Some(others.map(|(zone, _)| self.zones[*zone].config.id.to_string()).collect()))

@@ -32,6 +32,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "camera.motion_ended",
     "camera.moved",
     "camera.moved_restored",
+    "camera.storage_fault",
+    "camera.storage_fault_restored",
     "challenge.failed",
     "challenge.passed",
     "checkpoint.lost",

@@ -103,9 +103,9 @@ pub use config::{
     AccessConfig, AreaConfig, BusConfig, CameraAreaConfig, CameraConfig, ChallengeConfig,
     CheckpointConfig, Credential, CrossConfig, Dangers, Dates, Days, DoorConfig, Doors, Escalation,
     Fail, HelpConfig, HolidayConfig, KeyMotion, KeySwitchConfig, LinesConfig, LockConfig, Lockout,
-    Mode, ModeConfig, Modes, Order, OutputConfig, PartitionConfig, Passage, ReaderConfig,
-    Responders, RexConfig, Role, RoundConfig, SafeState, ScheduleConfig, Side, SiteConfig, Tells,
-    UnknownClock, Weekly, ZoneConfig, ZoneKind,
+    Mode, ModeConfig, Modes, MotionConfig, Order, OutputConfig, PartitionConfig, Passage,
+    ReaderConfig, Responders, RexConfig, Role, RoundConfig, SafeState, ScheduleConfig, Side,
+    SiteConfig, Tells, UnknownClock, Weekly, ZoneConfig, ZoneKind,
 };
 pub use door::DoorState;
 pub use effect::{Drive, Effect, Show, Sound, Thing};
@@ -225,6 +225,11 @@ impl Site {
             zone.partition = zone.partition.filter(|place| *place < partitions);
             zone.cross = zone.cross.filter(|place| *place < crosses);
             zone.bus = zone.bus.filter(|place| *place < buses);
+            if let Some(camera) = zone.camera.as_ref().and_then(|it| cameras.get(it.camera)) {
+                // What takes the camera away takes its zone away.
+                zone.bus = camera.config.bus;
+                zone.lines = camera::zones::LINES;
+            }
             let partition = zone.partition.map(|place| ids[place].clone());
             Zone::new(zone, partition)
         });
@@ -303,19 +308,13 @@ impl Site {
                     known.says(reader, part, Said { good, excused, cause }, at, &mut out);
                 }
             }
+            // What is made of a camera's motion has no wire that could say something else.
+            Input::Zone { zone, .. } | Input::ZoneLine { zone, .. } if self.is_seen(zone) => {}
             Input::Zone { zone, condition, at, resynced } => {
-                if let Some(z) = self.zones.get_mut(zone) {
-                    let excused = bus::is_lost(&self.buses, z.config.bus);
-                    let edge = z.reading(zone, (condition, excused), at, resynced, &mut out);
-                    self.zone_edge(zone, edge, at, &mut out);
-                }
+                self.zone_says(zone, condition, at, resynced, &mut out);
             }
             Input::ZoneLine { zone, line, active, at, resynced } => {
-                if let Some(z) = self.zones.get_mut(zone) {
-                    let excused = bus::is_lost(&self.buses, z.config.bus);
-                    let edge = z.further(zone, (line, active, excused), at, resynced, &mut out);
-                    self.zone_edge(zone, edge, at, &mut out);
-                }
+                self.zone_line_says((zone, line), active, at, resynced, &mut out);
             }
             Input::Output { output, does, fault, at } => {
                 if let Some(known) = self.outputs.get_mut(output) {
@@ -348,6 +347,36 @@ impl Site {
         self.expire(now.mono, &mut out);
         self.settle(&mut out);
         out.effects
+    }
+
+    fn zone_says(
+        &mut self,
+        zone: usize,
+        condition: Condition,
+        at: Mono,
+        resynced: bool,
+        out: &mut Out<'_>,
+    ) {
+        if let Some(z) = self.zones.get_mut(zone) {
+            let excused = bus::is_lost(&self.buses, z.config.bus);
+            let edge = z.reading(zone, (condition, excused), at, resynced, out);
+            self.zone_edge(zone, edge, at, out);
+        }
+    }
+
+    fn zone_line_says(
+        &mut self,
+        (zone, line): (usize, ZoneLine),
+        active: Option<bool>,
+        at: Mono,
+        resynced: bool,
+        out: &mut Out<'_>,
+    ) {
+        if let Some(z) = self.zones.get_mut(zone) {
+            let excused = bus::is_lost(&self.buses, z.config.bus);
+            let edge = z.further(zone, (line, active, excused), at, resynced, out);
+            self.zone_edge(zone, edge, at, out);
+        }
     }
 
     /// The box stops in order: until now it was watched, and what only a power cut may lose is kept.

@@ -290,6 +290,9 @@ impl Site {
         for old in before.into_iter().flatten() {
             forget("camera", &old.config.id, out);
         }
+        for camera in 0..self.cameras.len() {
+            self.zones_of_camera(camera, now.mono, true, out);
+        }
         for switch in key_switches {
             let known = self.key_switches.iter_mut().find(|known| known.id() == switch.id());
             match known {

@@ -40,19 +40,21 @@ use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
 use gatehouse_config::{Camera, Config, Secret};
-use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Input};
+use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Condition, Input};
 use gatehouse_core::time::Mono;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info};
 
+use super::owner::Owner;
 use crate::clock::Clock;
 use crate::eyes::{Eyes, What, Wishes};
-use crate::rules::Inputs;
+use crate::rules::{Inputs, SendError};
 use crate::supervise::Outcome;
 use crate::uplink::commands::Say;
 pub(crate) use clips::Recorders;
+use onvif::Told;
 use picture::Studio;
 pub(super) use plan::{Plan, plan};
 use sink::{Health, Into, Newest};
@@ -94,10 +96,15 @@ pub struct Ways {
 pub(super) async fn run(
     plan: Plan,
     ways: Ways,
-    place: usize,
+    places: Places,
     mut end: watch::Receiver<bool>,
 ) -> Outcome {
     loop {
+        // Whatever was known of it before was known to another life of it.
+        if blind(&ways, &places).await.is_err() {
+            return Ok(());
+        }
+        let known = login(&plan.camera).ok().flatten();
         let ready = tokio::select! {
             ready = onvif::ready(&plan, &ways.clock) => ready,
             _ = end.wait_for(|end| *end) => return Ok(()),
@@ -107,17 +114,23 @@ pub(super) async fn run(
             Err(onvif::NotReady { link, cause, wait }) => {
                 let says = CameraSays::Link { link, cause: Some(cause) };
                 let at = ways.clock.mono();
-                if ways.inputs.send(Input::Camera { camera: place, says, at }).await.is_err() {
+                if ways
+                    .inputs
+                    .send(Input::Camera { camera: places.camera, says, at })
+                    .await
+                    .is_err()
+                {
                     return Ok(());
                 }
                 // A pause before it is asked again: nothing tells that it would answer now.
                 tokio::select! {
                     () = tokio::time::sleep(wait) => continue,
+                    () = another_password(&plan.camera, known.as_ref()) => continue,
                     _ = end.wait_for(|end| *end) => return Ok(()),
                 }
             }
         };
-        let life = Life::begin(&plan, &ways, place, login.as_ref());
+        let life = Life::begin(&plan, &ways, &places, login.as_ref());
         tokio::select! {
             ended = async { life?.live().await } => match ended? {},
             () = another_password(&plan.camera, login.as_ref()) => {
@@ -128,9 +141,32 @@ pub(super) async fn run(
     }
 }
 
-/// The place of a camera in a configuration. `None`: it has no such camera.
-pub(super) fn place(plan: &Plan, config: &Config) -> Option<usize> {
-    config.cameras.iter().position(|camera| camera.rules.id == *plan.id())
+/// Where a camera, and what hangs on its inputs, stand in a configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    camera: usize,
+    contacts: Vec<(String, Owner)>,
+}
+
+/// The places of a camera in a configuration. `None`: it has no such camera.
+pub(super) fn places(plan: &Plan, config: &Config) -> Option<Places> {
+    let camera = config.cameras.iter().position(|camera| camera.rules.id == *plan.id())?;
+    let contacts = plan.contacts.iter();
+    let contacts = contacts.filter_map(|(token, of)| Some((token.clone(), of.owner(config)?)));
+    Some(Places { camera, contacts: contacts.collect() })
+}
+
+/// Tells that nobody watches, and that nothing is known of its inputs.
+async fn blind(ways: &Ways, places: &Places) -> Result<(), SendError> {
+    let at = ways.clock.mono();
+    let says = CameraSays::Watches(false);
+    ways.inputs.send(Input::Camera { camera: places.camera, says, at }).await?;
+    for (_, owner) in &places.contacts {
+        if let Some(input) = owner.condition(Condition::Unknown, at, true) {
+            ways.inputs.send(input).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The password, if it needs one.
@@ -160,10 +196,10 @@ async fn another_password(camera: &Camera, known: Option<&Secret>) {
 
 /// A camera whose streams run.
 struct Life {
-    place: usize,
+    places: Places,
     ways: Ways,
     health: Health,
-    told: Option<State>,
+    told: Option<(CameraLink, Option<String>)>,
     streams: JoinSet<Infallible>,
     /// What the watcher finds; `None`: nothing is watched.
     found: Option<mpsc::Receiver<(CameraSays, Mono)>>,
@@ -183,7 +219,7 @@ impl Life {
     fn begin(
         plan: &Plan,
         ways: &Ways,
-        place: usize,
+        places: &Places,
         password: Option<&Secret>,
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
@@ -302,7 +338,7 @@ impl Life {
         let wishes = ways.eyes.wishes(id);
         let (ways, told) = (ways.clone(), None);
         Ok(Self {
-            place,
+            places: places.clone(),
             ways,
             health,
             told,
@@ -324,13 +360,16 @@ impl Life {
         loop {
             tokio::select! {
                 () = self.health.changed() => self.tell_link().await,
-                _ = look.tick() => self.health.tick(self.ways.clock.mono()),
+                _ = look.tick() => {
+                    self.health.tick(self.ways.clock.mono());
+                    self.tell_link().await;
+                }
                 found = next(self.found.as_mut()) => {
                     let (says, at) = found.ok_or("the thread that watches has ended")?;
                     let Some(says) = self.ear.with_own(says) else { continue };
                     self.send(says, at).await;
                 }
-                (says, at) = self.ear.next() => self.send(says, at).await,
+                (told, at) = self.ear.next() => self.tell(told, at).await,
                 wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
                     let studio = self.studio.clone();
                     if let Err(why) = self.may_take() {
@@ -378,19 +417,45 @@ impl Life {
     }
 
     async fn tell_link(&mut self) {
-        let Some(state) = self.health.told().filter(|state| self.told != Some(*state)) else {
+        let Some(state) = self.health.told() else { return };
+        let now = self.ways.clock.mono();
+        let pictures = said(state);
+        // What its own events say is worse than its pictures, or is not told now.
+        let worse = self.ear.shortfall(now).filter(|(link, _)| *link > pictures.0);
+        let (link, cause) = worse.map_or(pictures, |(link, why)| (link, Some(why)));
+        if self.told.as_ref().is_some_and(|told| *told == (link, cause.clone())) {
             return;
-        };
-        self.told = Some(state);
-        let (link, cause) = said(state);
-        self.send(CameraSays::Link { link, cause }, self.ways.clock.mono()).await;
+        }
+        self.told = Some((link, cause.clone()));
+        self.send(CameraSays::Link { link, cause }, now).await;
+    }
+
+    async fn tell(&mut self, told: Told, at: Mono) {
+        match told {
+            Told::Says(says) => self.send(says, at).await,
+            Told::Link => self.tell_link().await,
+            Told::Contact { token, on, found } => {
+                let condition = match on {
+                    None => Condition::Unknown,
+                    Some(false) => Condition::Normal,
+                    Some(true) => Condition::Active,
+                };
+                let of = self.places.contacts.iter().filter(|(known, _)| *known == token);
+                for input in of.filter_map(|(_, owner)| owner.condition(condition, at, found)) {
+                    self.input(input).await;
+                }
+            }
+        }
     }
 
     async fn send(&self, says: CameraSays, at: Mono) {
         if let CameraSays::Tamper { kind: CameraTamper::Moved, on } = says {
             self.moved.store(on, Ordering::Release);
         }
-        let input = Input::Camera { camera: self.place, says, at };
+        self.input(Input::Camera { camera: self.places.camera, says, at }).await;
+    }
+
+    async fn input(&self, input: Input) {
         if self.ways.inputs.send(input).await.is_err() {
             // The daemon stops; the supervisor ends this in a moment.
             std::future::pending::<()>().await;

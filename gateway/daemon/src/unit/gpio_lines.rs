@@ -75,13 +75,13 @@ pub struct LineConfig {
 
 impl LineConfig {
     /// A door contact.
-    pub fn door(door: &gatehouse_config::Door) -> Self {
-        Self::contact(&door.input, door.contact, door.bias, door.debounce)
+    pub fn door(line: &gatehouse_config::Line, door: &gatehouse_config::Door) -> Self {
+        Self::contact(line, door.contact, door.bias, door.debounce)
     }
 
     /// The contact of a detector.
-    pub fn zone(zone: &gatehouse_config::Zone) -> Self {
-        Self::contact(&zone.input, zone.contact, zone.bias, zone.debounce)
+    pub fn zone(line: &gatehouse_config::Line, zone: &gatehouse_config::Zone) -> Self {
+        Self::contact(line, zone.contact, zone.bias, zone.debounce)
     }
 
     /// The contact that a challenge closes.

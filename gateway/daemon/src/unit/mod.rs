@@ -236,7 +236,7 @@ impl Units {
             }
             Spec::Camera(plan) => {
                 // A plan is of the configuration that it was made from.
-                let Some(place) = camera::place(&plan, config) else { return };
+                let Some(places) = camera::places(&plan, config) else { return };
                 let (hands, _, say) = self.own.clone();
                 let ways = camera::Ways {
                     inputs,
@@ -247,7 +247,12 @@ impl Units {
                     clock: hands.clock(),
                 };
                 supervisor.unit(name, move || {
-                    camera::run((*plan).clone(), ways.clone(), place, reins.end.subscribe())
+                    camera::run(
+                        (*plan).clone(),
+                        ways.clone(),
+                        places.clone(),
+                        reins.end.subscribe(),
+                    )
                 });
             }
         }

@@ -154,19 +154,25 @@ impl<'c> Wire<'c> {
 
 /// Every wired line of the configuration, how it is wired, and whose it is.
 pub(super) fn wired(config: &Config) -> impl Iterator<Item = Wire<'_>> {
-    let doors = config.doors.iter().map(|door| Wire {
-        line: &door.input,
-        config: LineConfig::door(door),
-        contact: door.contact,
-        supervised: door.supervised,
-        thing: Thing::Door(door.id.clone()),
+    let doors = config.doors.iter().filter_map(|door| {
+        let line = door.input.line()?;
+        Some(Wire {
+            line,
+            config: LineConfig::door(line, door),
+            contact: door.contact,
+            supervised: door.supervised,
+            thing: Thing::Door(door.id.clone()),
+        })
     });
-    let zones = config.zones.iter().map(|zone| Wire {
-        line: &zone.input,
-        config: LineConfig::zone(zone),
-        contact: zone.contact,
-        supervised: zone.supervised,
-        thing: Thing::Zone(zone.rules.id.clone()),
+    let zones = config.zones.iter().filter_map(|zone| {
+        let line = zone.input.line()?;
+        Some(Wire {
+            line,
+            config: LineConfig::zone(line, zone),
+            contact: zone.contact,
+            supervised: zone.supervised,
+            thing: Thing::Zone(zone.rules.id.clone()),
+        })
     });
     let switches = config.key_switches.iter().map(|switch| Wire {
         line: &switch.input,

@@ -26,7 +26,7 @@ use std::time::Duration;
 use gatehouse_core::backoff::Backoff;
 use gatehouse_core::time::Mono;
 
-pub use self::finding::{Finding, TamperKind};
+pub use self::finding::{Finding, Rule, TamperKind};
 pub use self::message::{Message, Operation};
 use self::state::Known;
 pub use self::state::{CameraTime, Event, Told};

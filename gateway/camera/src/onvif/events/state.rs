@@ -64,7 +64,9 @@ impl Known {
         }
         let key = (message.topic.clone(), meant.source.clone());
         let before = self.0.get(&key).copied();
-        if before == Some(meant.value) {
+        // Whoever did not hear for a while does not know how a contact is, even if it is as it was.
+        let level = meant.kind == Kind::Input && message.operation == Operation::Initialized;
+        if before == Some(meant.value) && !level {
             // Repeated: every second, by some makes.
             return None;
         }

@@ -21,6 +21,7 @@ usage: camera.py OPTIONS, a JSON object; all of these are optional:
   utc         the time in its messages
   mutate      a seed: bytes of every answer are changed by it
   garbage     answers of the event service are none
+  rtsp        its streams are there: {"main": "rtsp://127.0.0.1:8554/a", …}; no other profiles
 
 Says its port; then takes one JSON command a line, and answers each with one line:
   {"do": "set", "topic": …, "source": …, "value": …}   a property changes, and is state from then on
@@ -47,7 +48,7 @@ OPTIONS = {
     "auth": "none", "user": "guard", "password": "s3cret", "skew_s": 0, "slack_s": 5, "lives_s": 600,
     "keeps": True, "host": "127.0.0.1", "parameters": False, "make": "Simulated", "old": False,
     "plain": False, "longest_s": 60, "eager": False, "renews": True, "utc": None, "mutate": None,
-    "garbage": False, "guards_clock": False,
+    "garbage": False, "guards_clock": False, "rtsp": None,
 }
 OPTIONS.update(json.loads(sys.argv[1]))
 NS = {
@@ -195,6 +196,10 @@ def capabilities(_):
 PROFILES = [("main", "H264", 1920, 1080), ("sub", "H264", 640, 360), ("photo", "JPEG", 2560, 1440)]
 
 
+def offered(more=()):
+    return [one for one in [*PROFILES, *more] if OPTIONS["rtsp"] is None or one[0] in OPTIONS["rtsp"]]
+
+
 def profiles(_):
     each = "".join(
         f'<trt:Profiles token="{token}" fixed="true"><tt:Name>{token}</tt:Name>'
@@ -203,7 +208,7 @@ def profiles(_):
         f"<tt:Resolution><tt:Width>{w}</tt:Width><tt:Height>{h}</tt:Height></tt:Resolution>"
         "<tt:RateControl><tt:FrameRateLimit>15</tt:FrameRateLimit></tt:RateControl>"
         "</tt:VideoEncoderConfiguration></trt:Profiles>"
-        for token, encoding, w, h in PROFILES
+        for token, encoding, w, h in offered()
     )
     return f"<trt:GetProfilesResponse>{each}</trt:GetProfilesResponse>"
 
@@ -216,7 +221,7 @@ def profiles2(_):
         f"<tt:Resolution><tt:Width>{w}</tt:Width><tt:Height>{h}</tt:Height></tt:Resolution>"
         "<tt:RateControl><tt:FrameRateLimit>12.5</tt:FrameRateLimit></tt:RateControl>"
         "</tr2:VideoEncoder></tr2:Configurations></tr2:Profiles>"
-        for token, encoding, w, h in [*PROFILES, ("best", "H265", 3840, 2160)]
+        for token, encoding, w, h in offered([("best", "H265", 3840, 2160)])
     )
     return f"<tr2:GetProfilesResponse>{each}</tr2:GetProfilesResponse>"
 
@@ -225,6 +230,8 @@ def stream(call):
     new = call.tag.startswith("{" + NS["tr2"])
     token = call.findtext("tr2:ProfileToken" if new else "trt:ProfileToken", namespaces=NS)
     uri = f"rtsp://admin:admin@{OPTIONS['host']}:8554/{token}?a=1&amp;b=2"
+    if OPTIONS["rtsp"]:
+        uri = OPTIONS["rtsp"][token]
     if new:
         return f"<tr2:GetStreamUriResponse><tr2:Uri>{uri}</tr2:Uri></tr2:GetStreamUriResponse>"
     return f"<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{uri}</tt:Uri></trt:MediaUri></trt:GetStreamUriResponse>"

@@ -3,6 +3,7 @@
 use super::super::{Effect, Site, is_silent_event};
 use super::Camera;
 use crate::event::{Class, Draft, Lane, Qualifier};
+use crate::id::Id;
 
 impl Site {
     /// Behind each event that somebody should see stands which cameras are to take it.
@@ -30,6 +31,14 @@ impl Site {
         cameras.filter_map(|(n, camera)| self.sees(camera, draft).then_some(n)).collect()
     }
 
+    /// Whether this zone is what this camera sees move.
+    fn makes(&self, camera: &Camera, zone: &Id) -> bool {
+        let zone = self.zones.iter().find(|known| known.config.id == *zone);
+        let motion = zone.and_then(|zone| zone.config.camera.as_ref());
+        let by = motion.and_then(|motion| self.cameras.get(motion.camera));
+        by.is_some_and(|by| by.config.id == camera.config.id)
+    }
+
     fn sees(&self, camera: &Camera, draft: &Draft) -> bool {
         let config = &camera.config;
         let (kind, id) = (&*draft.source.kind, &draft.source.id);
@@ -54,7 +63,7 @@ impl Site {
             "door" => config.doors.iter().any(|place| door(place) == Some(id)),
             "zone" => {
                 let zone = |place: &usize| self.zones.get(*place).map(|zone| &zone.config.id);
-                config.zones.iter().any(|place| zone(place) == Some(id))
+                config.zones.iter().any(|place| zone(place) == Some(id)) || self.makes(camera, id)
             }
             "reader" => {
                 let reader = self.readers.iter().find(|reader| reader.config.id == *id);

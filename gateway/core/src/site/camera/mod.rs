@@ -7,6 +7,7 @@
 //! | `camera.degraded`: too few, broken, or with a wrong clock | fault | when they are good |
 //! | `camera.covered`, `blinded`, `defocused`, `moved` | tamper | when it sees as before |
 //! | `camera.frozen`: the picture may stand still | fault | when it moves |
+//! | `camera.storage_fault`: it says that a storage of its own fails | fault | when it says otherwise |
 //! | `camera.motion` | camera | when nothing moves any more, or the camera is lost |
 //!
 //! What a camera that is lost cannot see is not over: a tampering stands until it is seen to be mended.
@@ -14,6 +15,7 @@
 mod look;
 #[cfg(test)]
 mod tests;
+pub(super) mod zones;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -125,6 +127,14 @@ pub enum CameraSays {
         /// Begins or is over.
         on: bool,
     },
+    /// Whether motion would be seen at this moment: the place is learnt, or the camera's own events
+    /// are heard. Until this is said it would not.
+    Watches(bool),
+    /// A storage of its own fails, or does not any more.
+    Storage {
+        /// Begins or is over.
+        on: bool,
+    },
     /// Something moves in an area, or nothing does any more.
     Motion {
         /// The area, among those of the camera.
@@ -140,6 +150,8 @@ pub enum CameraSays {
 pub(super) struct KeptCamera {
     lost: bool,
     degraded: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    storage: bool,
     /// Tampering that stands told, by its word.
     tampers: Vec<String>,
     /// Areas whose motion stands told.
@@ -164,8 +176,10 @@ pub(super) struct Camera {
     due: Option<Mono>,
     lost: bool,
     degraded: bool,
+    storage: bool,
     tampers: [bool; CameraTamper::ALL.len()],
     areas: Vec<Area>,
+    watches: bool,
     changed: bool,
 }
 
@@ -180,20 +194,21 @@ impl Camera {
             due: None,
             lost: false,
             degraded: false,
+            storage: false,
             tampers: Default::default(),
             areas,
+            watches: false,
             changed: false,
         }
     }
 
     pub(super) fn restore(&mut self, kept: &KeptCamera) {
-        (self.lost, self.degraded) = (kept.lost, kept.degraded);
+        (self.lost, self.degraded, self.storage) = (kept.lost, kept.degraded, kept.storage);
         for kind in CameraTamper::ALL {
             self.tampers[kind as usize] = kept.tampers.iter().any(|word| word == kind.as_str());
         }
         for (area, config) in self.areas.iter_mut().zip(&self.config.areas) {
             area.told = kept.motion.iter().any(|id| id == config.id.as_str());
-            area.moves = area.told;
         }
     }
 
@@ -201,22 +216,26 @@ impl Camera {
     pub(super) fn take_over(&mut self, index: usize, old: &Self, at: Mono, out: &mut Out<'_>) {
         let same = self.config.driver == old.config.driver;
         (self.lost, self.degraded, self.tampers) = (old.lost, old.degraded, old.tampers);
-        self.changed = true;
+        self.storage = old.storage;
         if same {
             (self.link, self.why, self.due) = (old.link, old.why.clone(), old.due);
+            self.watches = old.watches;
         }
         for (place, was) in old.config.areas.iter().enumerate() {
             let known = self.config.areas.iter().position(|area| area.id == was.id);
             match known {
                 Some(known) => self.areas[known] = old.areas[place],
-                None if old.areas[place].told => self.still(&was.id, GONE, at, out),
+                None if old.areas[place].told => {
+                    self.changed = true;
+                    self.still(&was.id, GONE, at, out);
+                }
                 None => {}
             }
         }
         if !same {
             self.await_link(at);
+            self.show(index, at, out);
         }
-        self.show(index, at, out);
     }
 
     /// It is taken out: what stands open of it ends.
@@ -229,6 +248,10 @@ impl Camera {
         }
         if std::mem::take(&mut self.degraded) {
             ends.push((("camera.degraded", "camera.degraded_restored"), Class::Fault));
+        }
+        if std::mem::take(&mut self.storage) {
+            let kinds = ("camera.storage_fault", "camera.storage_fault_restored");
+            ends.push((kinds, Class::Fault));
         }
         self.tampers = Default::default();
         for ((began, ended), class) in ends {
@@ -347,7 +370,7 @@ impl Camera {
         if std::mem::replace(&mut self.areas[place].moves, on) == on {
             return;
         }
-        if on && tells {
+        if on && tells && !self.areas[place].told {
             self.areas[place].told = true;
             self.changed = true;
             self.event(at, ("camera.motion", Qualifier::New, Class::Camera), out, |draft| {
@@ -357,6 +380,33 @@ impl Camera {
         } else if !on && std::mem::take(&mut self.areas[place].told) {
             self.changed = true;
             self.still(area, "nothing moves", at, out);
+        }
+    }
+
+    fn says_storage(&mut self, on: bool, at: Mono, out: &mut Out<'_>) {
+        if std::mem::replace(&mut self.storage, on) == on {
+            return;
+        }
+        self.changed = true;
+        let (began, ended) = ("camera.storage_fault", "camera.storage_fault_restored");
+        if on {
+            self.event(at, (began, Qualifier::New, Class::Fault), out, |draft| draft.severity = 3);
+        } else {
+            let head = (ended, Qualifier::Restore, Class::Fault);
+            self.event(at, head, out, |draft| draft.closes = Some(began));
+        }
+    }
+
+    fn says_watches(&mut self, on: bool, at: Mono, out: &mut Out<'_>) {
+        self.watches = on;
+        for place in 0..self.areas.len() {
+            // Told before this start, or before nobody watched: what moves there now is said anew.
+            if on && self.areas[place].told && !self.areas[place].moves {
+                self.areas[place].told = false;
+                self.changed = true;
+                let area = self.config.areas[place].id.clone();
+                self.still(&area, "nothing moves", at, out);
+            }
         }
     }
 
@@ -412,6 +462,7 @@ impl Camera {
         let kept = KeptCamera {
             lost: self.lost,
             degraded: self.degraded,
+            storage: self.storage,
             tampers: tampers.map(|kind| kind.as_str().to_owned()).collect(),
             motion: areas.map(|(_, config)| config.id.to_string()).collect(),
         };
@@ -454,11 +505,14 @@ impl Site {
                 }
             }
             CameraSays::Tamper { kind, on } => camera.says_tamper(index, kind, on, at, out),
+            CameraSays::Storage { on } => camera.says_storage(on, at, out),
+            CameraSays::Watches(on) => camera.says_watches(on, at, out),
             CameraSays::Motion { area, on } => {
                 let tells = self.tells_motion(index, &area, out.now);
                 self.cameras[index].says_motion(&area, on, tells, at, out);
             }
         }
+        self.zones_of_camera(index, at, false, out);
     }
 
     /// All cameras of a switch are lost: that is the switch, or what feeds it. One alone on its switch

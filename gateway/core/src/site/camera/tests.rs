@@ -235,6 +235,8 @@ fn another_configuration_ends_what_is_gone_and_keeps_the_rest() {
     assert!(words.contains(&"hall up".to_owned()), "{words:?}");
 }
 
+mod zones;
+
 fn random() -> impl Strategy<Value = (u64, usize, CameraSays)> {
     let link = prop_oneof![
         3 => Just(CameraLink::Up),
@@ -245,6 +247,8 @@ fn random() -> impl Strategy<Value = (u64, usize, CameraSays)> {
     ];
     let says = prop_oneof![
         link.prop_map(|link| CameraSays::Link { link, cause: None }),
+        any::<bool>().prop_map(|on| CameraSays::Storage { on }),
+        any::<bool>().prop_map(CameraSays::Watches),
         (0..CameraTamper::ALL.len(), any::<bool>())
             .prop_map(|(kind, on)| CameraSays::Tamper { kind: CameraTamper::ALL[kind], on }),
         (prop_oneof!["drive", "yard", "tree"], any::<bool>())

@@ -24,7 +24,9 @@ pub use partition::{Mode, ModeConfig, Modes, PartitionConfig};
 pub use round::{CheckpointConfig, Order, RoundConfig};
 pub use schedule::{Dates, HolidayConfig, KeyMotion, KeySwitchConfig, ScheduleConfig};
 pub use weekly::{Days, Weekly};
-pub use zone::{CrossConfig, HelpConfig, LinesConfig, Responders, ZoneConfig, ZoneKind};
+pub use zone::{
+    CrossConfig, HelpConfig, LinesConfig, MotionConfig, Responders, ZoneConfig, ZoneKind,
+};
 
 use crate::commands::Rights;
 use crate::id::Id;

@@ -136,6 +136,8 @@ pub struct ZoneConfig {
     pub record: bool,
     /// Its further lines.
     pub lines: LinesConfig,
+    /// It has no wire: it is made of what a camera sees move.
+    pub camera: Option<MotionConfig>,
     /// Its alarm stays until somebody resets it, also when it is normal again.
     pub latch: bool,
     /// A button that is held for so long is stuck: a fault. `None`: it may be held for ever.
@@ -164,6 +166,7 @@ impl ZoneConfig {
             soak: false,
             record: kind.needs_arming(),
             lines: LinesConfig::default(),
+            camera: None,
             latch: false,
             stuck: None,
             help: None,
@@ -184,6 +187,17 @@ impl ZoneConfig {
     pub fn latches(&self) -> bool {
         self.latch || self.help.as_ref().is_some_and(|help| help.reader.is_some())
     }
+}
+
+/// What a camera sees move, as a zone's detector. The area's own `tells` and windows are of no
+/// account: whether motion is an alarm is the zone's matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MotionConfig {
+    /// The camera, by its place in [`SiteConfig::cameras`](super::SiteConfig::cameras). With one that
+    /// does not exist the zone is told as one with a wire.
+    pub camera: usize,
+    /// The area; `None`: any of the camera's.
+    pub area: Option<Id>,
 }
 
 /// The further lines of a zone, beside its own.

@@ -268,6 +268,10 @@ impl Recording {
             ),
             (whole.rounds != proposed.rounds, "rounds: who passed when is not walked again"),
             (
+                whole.cameras != proposed.cameras || detectors(whole) != detectors(proposed),
+                "cameras: what they would have seen elsewhere is not known",
+            ),
+            (
                 whole.credentials != proposed.credentials || whole.access != proposed.access,
                 "credentials and rights: whom doors let in is not decided again",
             ),
@@ -533,6 +537,16 @@ impl Recording {
         }
         self.push(at, now, What::Contact(door, contact));
     }
+}
+
+/// Which zones are made of which cameras.
+fn detectors(config: &SiteConfig) -> BTreeMap<&Id, (Option<&Id>, Option<&Id>)> {
+    let zones = config.zones.iter().filter_map(|zone| {
+        let motion = zone.camera.as_ref()?;
+        let camera = config.cameras.get(motion.camera).map(|camera| &camera.id);
+        Some((&zone.id, (camera, motion.area.as_ref())))
+    });
+    zones.collect()
 }
 
 /// A moment before another.

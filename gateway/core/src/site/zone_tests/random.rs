@@ -17,6 +17,7 @@ pub(in crate::site) enum Op {
     Bypass(usize),
     Unbypass(usize),
     Walk(usize, u64),
+    Camera(usize, CameraSays),
     Tick,
     /// The wall clock steps by so many seconds.
     Step(i64),
@@ -26,11 +27,23 @@ pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
     let kind = proptest::sample::select(ZoneKind::ALL.to_vec());
     let zone = (kind, 0..2_usize, any::<bool>(), 0..3_u8, any::<bool>(), 0..16_u8, 0..32_u8);
     let zones = proptest::collection::vec(zone, 1..6);
-    (zones, 0..4_u64, 0..4_u64, any::<bool>(), 1..5_u8).prop_map(
-        |(zones, exit, entry, common, grade)| {
+    let seen = proptest::collection::vec((0..2_usize, 0..3_u8), 0..3);
+    (zones, seen, 0..4_u64, 0..4_u64, any::<bool>(), 1..5_u8).prop_map(
+        |(zones, seen, exit, entry, common, grade)| {
+            let wired = zones.len();
+            let mut zones = zones;
+            // What cameras see is like any other zone but for its wire.
+            let again: Vec<_> = zones.iter().copied().take(seen.len()).collect();
+            zones.extend(again);
+            let motion = seen.into_iter().map(|(camera, area)| MotionConfig {
+                camera,
+                area: ["drive", "tree"].get(usize::from(area)).map(|area| id(area)),
+            });
+            let mut motion = motion.collect::<Vec<_>>().into_iter();
             let zones = zones.into_iter().enumerate();
             let zones = zones.map(|(n, zone)| {
                 let (kind, partition, record, swinger, bypassable, modes, extras) = zone;
+                let camera = if n < wired { None } else { motion.next() };
                 let has = |bit: u8| extras >> bit & 1 == 1;
                 let second = has(0).then_some(Duration::from_secs(1));
                 let set =
@@ -45,6 +58,7 @@ pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
                     lines: LinesConfig { second, fault: has(1), mask: has(2) },
                     latch: has(3),
                     stuck: has(4).then_some(Duration::from_secs(4)),
+                    camera,
                     ..super::zone(&format!("z{n}"), kind)
                 }
             });
@@ -59,7 +73,15 @@ pub(in crate::site) fn config() -> impl Strategy<Value = SiteConfig> {
             if common {
                 partitions.push(part("stair", vec![0, 1]));
             }
-            SiteConfig { zones: zones.collect(), partitions, grade, ..SiteConfig::default() }
+            let area = |name, tells| CameraAreaConfig { tells, ..CameraAreaConfig::new(id(name)) };
+            let areas = vec![area("drive", Tells::Always), area("tree", Tells::Never)];
+            let camera = |name: &str| CameraConfig {
+                areas: areas.clone(),
+                ..CameraConfig::new(id(name), format!("rtsp://10.0.0.1/{name}"))
+            };
+            let cameras = vec![camera("c0"), camera("c1")];
+            let zones = zones.collect();
+            SiteConfig { zones, partitions, cameras, grade, ..SiteConfig::default() }
         },
     )
 }
@@ -89,13 +111,81 @@ pub(in crate::site) fn op() -> impl Strategy<Value = Op> {
         1 => (0..5_usize).prop_map(Op::Bypass),
         1 => (0..5_usize).prop_map(Op::Unbypass),
         1 => (0..3_usize, 0..3_u64).prop_map(|(p, s)| Op::Walk(p, s)),
+        8 => (0..2_usize, says()).prop_map(|(camera, says)| Op::Camera(camera, says)),
         2 => Just(Op::Tick),
         1 => (-100_000..100_000_i64).prop_map(Op::Step),
     ]
 }
 
+fn says() -> impl Strategy<Value = CameraSays> {
+    let links = vec![
+        CameraLink::Up,
+        CameraLink::Up,
+        CameraLink::Up,
+        CameraLink::Degraded,
+        CameraLink::Silent,
+        CameraLink::Unreachable,
+    ];
+    let tamper = proptest::sample::select(CameraTamper::ALL.to_vec());
+    prop_oneof![
+        3 => proptest::sample::select(links).prop_map(|link| CameraSays::Link { link, cause: None }),
+        1 => (tamper, any::<bool>()).prop_map(|(kind, on)| CameraSays::Tamper { kind, on }),
+        2 => proptest::sample::select(vec![true, true, true, false]).prop_map(CameraSays::Watches),
+        4 => (prop_oneof!["drive", "tree"], any::<bool>())
+            .prop_map(|(area, on)| CameraSays::Motion { area: area.parse().unwrap(), on }),
+    ]
+}
+
+/// What a camera's unit says of it when it is asked anew.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    link: Option<CameraLink>,
+    watches: bool,
+    tampers: BTreeMap<CameraTamper, bool>,
+    moves: BTreeSet<Id>,
+}
+
+impl Seen {
+    fn hear(&mut self, says: &CameraSays) {
+        let lost = |link: CameraLink| !matches!(link, CameraLink::Up | CameraLink::Degraded);
+        match says {
+            CameraSays::Link { link, .. } => {
+                self.link = Some(*link);
+                if lost(*link) {
+                    self.moves.clear();
+                }
+            }
+            CameraSays::Tamper { kind, on } => {
+                self.tampers.insert(*kind, *on);
+            }
+            CameraSays::Watches(on) => self.watches = *on,
+            CameraSays::Storage { .. } => {}
+            CameraSays::Motion { area, on: true } if self.link.is_some_and(|it| !lost(it)) => {
+                self.moves.insert(area.clone());
+            }
+            CameraSays::Motion { area, .. } => {
+                self.moves.remove(area);
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<CameraSays> {
+        let link = self.link.map(|link| CameraSays::Link { link, cause: None });
+        let tampers =
+            { self.tampers.iter() }.map(|(kind, on)| CameraSays::Tamper { kind: *kind, on: *on });
+        let moves =
+            self.moves.iter().map(|area| CameraSays::Motion { area: area.clone(), on: true });
+        let watches = self.watches.then_some(CameraSays::Watches(true));
+        link.into_iter().chain(tampers).chain(moves).chain(watches).collect()
+    }
+}
+
 pub(in crate::site) fn input(op: &Op, at: Mono) -> Input {
+    if let Op::Camera(camera, says) = op {
+        return Input::Camera { camera: *camera, says: says.clone(), at };
+    }
     let verb = match *op {
+        Op::Camera(..) => unreachable!(),
         Op::Zone(zone, condition) => {
             return Input::Zone { zone, condition, at, resynced: false };
         }
@@ -193,6 +283,7 @@ proptest! {
     fn no_alarm_without_its_cause(config in config(), script in scripts()) {
         let mut site = Site::new(config.clone(), "boot");
         let (mut active, mut pressed) = (BTreeSet::new(), BTreeSet::new());
+        let mut moved = BTreeSet::new();
         let mut ms = 1_000;
         for (wait, op) in &script {
             ms += wait;
@@ -202,6 +293,9 @@ proptest! {
                 }
                 Op::Line(zone, ZoneLine::Second, Some(true)) => {
                     pressed.insert(*zone);
+                }
+                Op::Camera(camera, CameraSays::Motion { area, on: true }) => {
+                    moved.insert((*camera, area.clone()));
                 }
                 _ => {}
             }
@@ -213,13 +307,18 @@ proptest! {
             let bypassed: Vec<_> = site.zones.iter().map(|zone| zone.bypass().is_some()).collect();
             for draft in drafts(&site.apply(input(op, now(ms).mono), &now(ms))) {
                 if draft.qualifier != Qualifier::New || draft.class.lane() != crate::event::Lane::Alarm
-                    || draft.kind == "zone.tamper" || draft.test {
+                    || draft.kind == "zone.tamper" || draft.source.kind == "camera" || draft.test {
                     continue;
                 }
                 let place = config.zones.iter().position(|zone| zone.id == draft.source.id).unwrap();
                 let zone = &config.zones[place];
-                prop_assert!(active.contains(&place), "{} was never active", draft.source.id);
-                let both = zone.lines.second.is_none() || pressed.contains(&place);
+                let there = |of: &MotionConfig| moved.iter().any(|(camera, area)| {
+                    *camera == of.camera && of.area.as_ref().is_none_or(|id| id == area)
+                });
+                let was = zone.camera.as_ref().map_or(active.contains(&place), there);
+                prop_assert!(was, "{} was never active", draft.source.id);
+                let both = zone.lines.second.is_none() || zone.camera.is_some()
+                    || pressed.contains(&place);
                 prop_assert!(both, "{}: one button of two", draft.source.id);
                 if zone.kind.needs_arming() {
                     let mode = armed[zone.partition.unwrap()];
@@ -245,6 +344,7 @@ proptest! {
         let mut cut_one: Option<Site> = None;
         let mut conditions = vec![Condition::Unknown; config.zones.len()];
         let mut lines: BTreeMap<(usize, ZoneLine), Option<bool>> = BTreeMap::new();
+        let mut cameras = vec![Seen::default(); config.cameras.len()];
         for (step, (wait, op)) in script.iter().enumerate() {
             ms += wait;
             let leaving = |p: &Partition| matches!(p.arming(), partition::Arming::Leaving { .. });
@@ -266,7 +366,10 @@ proptest! {
                     let (zone, line, active) = (*zone, *line, *active);
                     Input::ZoneLine { zone, line, active, at, resynced: false }
                 });
-                for found in found.chain(further).collect::<Vec<_>>() {
+                let seen = cameras.iter().enumerate().flat_map(|(camera, seen)| {
+                    seen.all().into_iter().map(move |says| Input::Camera { camera, says, at })
+                });
+                for found in found.chain(further).chain(seen).collect::<Vec<_>>() {
                     let told = new.apply(found, &now(ms));
                     let news = drafts(&told).into_iter().map(|draft| draft.kind.to_string());
                     let news: Vec<_> = news.collect();
@@ -278,6 +381,9 @@ proptest! {
                 && let Some(known) = conditions.get_mut(*zone)
             {
                 *known = *condition;
+            }
+            if let Op::Camera(camera, says) = op {
+                cameras[*camera].hear(says);
             }
             if let Op::Line(zone, line, active) = op
                 && *zone < config.zones.len()
@@ -297,8 +403,10 @@ proptest! {
                 prop_assert_eq!(told(&expected), told(&same));
             }
             for effect in expected {
-                if let Effect::Keep { key, value: Some(value) } = effect {
-                    kept.insert(key, value);
+                match effect {
+                    Effect::Keep { key, value: Some(value) } => drop(kept.insert(key, value)),
+                    Effect::Keep { key, value: None } => drop(kept.remove(&key)),
+                    _ => {}
                 }
             }
         }

@@ -5,20 +5,24 @@
 //!
 //! # Limits
 //!
-//! - The camera says that something moves, not where: that is motion in each area that is not ignored.
-//! - Inputs, reboots, failures of its own storage and lost signals go to the log only.
+//! - What the camera finds is motion in the areas whose `rules` it is, and in each that names none. It says
+//!   nothing finer.
+//! - A rule that has told of nothing within [`RULES_WITHIN`] is thought not to exist: there are cameras that
+//!   tell of a rule only when something moves, and theirs are unknown until then.
+//! - Of an input nothing is known until the camera says how it is, again after each silence.
+//! - Reboots go to the log only.
 //! - Of more than [`WAITING`] findings that nobody has taken, further ones are dropped, and that is logged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
 use gatehouse_camera::onvif::events::{
-    self, Event, EventSettings, Finding, Link, Listener, TamperKind, Told,
+    self, Event, EventSettings, Finding, Link, Listener, Rule, TamperKind, Told as How,
 };
 use gatehouse_camera::onvif::{Client, OnvifError, OnvifSettings};
 use gatehouse_camera::source::{Address, Credentials};
-use gatehouse_config::{OnvifUrl, Secret, StreamUrl};
+use gatehouse_config::{CameraRule, OnvifUrl, Secret, StreamUrl};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper};
 use gatehouse_core::time::Mono;
@@ -31,6 +35,15 @@ use crate::clock::Clock;
 
 /// Findings between the camera and the rules. A camera tells a few in a minute.
 const WAITING: usize = 64;
+
+/// A camera whose events are not heard for so long is told of. A subscription is made within seconds.
+const UNHEARD: Duration = Duration::from_secs(10);
+
+/// After so long every rule has told how it stands, of a camera that says so at all.
+const RULES_WITHIN: Duration = Duration::from_secs(30);
+
+/// So many rules of a camera are remembered, and a few told of.
+const MOST_RULES: usize = 64;
 
 /// Many cameras lock out who keeps knocking.
 const REFUSED: Duration = Duration::from_secs(60);
@@ -96,21 +109,54 @@ fn settings(
 /// Who finds something: the gateway itself, or the camera under a name of its own.
 const OWN: &str = "";
 
-/// Listens to the camera, and puts what it finds together with what the gateway finds.
-pub(super) struct Ear {
-    heard: Option<mpsc::Receiver<(String, Says, Mono)>>,
-    areas: Vec<Id>,
-    /// What is to be told next, of a finding that means several things.
-    next: Vec<(CameraSays, Mono)>,
-    /// By whom each thing stands found.
-    by: BTreeMap<String, BTreeSet<String>>,
+/// What the camera watches by itself, as one.
+const CAMERA: &str = "camera";
+
+/// What is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// To the rules, of the camera.
+    Says(CameraSays),
+    /// To the rules, of what hangs on one of its inputs.
+    Contact {
+        /// The camera's name for the input.
+        token: String,
+        /// Active or not; `None`: nobody hears how it is.
+        on: Option<bool>,
+        /// It was found so.
+        found: bool,
+    },
+    /// How the camera is may be another.
+    Link,
 }
 
-/// What the camera says, before it is known which areas there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
-    Motion(bool),
-    Tamper(CameraTamper, bool),
+/// Listens to the camera, and puts what it finds together with what the gateway finds.
+pub(super) struct Ear {
+    heard: Option<mpsc::Receiver<(Heard, Mono)>>,
+    /// Motion and tampering that the camera finds count.
+    counts: bool,
+    /// The areas, and the rules that each names.
+    areas: Vec<(Id, Vec<CameraRule>)>,
+    /// Inputs that something hangs on.
+    contacts: BTreeSet<String>,
+    /// What is to be told next, of a finding that means several things.
+    next: VecDeque<(Told, Mono)>,
+    /// By whom each thing stands found.
+    by: BTreeMap<String, BTreeSet<String>>,
+    /// Who sees something move, and in which areas that was told.
+    moving: BTreeMap<String, Vec<Id>>,
+    /// Lenses without a picture.
+    dark: BTreeSet<String>,
+    /// The rules that it has told of.
+    rules: BTreeSet<Rule>,
+    /// Since when it is heard, or is not and why.
+    since: Result<Mono, (Mono, &'static str)>,
+}
+
+#[derive(Debug)]
+enum Heard {
+    Event(Event),
+    Link(Link),
 }
 
 impl Ear {
@@ -120,22 +166,37 @@ impl Ear {
         clock: &Clock,
         tasks: &mut JoinSet<Infallible>,
     ) -> Result<Self, String> {
-        let camera = &plan.camera;
-        let areas = camera.areas.iter().filter(|area| !area.ignores).map(|area| area.id.clone());
-        let areas = areas.collect();
-        let mut heard = None;
-        if let Some(url) = camera.onvif.as_ref().filter(|_| camera.events.onvif()) {
+        let mut ear = Self::of(plan, clock.mono());
+        let wanted = ear.counts || !ear.contacts.is_empty();
+        if let Some(url) = plan.camera.onvif.as_ref().filter(|_| wanted) {
             let (tell, told) = mpsc::channel(WAITING);
-            let mut teller = Teller { camera: plan.id().clone(), tell, moving: BTreeSet::new() };
+            let mut teller = Teller { camera: plan.id().clone(), tell };
             let settings = EventSettings::new(settings(plan, url, login)?);
             let clock = clock.clone();
             tasks.spawn(async move {
                 let mono = move || clock.mono();
                 events::run(settings, &mono, &mut teller).await
             });
-            heard = Some(told);
+            ear.heard = Some(told);
         }
-        Ok(Self { heard, areas, next: Vec::new(), by: BTreeMap::new() })
+        Ok(ear)
+    }
+
+    fn of(plan: &Plan, now: Mono) -> Self {
+        let camera = &plan.camera;
+        let areas = camera.areas.iter().filter(|area| !area.ignores);
+        Self {
+            heard: None,
+            counts: camera.events.onvif(),
+            areas: areas.map(|area| (area.id.clone(), area.rules.clone())).collect(),
+            contacts: plan.contacts.iter().map(|(token, _)| token.clone()).collect(),
+            next: VecDeque::new(),
+            by: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            dark: BTreeSet::new(),
+            rules: BTreeSet::new(),
+            since: Err((now, "it has not answered yet")),
+        }
     }
 
     /// What the gateway itself has found. `None`: that it is over, while the camera still finds it.
@@ -144,9 +205,9 @@ impl Ear {
     }
 
     /// What the camera finds; never, if it is not listened to. May be dropped at any time.
-    pub(super) async fn next(&mut self) -> (CameraSays, Mono) {
+    pub(super) async fn next(&mut self) -> (Told, Mono) {
         loop {
-            if let Some(next) = self.next.pop() {
+            if let Some(next) = self.next.pop_front() {
                 return next;
             }
             // Without a task, or with one that has ended, which ends the unit: never.
@@ -154,19 +215,104 @@ impl Ear {
                 Some(heard) => heard.recv().await,
                 None => None,
             };
-            let Some((who, says, at)) = heard else { return std::future::pending().await };
-            let all: Vec<_> = match says {
-                Says::Tamper(kind, on) => vec![CameraSays::Tamper { kind, on }],
-                Says::Motion(on) => {
-                    let motion = |area: &Id| CameraSays::Motion { area: area.clone(), on };
-                    self.areas.iter().map(motion).collect()
+            match heard {
+                Some((Heard::Event(event), _)) => self.event(event),
+                Some((Heard::Link(link), at)) => self.link(&link, at),
+                None => return std::future::pending().await,
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let Event { finding, told, received: at, .. } = event;
+        // Something that stood so when we came is no news, but a fault that stands is one.
+        let news = |on: bool| !(on && matches!(told, How::State { before: None | Some(true) }));
+        match finding {
+            Finding::Motion { on, source, rule } => {
+                let topic = rule.topic.clone();
+                let here = |rules: &[CameraRule]| {
+                    rules.is_empty()
+                        || rules.iter().any(|it| rule.is(it.topic.as_deref(), &it.name))
+                };
+                let areas = self.areas.iter().filter(|(_, rules)| here(rules));
+                let areas: Vec<_> = areas.map(|(area, _)| area.clone()).collect();
+                if self.rules.len() < MOST_RULES {
+                    self.rules.insert(rule);
                 }
-            };
-            for says in all {
-                if self.stands(&who, &says) {
-                    self.next.push((says, at));
+                if !self.counts || !news(on) {
+                    return;
+                }
+                let who = format!("{CAMERA} {topic} {source}");
+                for area in &areas {
+                    self.find(&who, CameraSays::Motion { area: area.clone(), on }, at);
+                }
+                if on {
+                    self.moving.insert(who, areas);
+                } else {
+                    self.moving.remove(&who);
                 }
             }
+            Finding::Tamper { kind, on, source } if self.counts && news(on) => {
+                let who = format!("{CAMERA} {kind:?} {source}");
+                let kind = match kind {
+                    TamperKind::SceneChange => CameraTamper::Moved,
+                    TamperKind::Bright => CameraTamper::Blinded,
+                    TamperKind::Blurry => CameraTamper::Defocused,
+                    TamperKind::Dark | TamperKind::Detector => CameraTamper::Covered,
+                };
+                self.find(&who, CameraSays::Tamper { kind, on }, at);
+            }
+            Finding::SignalLoss { on, source } => {
+                if on {
+                    self.dark.insert(source);
+                } else {
+                    self.dark.remove(&source);
+                }
+                self.next.push_back((Told::Link, at));
+            }
+            Finding::StorageFailure { on, source } => {
+                self.find(&format!("{CAMERA} {source}"), CameraSays::Storage { on }, at);
+            }
+            Finding::DigitalInput { token, on } if self.contacts.contains(&token) => {
+                let found = told != How::Change;
+                self.next.push_back((Told::Contact { token, on: Some(on), found }, at));
+            }
+            Finding::Tamper { .. } | Finding::DigitalInput { .. } | Finding::Reboot { .. } => {}
+        }
+    }
+
+    fn link(&mut self, link: &Link, at: Mono) {
+        self.since = match link {
+            Link::Listening { .. } => Ok(at),
+            Link::Lost(error) => Err((
+                at,
+                match error {
+                    OnvifError::Unauthorised { .. } => "it refuses user or password",
+                    OnvifError::Unreachable { .. } => "nobody answers",
+                    _ => "it does not answer as it should",
+                },
+            )),
+        };
+        if self.since.is_err() {
+            // Its end would not be heard. Tampering stands until somebody says that it is over.
+            for (who, areas) in std::mem::take(&mut self.moving) {
+                for area in areas {
+                    self.find(&who, CameraSays::Motion { area, on: false }, at);
+                }
+            }
+            for token in self.contacts.clone() {
+                self.next.push_back((Told::Contact { token, on: None, found: true }, at));
+            }
+        }
+        if self.counts {
+            self.find(CAMERA, CameraSays::Watches(self.since.is_ok()), at);
+        }
+        self.next.push_back((Told::Link, at));
+    }
+
+    fn find(&mut self, who: &str, says: CameraSays, at: Mono) {
+        if self.stands(who, &says) {
+            self.next.push_back((Told::Says(says), at));
         }
     }
 
@@ -175,6 +321,8 @@ impl Ear {
         let (what, on) = match says {
             CameraSays::Tamper { kind, on } => (format!("tamper {}", kind.as_str()), *on),
             CameraSays::Motion { area, on } => (format!("motion {area}"), *on),
+            CameraSays::Storage { on } => ("storage".to_owned(), *on),
+            CameraSays::Watches(on) => ("watches".to_owned(), *on),
             CameraSays::Link { .. } => return true,
         };
         let by = self.by.entry(what).or_default();
@@ -185,109 +333,76 @@ impl Ear {
         by.remove(who);
         by.is_empty()
     }
+
+    /// What is wrong with it beside its pictures, and why in a person's words.
+    pub(super) fn shortfall(&self, now: Mono) -> Option<(CameraLink, String)> {
+        self.heard.as_ref()?;
+        if !self.dark.is_empty() {
+            return Some((CameraLink::Silent, "it says that its video signal is lost".to_owned()));
+        }
+        match self.since {
+            Err((since, why)) if now.since(since) >= UNHEARD => {
+                Some((CameraLink::Degraded, format!("its own events are not heard: {why}")))
+            }
+            Ok(since) if self.counts && now.since(since) >= RULES_WITHIN => {
+                self.unknown_rules().map(|why| (CameraLink::Degraded, why))
+            }
+            _ => None,
+        }
+    }
+
+    /// Rules that areas name and the camera has not told of.
+    fn unknown_rules(&self) -> Option<String> {
+        let told = |rule: &CameraRule| {
+            self.rules.iter().any(|it| it.is(rule.topic.as_deref(), &rule.name))
+        };
+        let named = self.areas.iter().flat_map(|(_, rules)| rules);
+        let unknown: Vec<_> =
+            named.filter(|rule| !told(rule)).map(|it| shown(&it.to_string())).collect();
+        if unknown.is_empty() {
+            return None;
+        }
+        let known = self.rules.iter().flat_map(|rule| &rule.names).map(|name| shown(name));
+        let known: BTreeSet<_> = known.collect();
+        let known: Vec<_> = known.into_iter().take(8).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Some(format!("it has told of no rule {}; of these it has: {known}", unknown.join(", ")))
+    }
+}
+
+/// A camera's own word, as long as a person reads and without what a terminal obeys.
+fn shown(word: &str) -> String {
+    let word: String = word.chars().filter(|c| !c.is_control()).take(40).collect();
+    format!("\u{201c}{word}\u{201d}")
 }
 
 /// Takes what a camera tells, without waiting.
 struct Teller {
     camera: Id,
-    tell: mpsc::Sender<(String, Says, Mono)>,
-    /// The sources that see something move.
-    moving: BTreeSet<String>,
+    tell: mpsc::Sender<(Heard, Mono)>,
 }
 
 impl Teller {
-    fn tell(&self, source: &str, says: Says, at: Mono) {
-        if self.tell.try_send((format!("camera {source}"), says, at)).is_err() {
-            warn!(camera = %self.camera, ?says, "more findings than the rules take: one is dropped");
+    fn tell(&self, heard: Heard, at: Mono) {
+        if let Err(error) = self.tell.try_send((heard, at)) {
+            warn!(camera = %self.camera, %error, "more findings than the rules take: one is dropped");
         }
     }
 }
 
 impl Listener for Teller {
     fn event(&mut self, event: Event) {
-        let Event { finding, told, received, camera_time } = event;
+        let Event { finding, told, received, camera_time } = &event;
         let camera_utc_ms = camera_time.map(|time| time.utc.0);
         info!(camera = %self.camera, ?finding, ?told, camera_utc_ms, "it says");
-        let (source, says, on) = match finding {
-            Finding::Motion { on, source } => (source, Says::Motion(on), on),
-            Finding::Tamper { kind, on, source } => {
-                let kind = match kind {
-                    TamperKind::SceneChange => CameraTamper::Moved,
-                    TamperKind::Bright => CameraTamper::Blinded,
-                    TamperKind::Blurry => CameraTamper::Defocused,
-                    TamperKind::Dark | TamperKind::Detector => CameraTamper::Covered,
-                };
-                (format!("{kind:?} {source}"), Says::Tamper(kind, on), on)
-            }
-            _ => return,
-        };
-        // Something that stood so when we came is no news.
-        if on && matches!(told, Told::State { before: None | Some(true) }) {
-            return;
-        }
-        if let Says::Motion(on) = says {
-            if on {
-                self.moving.insert(source.clone())
-            } else {
-                self.moving.remove(&source)
-            };
-        }
-        self.tell(&source, says, received);
+        let at = *received;
+        self.tell(Heard::Event(event), at);
     }
 
     fn link(&mut self, at: Mono, link: Link) {
-        if let Link::Lost(_) = link {
-            // Its end would not be heard. Tampering stands until somebody says that it is over.
-            for source in std::mem::take(&mut self.moving) {
-                self.tell(&source, Says::Motion(false), at);
-            }
-        }
+        self.tell(Heard::Link(link), at);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use gatehouse_camera::onvif::OnvifError;
-
-    use super::*;
-
-    fn heard(told: &mut mpsc::Receiver<(String, Says, Mono)>) -> Vec<Says> {
-        std::iter::from_fn(|| told.try_recv().ok()).map(|(_, says, _)| says).collect()
-    }
-
-    #[test]
-    fn what_stood_so_is_no_alarm_and_what_changed_meanwhile_is_one() {
-        let (tell, mut told) = mpsc::channel(WAITING);
-        let mut teller = Teller { camera: "gate".parse().unwrap(), tell, moving: BTreeSet::new() };
-        let mut say = |on, told| {
-            let finding = Finding::Motion { on, source: "lens".into() };
-            let event = Event { finding, told, received: Mono(1), camera_time: None };
-            teller.event(event);
-        };
-        say(true, Told::State { before: None });
-        assert!(heard(&mut told).is_empty(), "state is no alarm");
-        say(true, Told::State { before: Some(false) });
-        assert_eq!(heard(&mut told), [Says::Motion(true)]);
-        say(false, Told::State { before: Some(true) });
-        assert_eq!(heard(&mut told), [Says::Motion(false)]);
-        say(true, Told::Change);
-        teller.link(Mono(2), Link::Lost(OnvifError::Missing { what: "events" }));
-        assert_eq!(
-            heard(&mut told),
-            [Says::Motion(true), Says::Motion(false)],
-            "its end is not heard"
-        );
-    }
-
-    #[test]
-    fn what_two_find_is_over_when_both_say_so() {
-        let (areas, by) = (vec!["drive".parse().unwrap()], BTreeMap::new());
-        let mut ear = Ear { heard: None, areas, next: Vec::new(), by };
-        let motion = |on| CameraSays::Motion { area: "drive".parse().unwrap(), on };
-        assert!(ear.with_own(motion(true)).is_some());
-        assert!(ear.stands("camera lens", &motion(true)));
-        assert!(ear.with_own(motion(false)).is_none(), "the camera still sees it");
-        assert!(ear.stands("camera lens", &motion(false)));
-        assert!(ear.with_own(motion(false)).is_some(), "the rules know whether that is news");
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use gatehouse_config::{Camera, Config, Shape, StreamUrl, Watch};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::CameraConfig;
 
+use super::super::owner::Thing;
 use super::evidence::Sealing;
 
 /// A camera, and where its evidence goes.
@@ -22,6 +23,8 @@ pub(in super::super) struct Plan {
     pub(super) camera: Camera,
     pub(super) evidence: PathBuf,
     pub(super) sealing: Sealing,
+    /// Its inputs that something hangs on, and what.
+    pub(super) contacts: Vec<(String, Thing)>,
 }
 
 /// Bytes of a stream that are held in memory for each second before an event: 6 Mbit/s. A stream with
@@ -39,9 +42,22 @@ pub(in super::super) fn plan(config: &Config) -> impl Iterator<Item = (String, P
         let name = format!("camera({id})");
         let rules = CameraConfig::new(id, driver);
         let camera = Camera { rules, switch: None, name: None, ..camera.clone() };
+        let contacts = contacts(config, &camera.rules.id);
         let (evidence, sealing) = (super::evidence::root(config), Sealing::of(config));
-        (name, Plan { camera, evidence, sealing })
+        (name, Plan { camera, evidence, sealing, contacts })
     })
+}
+
+/// What hangs on the inputs of a camera.
+fn contacts(config: &Config, camera: &Id) -> Vec<(String, Thing)> {
+    let doors = config.doors.iter().map(|door| (&door.input, Thing::Door(door.id.clone())));
+    let zones = config.zones.iter();
+    let zones = zones.map(|zone| (&zone.input, Thing::Zone(zone.rules.id.clone())));
+    let all = doors.chain(zones).filter_map(|(feed, thing)| {
+        let contact = feed.contact().filter(|contact| contact.camera == *camera)?;
+        Some((contact.token.clone(), thing))
+    });
+    all.collect()
 }
 
 impl Plan {

@@ -117,6 +117,7 @@ impl Watcher {
     pub(super) fn run(mut self) {
         be_nice();
         let mut dropped = 0;
+        let mut knew = false;
         loop {
             let frame = match self.drain.take_within(IDLE) {
                 Taken::Frame(frame) => frame,
@@ -133,8 +134,13 @@ impl Watcher {
                 debug!(camera = %self.camera, %error, "a picture cannot be decoded");
                 self.health.seen(self.stream, frame.received, Seen::Undecodable);
             }
-            for finding in looked.findings {
-                let says = self.says(finding);
+            let mut says: Vec<_> =
+                looked.findings.into_iter().map(|finding| self.says(finding)).collect();
+            let knows = self.eye.knows();
+            if std::mem::replace(&mut knew, knows) != knows {
+                says.push(CameraSays::Watches(knows));
+            }
+            for says in says {
                 if self.found.blocking_send((says, frame.received)).is_err() {
                     return;
                 }

@@ -298,10 +298,11 @@ async fn a_pull_down_means_a_contact_to_the_supply() {
         );
         gatehouse_config::Config::parse(&text, "test").unwrap().doors.remove(0)
     };
-    let line = LineConfig::door(&door("normally-closed", "pull-up"));
+    let line = |door: &gatehouse_config::Door| LineConfig::door(door.input.line().unwrap(), door);
+    let (pulled_down, line) =
+        (line(&door("normally-open", "pull-down")), line(&door("normally-closed", "pull-up")));
     assert_eq!((line.offset, line.contact.closed_level), (7, PinState::Low));
     assert_eq!(line.contact.debounce, Duration::from_millis(20));
-    let line = LineConfig::door(&door("normally-open", "pull-down"));
-    assert_eq!(line.contact.closed_level, PinState::High);
-    assert_eq!(line.contact.wiring, Wiring::NormallyOpen);
+    assert_eq!(pulled_down.contact.closed_level, PinState::High);
+    assert_eq!(pulled_down.contact.wiring, Wiring::NormallyOpen);
 }
