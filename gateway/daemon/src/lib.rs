@@ -28,3 +28,4 @@ pub mod secret;
 pub mod supervise;
 pub mod unit;
 pub mod uplink;
+pub mod web;

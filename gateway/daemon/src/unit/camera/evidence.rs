@@ -23,8 +23,8 @@ use crate::rules::Inputs;
 use crate::supervise::Outcome;
 
 /// Below the folder of evidence.
-pub(in super::super) const CLIPS: &str = "clips";
-pub(super) const PICTURES: &str = "pictures";
+pub(crate) const CLIPS: &str = "clips";
+pub(crate) const PICTURES: &str = "pictures";
 
 /// How often it is looked at: so much more than allowed may lie there for so long.
 const EVERY: Duration = Duration::from_secs(60);
