@@ -25,6 +25,7 @@ use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
 use crate::output::{Challenge, Output};
+use crate::page::Page;
 use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
@@ -99,6 +100,8 @@ pub struct Config {
     pub uplink: Uplink,
     /// Whether a Home Assistant is told what there is.
     pub home_assistant: HomeAssistant,
+    /// Where the gateway's own page is served, if it is.
+    pub page: Option<Page>,
     /// How events are kept.
     pub journal: JournalConfig,
     /// The simulated wiring, if there is one.

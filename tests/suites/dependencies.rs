@@ -14,7 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gatehouse-journal", &["gatehouse-core"]),
     ("gatehouse-link", &[]),
     ("gatehouse-camera", &["gatehouse-core"]),
-    ("gatehouse-receiver", &["gatehouse-core", "gatehouse-link"]),
+    ("gatehouse-web", &["gatehouse-core", "gatehouse-link"]),
+    ("gatehouse-receiver", &["gatehouse-core", "gatehouse-link", "gatehouse-web"]),
     (
         "gatehouse",
         &[
@@ -24,13 +25,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gatehouse-drivers",
             "gatehouse-journal",
             "gatehouse-link",
+            "gatehouse-web",
         ],
     ),
     ("gatehouse-demo", &EVERYTHING),
     ("gatehouse-tests", &EVERYTHING),
 ];
 
-const EVERYTHING: [&str; 8] = [
+const EVERYTHING: [&str; 9] = [
     "gatehouse",
     "gatehouse-camera",
     "gatehouse-config",
@@ -39,6 +41,7 @@ const EVERYTHING: [&str; 8] = [
     "gatehouse-journal",
     "gatehouse-link",
     "gatehouse-receiver",
+    "gatehouse-web",
 ];
 
 /// The edges between our own crates, of whatever kind.

@@ -10,6 +10,7 @@ mod doors;
 mod feeds;
 mod named;
 mod outputs;
+mod page;
 mod partitions;
 mod patrol;
 mod schedules;
@@ -108,6 +109,7 @@ pub(crate) fn config(
     let reporting = uplink.as_ref().map(|uplink| uplink.reporting).unwrap_or_default();
     let brokers = brokers::brokers(file, reporting, notes, files);
     let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
+    let page = page::page(file, notes, files);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket) = gateway?;
@@ -147,6 +149,7 @@ pub(crate) fn config(
         brokers,
         uplink: uplink?,
         home_assistant: home_assistant?,
+        page: page.ok()?,
         journal: journal?,
         sim,
         log: log?,

@@ -22,6 +22,7 @@ pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
 pub(crate) mod output;
+pub(crate) mod page;
 pub(crate) mod partition;
 pub(crate) mod responders;
 pub(crate) mod round;
@@ -73,6 +74,7 @@ pub(crate) static FILE: Table = Table {
         &broker::TABLE,
         &uplink::TABLE,
         &home_assistant::TABLE,
+        &page::TABLE,
         &journal::TABLE,
         &log::TABLE,
         &sim::TABLE,

@@ -1,8 +1,8 @@
 //! The control socket: what `gatehouse status` and `gatehouse events --follow` ask.
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
-//! answered with one JSON object, `schedule` with a list of what schedules do next, `reload` with
-//! what came of it, a line `follow` with a line for each commit, holding the newest
+//! answered with one JSON object, `schedule` with a list of what schedules do next, `page` with the
+//! page's address and, while it has no account, the code for the first, `reload` with what came of it, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
 mod schedule;
@@ -27,6 +27,7 @@ use tracing::debug;
 
 pub use schedule::{ScheduleMoment, ScheduleReport};
 pub(crate) use schedule::{of_config, of_view};
+pub(crate) use wish::ask;
 pub use wish::{Digits, Outcome, Wish};
 
 use crate::board::Board;
@@ -34,6 +35,7 @@ use crate::clock::Clock;
 use crate::reload::{Reloaded, Request, Running};
 use crate::supervise;
 use crate::unit::readers::Enrolling;
+use crate::web::{PageReport, Reception};
 
 /// Clients at once; the next one waits in the kernel.
 const CLIENTS: usize = 16;
@@ -97,6 +99,9 @@ pub struct Report {
     pub commits: u64,
     /// Bytes written to flash.
     pub journal_written: u64,
+    /// The gateway's own page, if there is one; without its code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageReport>,
 }
 
 /// One door, zone, partition or reader in a [`Report`].
@@ -140,6 +145,8 @@ pub struct Sources {
     pub session: u64,
     /// When the daemon started.
     pub started: gatehouse_core::time::Mono,
+    /// What the page says of itself.
+    pub page: Reception,
 }
 
 /// Answers until the task is ended.
@@ -200,6 +207,12 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some("page") => {
+            let report = sources.page.with_code(sources.clock.mono());
+            let mut json = serde_json::to_vec(&report)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
         Some("reload") => {
             let mut json = serde_json::to_vec(&reload(user, &sources.reloads).await)?;
@@ -211,7 +224,7 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             let outcome = match wish {
                 Ok(wish) => wish::fulfil(wish, user, &sources).await,
                 Err(error) => Outcome::Error(format!(
-                    "neither status nor schedule nor follow nor a wish that can be read: {error}"
+                    "neither status nor schedule nor page nor follow nor a wish that can be read: {error}"
                 )),
             };
             let mut json = serde_json::to_vec(&outcome)?;
@@ -314,5 +327,6 @@ pub(crate) fn report(sources: &Sources) -> Report {
         stored: stats.events,
         commits: stats.commits,
         journal_written: stats.bytes_written.unwrap_or(0),
+        page: sources.page.report(),
     }
 }

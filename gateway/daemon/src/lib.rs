@@ -29,3 +29,4 @@ pub mod secret;
 pub mod supervise;
 pub mod unit;
 pub mod uplink;
+pub mod web;

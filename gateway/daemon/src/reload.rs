@@ -299,6 +299,7 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     keep(before.state_dir != after.state_dir, "gateway.state-dir");
     keep(before.socket != after.socket, "gateway.socket");
     keep(before.journal != after.journal, "journal");
+    keep(before.page != after.page, "page");
     keep(before.log != after.log, "log");
     let outputs = |config: &Config| -> Vec<_> {
         let names = |it: &gatehouse_config::Output| -> Vec<_> {
@@ -321,6 +322,7 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     after.state_dir.clone_from(&before.state_dir);
     after.socket.clone_from(&before.socket);
     after.journal = before.journal.clone();
+    after.page.clone_from(&before.page);
     after.log = before.log;
     keys
 }

@@ -23,7 +23,7 @@ use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::unit::readers::Enrolling;
-use crate::{checkpoints, clock_watch, commands, control, unit, uplink};
+use crate::{checkpoints, clock_watch, commands, control, unit, uplink, web};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -188,7 +188,10 @@ pub async fn live(
         clock: clock.clone(),
         session: opened.session,
         started,
+        page: web::Reception::default(),
     };
+    let page = web::Parts { sources: sources.clone(), eyes: hands.eyes().clone() };
+    supervisor.unit("page", move || web::run(page.clone()));
     let parts = commands::Parts::new(sources.clone(), say, hands.eyes().clone(), path.clone());
     supervisor.essential("commands", commands::run(parts, arrivals));
     supervisor.unit("control", move || control::run(sources.clone()));

@@ -43,6 +43,15 @@ impl ServerTls {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
+    /// The server's own certificate, in DER: what a fingerprint is of.
+    ///
+    /// # Errors
+    /// [`TlsError`] of the certificate's file.
+    pub fn leaf(&self) -> Result<Vec<u8>, TlsError> {
+        let chain = certificates(FileRole::Certificate, &self.certificate)?;
+        Ok(chain.first().map(|own| own.to_vec()).unwrap_or_default())
+    }
+
     /// Both files.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         [self.certificate.as_path(), self.key.as_path()].into_iter()

@@ -10,6 +10,7 @@ mod events;
 mod evidence;
 mod ledger;
 mod output;
+mod page;
 mod reload;
 mod replay;
 mod rounds;
@@ -31,6 +32,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse check                          is the configuration right?
   gatehouse run                            watch the doors (systemd does this)
   gatehouse status                         what is happening now
+  gatehouse page                           where the web page is, and how to get in
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
   gatehouse reload                         use the edited configuration
@@ -63,6 +65,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
+    /// Show the page: its address, its fingerprint, and the code for the first account.
+    Page(page::PageArgs),
     /// Show recorded events: query the journal, or follow it.
     Events(events::EventsArgs),
     /// Arm a partition.
@@ -178,6 +182,7 @@ fn act(command: Command) -> ExitCode {
         Command::Reload(args) => reload::reload(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => status::status(&args),
+        Command::Page(args) => page::page(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),
         Command::Disarm(args) => wish::disarm(args),

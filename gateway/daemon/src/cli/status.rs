@@ -150,6 +150,33 @@ fn table(report: &Report, paint: Paint) -> String {
             paint.bad("not set since this boot; times may be wrong")
         ),
     };
+    if let Some(page) = &report.page {
+        let _ = match &page.fingerprint {
+            Some(_) if page.accounts == 0 => writeln!(
+                text,
+                "{}    https on {}, {}",
+                paint.bold("page"),
+                page.listen,
+                paint.warn("nobody has an account: `gatehouse page` shows the code")
+            ),
+            Some(fingerprint) => writeln!(
+                text,
+                "{}    https on {}, accounts: {}, {}",
+                paint.bold("page"),
+                page.listen,
+                page.accounts,
+                paint.dim(&format!("sha256 {fingerprint}"))
+            ),
+            None => {
+                writeln!(
+                    text,
+                    "{}    {}",
+                    paint.bold("page"),
+                    paint.bad("it is not served; see the log")
+                )
+            }
+        };
+    }
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }

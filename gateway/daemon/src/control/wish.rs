@@ -167,8 +167,19 @@ pub enum Outcome {
     Error(String),
 }
 
-/// Hands a wish in, and waits for what came of it.
+/// Hands in a wish from the control socket, and waits for what came of it.
 pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> Outcome {
+    // The system's number of the user; their name stays on the box.
+    let actor = user.map(|uid| format!("uid-{uid}"));
+    ask(wish, (Via::Cli, actor), sources).await
+}
+
+/// Hands a wish in, of whoever wants it and by which way, and waits for what came of it.
+pub(crate) async fn ask(
+    wish: Wish,
+    (via, actor): (Via, Option<String>),
+    sources: &Sources,
+) -> Outcome {
     let running = sources.running.borrow().clone();
     let (config, desk) = (&*running.config, &running.desk);
     if let Wish::HashPin { card, digits } = wish {
@@ -187,9 +198,7 @@ pub(super) async fn fulfil(wish: Wish, user: Option<u32>, sources: &Sources) -> 
     };
     // Until the answer is there, a card of this reader does not wait for its PIN.
     let _wanted = enrolled.map(|reader| sources.enrolling.want(reader));
-    // The system's number of the user; their name stays on the box.
-    let actor = user.map(|uid| format!("uid-{uid}"));
-    match desk.ask(Via::Cli, actor, verb).await {
+    match desk.ask(via, actor, verb).await {
         Ok(answer) => Outcome::Answer(answer),
         Err(error) => Outcome::Error(error.to_string()),
     }

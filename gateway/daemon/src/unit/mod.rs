@@ -362,6 +362,14 @@ impl Told {
     }
 }
 
+/// The folder of all evidence.
+pub(crate) fn evidence_root(config: &Config) -> std::path::PathBuf {
+    camera::evidence::root(config)
+}
+
+/// Below it.
+pub(crate) use camera::evidence::{CLIPS, PICTURES};
+
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
 pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {
     let folder = camera::evidence::root(config).join(camera::evidence::CLIPS);

@@ -20,13 +20,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use gatehouse_web::listen::{Bounds, Peer, Socket, SocketError};
 use tokio::sync::Semaphore;
 
 use crate::config::ReceiverConfig;
 use crate::desk::QUEUE;
 use crate::meter::Meter;
 use crate::operator::Operator;
-use crate::wall::listen::{Peer, Socket, SocketError};
 
 /// What a scraper is told of the format.
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -107,7 +107,8 @@ impl Metrics {
             return Err(MetricsError::Plain(config.address));
         }
         let listen = |source| MetricsError::Listen { address: config.address, source };
-        let socket = Socket::open(config.address, None).await.map_err(|error| match error {
+        let socket = Socket::open(config.address, None, Bounds::ROOM).await;
+        let socket = socket.map_err(|error| match error {
             SocketError::Io(source) => listen(source),
             SocketError::Tls(error) => listen(io::Error::other(error)),
         })?;

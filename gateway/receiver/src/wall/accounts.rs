@@ -24,12 +24,12 @@ use std::sync::Arc;
 
 use gatehouse_core::commands::Verb;
 use gatehouse_core::id::Id;
+use gatehouse_web::secret;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::commands::OFFERED;
 use super::scope::Scope;
-use super::secret;
 use crate::classes;
 
 /// Accounts of one control room, at most: each is looked through at a login.

@@ -7,13 +7,13 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gatehouse_core::id::Id;
+use gatehouse_web::listen::Peer;
+use gatehouse_web::{guard, secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::guard::{Signed, refuse};
-use super::listen::Peer;
-use super::secret;
 
 /// What a page sends.
 #[derive(Deserialize)]
@@ -55,7 +55,8 @@ pub(crate) async fn login(
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "ending");
     };
     shared.lockout().right(&name, address);
-    shared.sessions().open(&account, token.clone(), csrf.clone(), shared.mono());
+    let of = (account.name.as_str(), account.password.as_str());
+    shared.sessions().open(of, (&token, &csrf), shared.mono());
     tracing::info!(account = name, %address, "logged in at the wall");
     let cookie = shared.set_cookie(&token, shared.session.as_secs());
     let body = Json(who(&Signed { account, token, csrf }));
@@ -87,8 +88,7 @@ pub(crate) async fn logout(
     signed: Signed,
     headers: HeaderMap,
 ) -> Response {
-    let token = headers.get(super::guard::CSRF).map_or(&b""[..], HeaderValue::as_bytes);
-    if token != signed.csrf.as_bytes() {
+    if !guard::has_csrf(&headers, &signed.csrf) {
         return refuse(StatusCode::FORBIDDEN, "csrf");
     }
     shared.sessions().close(&signed.token);

@@ -23,16 +23,12 @@ mod commands;
 mod guard;
 mod handovers;
 mod history;
-pub(crate) mod listen;
 mod live;
-mod lockout;
 mod login;
 mod page;
 mod picture;
 mod pictures;
 mod scope;
-mod secret;
-mod session;
 mod stats;
 mod view;
 
@@ -48,20 +44,21 @@ use axum::middleware;
 use axum::routing::{get, post};
 use gatehouse_core::time::Mono;
 use gatehouse_link::{ServerTls, Stamp, TlsError};
+use gatehouse_web::guard::Guard;
+use gatehouse_web::listen::{Bounds, Peer, Socket, SocketError};
+use gatehouse_web::lockout::Lockout;
+use gatehouse_web::session::Sessions;
 use tokio::sync::{Semaphore, watch};
 
 pub use accounts::{Account, Accounts, AccountsError, Role};
 pub(crate) use accounts::{command, is_name};
 pub(crate) use commands::OFFERED;
+pub use gatehouse_web::secret::SecretError;
+pub(crate) use gatehouse_web::secret::{LONGEST, SHORTEST, hash};
 pub use scope::Scope;
-pub use secret::SecretError;
-pub(crate) use secret::{LONGEST, SHORTEST, hash};
 
 use guard::Signed;
-use listen::{Peer, Socket, SocketError};
-use lockout::Lockout;
 use picture::Picture;
-use session::Sessions;
 
 use crate::operator::Operator;
 use crate::signing::SigningKey;
@@ -69,6 +66,9 @@ use crate::store::Database;
 
 /// How long a login lasts: a shift.
 pub const DEFAULT_SESSION: Duration = Duration::from_secs(12 * 3600);
+
+/// Logins at once: more than a control room has people, over all shifts.
+const SESSIONS: usize = 1024;
 
 /// Streams at a time: pages that are open.
 const STREAMS: usize = 64;
@@ -152,10 +152,7 @@ pub(crate) struct Inner {
     signing: Option<Arc<SigningKey>>,
     session: Duration,
     cookie: String,
-    /// With TLS.
-    secure: bool,
-    /// The port, if only this machine can come.
-    here: Option<u16>,
+    guard: Guard,
 }
 
 impl std::ops::Deref for Shared {
@@ -197,9 +194,11 @@ impl Wall {
         let secure = config.tls.is_some();
         let listen = |source| WallError::Listen { address: config.address, source };
         let socket =
-            Socket::open(config.address, config.tls).await.map_err(|error| match error {
-                SocketError::Tls(error) => error.into(),
-                SocketError::Io(source) => listen(source),
+            Socket::open(config.address, config.tls, Bounds::ROOM).await.map_err(|error| {
+                match error {
+                    SocketError::Tls(error) => error.into(),
+                    SocketError::Io(source) => listen(source),
+                }
             })?;
         let address = axum::serve::Listener::local_addr(&socket).map_err(listen)?;
         let (painted, pictures) = watch::channel(Arc::default());
@@ -216,7 +215,7 @@ impl Wall {
             operator,
             pictures,
             file: Mutex::new(file),
-            sessions: Mutex::new(Sessions::new(config.session)),
+            sessions: Mutex::new(Sessions::new(config.session, SESSIONS)),
             lockout: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             hashing: Semaphore::new(1),
@@ -224,8 +223,7 @@ impl Wall {
             signing: config.signing,
             session: config.session,
             cookie,
-            secure,
-            here: here.then_some(address.port()),
+            guard: Guard { secure, here: here.then_some(address.port()) },
         }));
         Ok(Self { socket, address, shared, painted })
     }
@@ -237,7 +235,7 @@ impl Wall {
 
     /// The address for a browser.
     pub fn url(&self) -> String {
-        format!("{}://{}/", if self.shared.secure { "https" } else { "http" }, self.address)
+        format!("{}://{}/", if self.shared.guard.secure { "https" } else { "http" }, self.address)
     }
 
     /// Serves for as long as it is polled.
@@ -317,16 +315,12 @@ impl Inner {
     fn signed(&self, token: &str) -> Option<Signed> {
         let session = self.sessions().get(token, self.mono())?.clone();
         let account = self.accounts().get(&session.name).cloned();
-        let account = account.filter(|account| session.is_of(account))?;
+        let account = account.filter(|account| session.is_of(&account.name, &account.password))?;
         Some(Signed { account, token: token.to_owned(), csrf: session.csrf })
     }
 
     fn set_cookie(&self, token: &str, lasts_s: u64) -> String {
-        let secure = if self.secure { "; Secure" } else { "" };
-        format!(
-            "{}={token}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Strict{secure}",
-            self.cookie
-        )
+        self.guard.set_cookie(&self.cookie, token, lasts_s)
     }
 }
 

@@ -34,8 +34,8 @@ use crate::rules::Inputs;
 use crate::supervise::Outcome;
 
 /// Below the folder of evidence.
-pub(in super::super) const CLIPS: &str = "clips";
-pub(super) const PICTURES: &str = "pictures";
+pub(crate) const CLIPS: &str = "clips";
+pub(crate) const PICTURES: &str = "pictures";
 /// What is shown of.
 pub(crate) const FOLDERS: [&str; 2] = [CLIPS, PICTURES];
 /// Notes of clips that nobody was told of yet.

@@ -113,6 +113,7 @@ impl Studio {
             (None, None) => format!("{}-{}{part}.jpg", self.camera, wish.at.0),
         };
         let at = frame.received;
+        let file = name.clone();
         let (path, mask, turns) = (self.folder.join(name), self.mask.clone(), self.turns.clone());
         let recipients = self.recipients.clone();
         // A thread of its own: niceness stays with a thread, and those of the runtime serve the journal.
@@ -132,15 +133,15 @@ impl Studio {
             }
             Err(error) => return Err(error.to_string()),
         };
-        let facts = self.tell(wish, &taken, at).await;
+        let facts = self.tell(wish, &taken, &file, at).await;
         self.send(wish, taken);
         Ok(facts)
     }
 
-    async fn tell(&self, wish: &Wish, taken: &Taken, at: Mono) -> Value {
+    async fn tell(&self, wish: &Wish, taken: &Taken, file: &str, at: Mono) -> Value {
         let (width, height) = taken.size;
         let mut facts = json!({
-            "of": wish.of, "bytes": taken.jpeg.len(), "width": width, "height": height,
+            "of": wish.of, "ref": file, "bytes": taken.jpeg.len(), "width": width, "height": height,
             "sha256": taken.sha256, "masked": !self.mask.is_none(),
         });
         if let Some(sealed) = &taken.sealed {

@@ -1,13 +1,16 @@
-//! The wall's socket: plain on this machine, with TLS for others.
+//! The socket of a page: plain on this machine, with TLS for others.
 //!
-//! Bounds: [`CONNECTIONS`] at a time, the next one waits in the kernel; a handshake has
-//! [`HANDSHAKE`]. A certificate that was renewed serves the next connection; one that cannot be
-//! read is told in the log, and the last good one goes on.
+//! Bounds ([`Bounds`]): so many connections at a time, the next one waits in the kernel; so many of one
+//! address, the next one is shut; a handshake has [`HANDSHAKE`]; one on which nothing moves is shut.
+//! A certificate that was renewed serves the next connection; one that cannot be read is told in the
+//! log, and the last good one goes on.
 
+use std::collections::HashMap;
+use std::future::Future as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,11 +21,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at a time: a browser opens six for one page.
-const CONNECTIONS: usize = 256;
+/// How much is served at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections: a browser opens six for one page.
+    pub connections: usize,
+    /// Connections of one address, so that one machine cannot keep all others out.
+    pub of_one: usize,
+    /// A connection on which nothing was read or written for so long is shut; none: it stays.
+    pub idle: Option<Duration>,
+}
+
+impl Bounds {
+    /// Of a control room: many screens, perhaps all behind one address.
+    pub const ROOM: Self = Self { connections: 256, of_one: 256, idle: None };
+}
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -33,13 +49,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// See the module's page.
-pub(crate) struct Socket {
+pub struct Socket {
     listener: TcpListener,
     keys: Option<Keys>,
+    bounds: Bounds,
     room: Arc<Semaphore>,
+    /// How many connections each address has.
+    each: Each,
     shaking: JoinSet<Option<(Io, SocketAddr)>>,
 }
 
@@ -52,10 +71,60 @@ struct Keys {
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
+type Each = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// A connection's place among all, and among those of its address; free when it is dropped.
+struct Place {
+    _room: OwnedSemaphorePermit,
+    each: Each,
+    address: IpAddr,
+}
+
+impl Place {
+    /// None: the address has its share already.
+    fn take(room: OwnedSemaphorePermit, each: &Each, address: IpAddr, most: usize) -> Option<Self> {
+        let mut all = each.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Self { _room: room, each: Arc::clone(each), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
+}
+
 /// One connection; its place is free when it is dropped.
-pub(crate) struct Io {
+pub struct Io {
     stream: Box<dyn Duplex>,
-    _place: OwnedSemaphorePermit,
+    /// When it is shut unless something moves.
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    _place: Place,
+}
+
+impl Io {
+    fn new(stream: Box<dyn Duplex>, idle: Option<Duration>, place: Place) -> Self {
+        let idle = idle.map(|idle| (idle, Box::pin(sleep(idle))));
+        Self { stream, idle, _place: place }
+    }
+
+    /// Something moved.
+    fn moved(&mut self) {
+        if let Some((idle, end)) = &mut self.idle {
+            end.as_mut().reset(Instant::now() + *idle);
+        }
+    }
 }
 
 impl Keys {
@@ -71,7 +140,7 @@ impl Keys {
         if stamp != self.stamp {
             match self.files.acceptor() {
                 Ok(acceptor) => self.acceptor = acceptor,
-                Err(error) => tracing::error!(%error, "the wall keeps its old certificate"),
+                Err(error) => tracing::error!(%error, "the page keeps its old certificate"),
             }
             self.stamp = stamp;
         }
@@ -81,29 +150,37 @@ impl Keys {
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
+pub enum SocketError {
+    /// Certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Mostly the port is in use, or below 1024 and not allowed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl Socket {
-    pub(crate) async fn open(
+    /// Reads certificate and key, if there are any, and listens.
+    ///
+    /// # Errors
+    /// [`SocketError`]: nothing listens.
+    pub async fn open(
         address: SocketAddr,
         tls: Option<ServerTls>,
+        bounds: Bounds,
     ) -> Result<Self, SocketError> {
         let keys = tls.map(Keys::read).transpose()?;
         let listener = TcpListener::bind(address).await?;
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        Ok(Self { listener, keys, room, shaking: JoinSet::new() })
+        let room = Arc::new(Semaphore::new(bounds.connections));
+        Ok(Self { listener, keys, bounds, room, each: Each::default(), shaking: JoinSet::new() })
     }
 
     /// The next TCP connection and its place.
     async fn next(
         listener: &TcpListener,
         room: &Arc<Semaphore>,
-    ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+        (each, of_one): (&Each, usize),
+    ) -> (TcpStream, SocketAddr, Place) {
         loop {
             let Ok(place) = Arc::clone(room).acquire_owned().await else {
                 // Nobody closes it.
@@ -112,6 +189,10 @@ impl Socket {
             };
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Some(place) = Place::take(place, each, peer.ip(), of_one) else {
+                        tracing::debug!(%peer, "an address has too many connections");
+                        continue;
+                    };
                     // What the stream of events says is said at once.
                     let _ = stream.set_nodelay(true);
                     return (stream, peer, place);
@@ -131,17 +212,18 @@ impl Listener for Socket {
 
     async fn accept(&mut self) -> (Io, SocketAddr) {
         loop {
-            let Self { listener, keys, room, shaking } = self;
+            let Self { listener, keys, bounds, room, each, shaking } = self;
+            let idle = bounds.idle;
             tokio::select! {
-                (stream, peer, place) = Self::next(listener, room) => {
+                (stream, peer, place) = Self::next(listener, room, (each, bounds.of_one)) => {
                     let Some(keys) = keys else {
-                        return (Io { stream: Box::new(stream), _place: place }, peer);
+                        return (Io::new(Box::new(stream), idle, place), peer);
                     };
                     let acceptor = keys.current();
                     shaking.spawn(async move {
                         let shaken = timeout(HANDSHAKE, acceptor.accept(stream)).await.ok()?;
                         let stream = Box::new(shaken.ok()?);
-                        Some((Io { stream, _place: place }, peer))
+                        Some((Io::new(stream, idle, place), peer))
                     });
                 }
                 Some(shaken) = shaking.join_next(), if !shaking.is_empty() => {
@@ -170,7 +252,18 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut *self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.moved();
+        }
+        if read.is_pending()
+            && let Some((_, end)) = &mut self.idle
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -180,7 +273,11 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut *self.stream).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.moved();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,7 +4,7 @@
 //! everywhere. Past its limit each further one doubles the wait, from half a minute to a quarter
 //! of an hour. A right password ends the count of its name and address only: nobody may wash off
 //! guesses at others' names by logging in himself. Sessions that are open are not touched, so
-//! nobody can drive an operator from the wall by guessing.
+//! nobody can drive somebody from a page by guessing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -55,18 +55,18 @@ struct Count {
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub(crate) struct Lockout(HashMap<Whose, Count>);
+pub struct Lockout(HashMap<Whose, Count>);
 
 impl Lockout {
     /// How long this name must wait at this address; none: it may try.
-    pub(crate) fn wait(&self, name: &str, address: IpAddr, now: Mono) -> Option<Duration> {
+    pub fn wait(&self, name: &str, address: IpAddr, now: Mono) -> Option<Duration> {
         let of = |whose: &Whose| self.0.get(whose).map(|count| count.until.since(now));
         let longest = Whose::all(name, address).iter().filter_map(of).max();
         longest.filter(|wait| !wait.is_zero())
     }
 
     /// A wrong attempt; how long to wait now.
-    pub(crate) fn wrong(&mut self, name: &str, address: IpAddr, now: Mono) -> Option<Duration> {
+    pub fn wrong(&mut self, name: &str, address: IpAddr, now: Mono) -> Option<Duration> {
         for whose in Whose::all(name, address) {
             let free = whose.free();
             if self.0.len() >= MOST && !self.0.contains_key(&whose) {
@@ -90,7 +90,7 @@ impl Lockout {
     }
 
     /// The right password.
-    pub(crate) fn right(&mut self, name: &str, address: IpAddr) {
+    pub fn right(&mut self, name: &str, address: IpAddr) {
         self.0.remove(&Whose::Both(name.into(), address));
     }
 }

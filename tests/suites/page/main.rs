@@ -1,0 +1,9 @@
+//! The gateway's own page: the real daemon, a real camera, HTTPS as anybody sends it, and a browser.
+
+mod client;
+mod evidence;
+#[path = "../../../gateway/camera/tests/harness/mod.rs"]
+mod harness;
+mod refused;
+mod scene;
+mod story;
