@@ -21,7 +21,7 @@ mod write;
 
 pub use header::SealError;
 pub(crate) use open::whole_chunks;
-pub use open::{OpenError, Opened};
+pub use open::{OpenError, Opened, content_length};
 pub use write::{Sealer, Sum};
 
 use gatehouse_core::sealed::{Identity, Recipient};

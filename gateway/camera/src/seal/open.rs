@@ -1,6 +1,6 @@
 //! Opening, from the front.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use gatehouse_core::sealed::Identity;
 use ring::aead::{Aad, LessSafeKey};
@@ -62,6 +62,26 @@ impl<R: Read> Opened<R> {
         self.end == Some(End::CutOff)
     }
 
+    /// Opens it from byte `at` of its content on: a player asks for parts. What stands before is not
+    /// looked at, so its damage is not seen either.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn from_byte(from: R, identity: &Identity, at: u64) -> Result<Self, OpenError>
+    where
+        R: Seek,
+    {
+        let mut opened = Self::new(from, identity)?;
+        let (chunk, within) = (at / CHUNK as u64, at % CHUNK as u64);
+        let ahead = i64::try_from(chunk * (CHUNK + TAG) as u64).unwrap_or(i64::MAX);
+        opened.from.seek(SeekFrom::Current(ahead))?;
+        opened.chunks = chunk;
+        opened.at = chunk * CHUNK as u64;
+        opened.next()?;
+        opened.given = opened.opened.len().min(usize::try_from(within).unwrap_or(usize::MAX));
+        Ok(opened)
+    }
+
     fn next(&mut self) -> Result<(), OpenError> {
         let mut chunk = Vec::with_capacity(CHUNK + TAG);
         (&mut self.from).take((CHUNK + TAG) as u64).read_to_end(&mut chunk)?;
@@ -112,6 +132,16 @@ impl<R: Read> Read for Opened<R> {
         self.given += count;
         Ok(count)
     }
+}
+
+/// How many bytes of content something sealed of `length` bytes holds. The key is not needed.
+///
+/// # Errors
+/// What reading the file gives; [`OpenError::Form`]: it is not sealed.
+pub fn content_length(from: &mut impl Read, length: u64) -> Result<u64, OpenError> {
+    let sealed = length.saturating_sub(header::content_begins(from)?);
+    let chunks = sealed.div_ceil((CHUNK + TAG) as u64);
+    Ok(sealed.saturating_sub(chunks * TAG as u64))
 }
 
 /// How much of a file that was cut off is whole: the header, and chunks up to the last full one. 0: not

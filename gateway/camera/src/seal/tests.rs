@@ -46,6 +46,24 @@ fn what_is_sealed_is_opened_by_each_of_its_recipients_and_nobody_else() {
 }
 
 #[test]
+fn any_part_is_opened_and_the_length_is_known_without_a_key() {
+    let identity = generate().unwrap();
+    for length in [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 500] {
+        let content = content(length);
+        let bytes = sealed(&content, &[recipient(&identity)]);
+        let told = content_length(&mut &bytes[..], bytes.len() as u64).unwrap();
+        assert_eq!(told, length as u64);
+        for at in (0..length).step_by(CHUNK / 3 + 1).chain([length - 1]) {
+            let from = std::io::Cursor::new(&bytes);
+            let mut opened = Opened::from_byte(from, &identity, at as u64).unwrap();
+            let mut part = Vec::new();
+            opened.read_to_end(&mut part).unwrap();
+            assert!(part == content[at..], "{length} from {at}");
+        }
+    }
+}
+
+#[test]
 fn what_a_power_cut_leaves_is_opened_up_to_its_last_whole_chunk_and_says_that_it_is_cut_off() {
     let identity = generate().unwrap();
     let content = content(3 * CHUNK + 500);

@@ -368,7 +368,7 @@ pub(crate) fn evidence_root(config: &Config) -> std::path::PathBuf {
 }
 
 /// Below it.
-pub(crate) use camera::evidence::{CLIPS, PICTURES};
+pub(crate) use camera::evidence::{CLIPS, PICTURES, identity as evidence_key};
 
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
 pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {

@@ -128,11 +128,13 @@ fn newest(
 pub(super) async fn list(State(shared): State<Shared>, Path(camera): Path<Id>) -> Response {
     let config = Arc::clone(&shared.sources.running.borrow().config);
     let journal = shared.sources.journal.clone();
+    let opens = config.evidence.key.is_some();
     match spawn_blocking(move || newest(&journal, &config, &camera)).await {
         Ok(Ok(all)) => {
             let of = |(one, here): &(Found, bool)| {
                 json!({ "seq": one.seq.0, "at": one.at, "what": one.kind.as_str(), "of": one.of,
-                    "masked": one.masked, "here": here })
+                    "masked": one.masked, "here": here,
+                    "opens": opens || !stored::is_sealed(&one.name) })
             };
             let all: Vec<_> = all.iter().map(of).collect();
             Json(json!({ "evidence": all })).into_response()
@@ -231,6 +233,10 @@ async fn give(
     (kind, name, path): (Kind, &str, PathBuf),
     export: bool,
 ) -> Response {
+    let keyless = shared.sources.running.borrow().config.evidence.key.is_none();
+    if stored::is_sealed(name) && keyless && !export {
+        return refuse(StatusCode::CONFLICT, "sealed");
+    }
     if shared.audit.look(&signed.account.name, camera, name, export).await.is_err() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "unrecorded");
     }
@@ -292,7 +298,15 @@ pub(super) async fn media(
         return refuse(StatusCode::FORBIDDEN, "role");
     }
     let path = look.path.clone();
-    let stored = match spawn_blocking(move || Stored::open(&path)).await {
+    let source = shared.sources.running.borrow().config.evidence.key.clone();
+    let source = source.filter(|_| stored::is_sealed(&look.name));
+    let name = if source.is_some() { stored::opened_name(&look.name) } else { &look.name };
+    let open = move || {
+        let key = source.as_ref().map(crate::unit::evidence_key).transpose();
+        let key = key.map_err(std::io::Error::other)?;
+        Stored::open(&path, key.map(Arc::new))
+    };
+    let stored = match spawn_blocking(open).await {
         Ok(Ok(stored)) => Arc::new(stored),
         other => {
             warn!(?other, "evidence cannot be opened");
@@ -332,7 +346,7 @@ pub(super) async fn media(
     }
     if look.export {
         // Of letters that were looked at: see `stored::path`.
-        let how = format!("attachment; filename=\"{}\"", look.name);
+        let how = format!("attachment; filename=\"{name}\"");
         headers.extend(HeaderValue::try_from(how).ok().map(|it| (header::CONTENT_DISPOSITION, it)));
     }
     response

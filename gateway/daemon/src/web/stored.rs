@@ -1,14 +1,17 @@
 //! Reading of pictures and clips from the flash: the one place where their files are opened.
 //!
 //! A name comes from an event, and is looked at all the same: it is one name in one folder, of the
-//! camera that it is of, and no link.
+//! camera that it is of, and no link. What is sealed is opened with the box's own key while it is read.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use gatehouse_camera::seal::{self, Opened, content_length};
 use gatehouse_core::id::Id;
+use gatehouse_core::sealed::Identity;
 use rustix::fs::OFlags;
 
 use crate::unit::{CLIPS, PICTURES};
@@ -47,32 +50,50 @@ impl Kind {
 /// Where the file of this name of a camera's lies; none: it is no such name.
 pub(super) fn path(root: &Path, kind: Kind, camera: &Id, name: &str) -> Option<PathBuf> {
     let (folder, end) = kind.place();
-    let own = name.strip_prefix(camera.as_str())?.strip_prefix('-')?.strip_suffix(end)?;
+    let shown = opened_name(name);
+    let own = shown.strip_prefix(camera.as_str())?.strip_prefix('-')?.strip_suffix(end)?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (!own.is_empty() && own.bytes().all(plain)).then(|| root.join(folder).join(name))
+}
+
+/// The name of a file once it is opened.
+pub(super) fn opened_name(name: &str) -> &str {
+    let unsealed = name.strip_suffix(seal::EXTENSION).and_then(|name| name.strip_suffix('.'));
+    unsealed.unwrap_or(name)
+}
+
+/// Whether a file of this name is sealed.
+pub(super) fn is_sealed(name: &str) -> bool {
+    opened_name(name) != name
 }
 
 /// An open file of evidence.
 #[derive(Debug)]
 pub(super) struct Stored {
     file: File,
+    /// What opens it; none: it is given as it lies there.
+    key: Option<Arc<Identity>>,
     /// How many bytes it has, as they are read here.
     pub(super) bytes: u64,
 }
 
 impl Stored {
-    /// Opens one.
+    /// Opens one; with the key what is sealed, without one whatever lies there.
     ///
     /// # Errors
-    /// It is not there any more, or no regular file.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// It is not there any more, or no regular file, or the key is to open what is not sealed.
+    pub(super) fn open(path: &Path, key: Option<Arc<Identity>>) -> io::Result<Self> {
         let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
         let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Self { file, bytes: facts.len() })
+        let mut bytes = facts.len();
+        if key.is_some() {
+            bytes = content_length(&mut &file, bytes).map_err(io::Error::other)?;
+        }
+        Ok(Self { file, key, bytes })
     }
 
     /// Some bytes from a place on, at least one before the end.
@@ -81,13 +102,31 @@ impl Stored {
     /// The disk; or the file ends before it should.
     pub(super) fn read(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most];
-        let count = self.file.read_at(&mut bytes, at)?;
+        let count = if let Some(key) = &self.key {
+            (&self.file).rewind()?;
+            let opened = Opened::from_byte(&self.file, key, at).map_err(io::Error::other)?;
+            fill(opened, &mut bytes)?
+        } else {
+            self.file.read_at(&mut bytes, at)?
+        };
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         bytes.truncate(count);
         Ok(bytes)
     }
+}
+
+/// Reads until there is no room, or no more.
+fn fill(mut from: impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < bytes.len() {
+        match from.read(&mut bytes[count..])? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(count)
 }
 
 #[cfg(test)]
@@ -104,6 +143,8 @@ mod tests {
             path(root, Kind::Picture, &gate, "gate-17-2.jpg"),
             Some(PathBuf::from("/e/pictures/gate-17-2.jpg"))
         );
+        assert_eq!(clip("gate-17.mp4.age"), Some(PathBuf::from("/e/clips/gate-17.mp4.age")));
+        assert!(is_sealed("gate-17.mp4.age") && !is_sealed("gate-17.mp4"));
         for wrong in [
             "hall-17.mp4",
             "gate-../../page/accounts.mp4",
@@ -111,6 +152,8 @@ mod tests {
             "gate-17.jpg",
             "../gate-17.mp4",
             "gate-17.mp4.partial",
+            "gate-17.mp4.age.age",
+            "gate-17.age",
             "gate-.mp4",
             "gate-..mp4",
             "gate-%2e.mp4",
@@ -127,9 +170,31 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         std::fs::write(&real, b"0123456789").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let stored = Stored::open(&real).unwrap();
+        let stored = Stored::open(&real, None).unwrap();
         assert_eq!((stored.bytes, stored.read(8, 64).unwrap()), (10, b"89".to_vec()));
         assert!(stored.read(10, 1).is_err());
-        assert!(Stored::open(&link).is_err() && Stored::open(folder.path()).is_err());
+        assert!(Stored::open(&link, None).is_err() && Stored::open(folder.path(), None).is_err());
+    }
+
+    #[test]
+    fn what_is_sealed_is_read_in_parts_with_the_key_and_as_it_lies_there_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) = (folder.path().join("gate-1.mp4.age"), seal::generate().unwrap());
+        let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (sealed, _) = seal::seal(&content, &[seal::recipient(&key)]).unwrap();
+        std::fs::write(&path, &sealed).unwrap();
+        let stored = Stored::open(&path, Some(key.into())).unwrap();
+        assert_eq!(stored.bytes, content.len() as u64);
+        for at in [0, 65_535, 65_536, 300_001, content.len() - 1] {
+            let part = stored.read(at as u64, 100_000).unwrap();
+            assert!(content[at..].starts_with(&part) && !part.is_empty(), "from {at}");
+        }
+        assert!(stored.read(stored.bytes, 1).is_err());
+        let as_it_lies = Stored::open(&path, None).unwrap();
+        assert_eq!(as_it_lies.read(0, sealed.len()).unwrap(), sealed);
+        let plain = folder.path().join("gate-1.mp4");
+        std::fs::write(&plain, &content).unwrap();
+        let error = Stored::open(&plain, Some(seal::generate().unwrap().into())).unwrap_err();
+        assert!(error.to_string().contains("not sealed"), "{error}");
     }
 }

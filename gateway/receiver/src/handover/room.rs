@@ -3,31 +3,33 @@
 //! It decides nothing: that is the [`Book`]'s. After each step it reads the book anew, so that what
 //! receivers beside this one have done is seen within a second.
 
-mod desk;
+mod inbox;
 mod relay;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_core::contract::AlarmOp;
 use gatehouse_core::id::Id;
-use gatehouse_core::site::CloseReason;
 use gatehouse_core::time::Mono;
-use gatehouse_core::topic::{Address, HandoverTopic};
+use gatehouse_core::topic::Address;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::book::nonce;
-use super::matter::{Asked, Handover, Outcome, foreign, is_late};
-use super::{Act, Book, HandoverError, HandoverView, Offered, Owed, RoomsView, Side, State, Voice};
+pub use inbox::Handovers;
+pub(crate) use inbox::{Inbox, channel};
+
+use inbox::Input;
+use relay::{Relayed, relayed};
+
+use super::matter::{Handover, is_late};
+use super::{Book, HandoverError, HandoverView, Owed, RoomsView, Side, State, Voice};
 use crate::bundle::holds;
 use crate::clock::Clock;
 use crate::desk;
-use crate::operator::{ActError, Operator, Place};
+use crate::operator::Operator;
 use crate::outbox::{Outbox, Saying, Taken};
 use crate::snapshot::{Committed, Link, Snapshot};
 use crate::store::Kept;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gatehouse_camera::decode::{Limits, key};
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::picture::{JPEG_QUALITY, Mask};
-use gatehouse_camera::seal::Sum;
+use gatehouse_camera::seal::{self, Sum};
 use gatehouse_core::contract::MAX_SNAPSHOT;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
@@ -140,6 +140,8 @@ impl Studio {
 
     async fn tell(&self, wish: &Wish, taken: &Taken, file: &str, at: Mono) -> Value {
         let (width, height) = taken.size;
+        let sealed = taken.sealed.is_some().then_some(seal::EXTENSION);
+        let file = [Some(file), sealed].into_iter().flatten().collect::<Vec<_>>().join(".");
         let mut facts = json!({
             "of": wish.of, "ref": file, "bytes": taken.jpeg.len(), "width": width, "height": height,
             "sha256": taken.sha256, "masked": !self.mask.is_none(),

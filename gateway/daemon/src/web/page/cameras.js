@@ -55,11 +55,11 @@ export async function refresh() {
     say(node.querySelector(".kind"), one.what === "clip" ? `▶ ${t("cameras.clip")}` : t("cameras.picture"));
     say(node.querySelector("time"), clock(one.at, now()));
     const of = one.of.length ? t("cameras.of", { n: one.of[0] }) : t("cameras.wanted");
-    say(node.querySelector(".of"), one.here ? of : t("cameras.gone"));
+    say(node.querySelector(".of"), !one.here ? t("cameras.gone") : one.opens ? of : t("cameras.sealed"));
     const save = node.querySelector(".save");
     say(save, t("cameras.save"));
     save.setAttribute("aria-label", `${t("cameras.save")}: ${t(one.what === "clip" ? "cameras.clip" : "cameras.picture")} ${clock(one.at, now())}`);
-    node.querySelector(".open").disabled = !one.here;
+    node.querySelector(".open").disabled = !one.here || !one.opens;
     save.hidden = !may("export");
     save.disabled = !one.here;
   });
