@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::Auth;
 use crate::harness::probe::probe;
-use crate::site::{Site, Wanted, sha256};
+use crate::site::{PATIENCE, Site, Wanted, sha256};
 use crate::untold::under_way;
 
 /// Noise, so that a clip soon has more than a chunk.
@@ -191,5 +191,18 @@ async fn without_the_key_that_seals_it_no_evidence_is_kept() -> anyhow::Result<(
         let path = site.gateway.state().join("evidence").join(kind);
         assert_eq!(std::fs::read_dir(path)?.count(), 0, "{kind}");
     }
+    // Once it is there, what happens is kept.
+    std::fs::write(folder.path().join("none.key"), generate()?.to_text().as_bytes())?;
+    let log = site.gateway.log();
+    let there = |lines: &[String]| {
+        lines.iter().any(|line| line.contains("the key of evidence is there")).then_some(())
+    };
+    log.wait_for("the key to be found", PATIENCE, there).await?;
+    site.world.set(5, false);
+    site.state("vault", "up").await?;
+    site.event("zone.24h_alarm_restored", 1).await?;
+    site.world.set(5, true);
+    let snapshot = site.event("camera.snapshot", 1).await?;
+    ensure!(snapshot.draft.detail.context("its facts")?["sealed"].is_object());
     Ok(())
 }

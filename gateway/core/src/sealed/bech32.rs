@@ -59,7 +59,7 @@ pub(super) fn decode(text: &str, before: &str) -> Option<Zeroizing<[u8; 32]>> {
         }
     }
     // 260 bits for 256: what is left over is nothing.
-    (held & 0xf == 0).then_some(bytes)
+    (held.trailing_zeros() >= 4).then_some(bytes)
 }
 
 fn checksum(before: &str, values: impl Iterator<Item = u8>) -> u32 {

@@ -17,7 +17,7 @@
 //! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
 //! - At most [`AT_ONCE`] pictures of a camera are made at a time; further wishes wait at its place.
 //! - Without a password, or with one that the camera refuses, it is looked every [`AGAIN`] whether there
-//!   is another one.
+//!   is another one; and so is it for the key that seals evidence, without which nothing is kept.
 
 mod clips;
 pub(crate) mod evidence;
@@ -40,7 +40,12 @@ use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
 use gatehouse_config::{Camera, Config, Secret};
+<<<<<<< HEAD
 use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Condition, Input};
+=======
+use gatehouse_core::sealed::Recipient;
+use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Input};
+>>>>>>> evidence
 use gatehouse_core::time::Mono;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -130,11 +135,20 @@ pub(super) async fn run(
                 }
             }
         };
+<<<<<<< HEAD
         let life = Life::begin(&plan, &ways, &places, login.as_ref());
+=======
+        let recipients = plan.sealing.recipients();
+        let keeps = recipients.is_ok();
+        let life = Life::begin(&plan, &ways, place, (login.as_ref(), recipients));
+>>>>>>> evidence
         tokio::select! {
             ended = async { life?.live().await } => match ended? {},
             () = another_password(&plan.camera, login.as_ref()) => {
                 info!(camera = %plan.id(), "another password; the streams begin anew");
+            }
+            () = the_key_to_come(&plan, keeps) => {
+                info!(camera = %plan.id(), "the key of evidence is there; the streams begin anew");
             }
             _ = end.wait_for(|end| *end) => return Ok(()),
         }
@@ -194,6 +208,20 @@ async fn another_password(camera: &Camera, known: Option<&Secret>) {
     }
 }
 
+/// Ready when the key that seals evidence can be read, which it could not before.
+async fn the_key_to_come(plan: &Plan, known: bool) {
+    if known {
+        return std::future::pending().await;
+    }
+    let mut look = interval(AGAIN);
+    loop {
+        look.tick().await;
+        if plan.sealing.recipients().is_ok() {
+            return;
+        }
+    }
+}
+
 /// A camera whose streams run.
 struct Life {
     places: Places,
@@ -219,8 +247,13 @@ impl Life {
     fn begin(
         plan: &Plan,
         ways: &Ways,
+<<<<<<< HEAD
         places: &Places,
         password: Option<&Secret>,
+=======
+        place: usize,
+        (password, recipients): (Option<&Secret>, Result<Vec<Recipient>, String>),
+>>>>>>> evidence
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
         evidence::folders(&plan.evidence);
@@ -232,9 +265,9 @@ impl Life {
         let moved = Arc::new(AtomicBool::new(false));
         let mut main_feeds: Vec<Feeder> = Vec::new();
         let mut sub_feeds: Vec<Feeder> = Vec::new();
-        let recipients = plan.sealing.recipients().inspect_err(|error| {
+        if let Err(error) = &recipients {
             error!(camera = %id, error, "no picture and no clip is kept: it would lie open");
-        });
+        }
         let takes = if !plan.camera.records() {
             Err("it must have a mask, and has none")
         } else if recipients.is_err() {
