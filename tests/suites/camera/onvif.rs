@@ -148,6 +148,8 @@ async fn tampering_lost_signals_and_failing_storage_are_told_and_restored() -> a
 
     // Its events are not heard any more: nobody knows of the input, and that is told.
     scene.camera().option("garbage", json!(true)).await?;
+    // The pull that waits is answered.
+    scene.motion("Other", false).await?;
     let degraded = scene.site.event("camera.degraded", 1).await?;
     let why = degraded.draft.cause.context("a cause")?;
     ensure!(why.starts_with("its own events are not heard"), "{why}");

@@ -81,13 +81,13 @@ def record():
 
 with tempfile.TemporaryDirectory() as folder:
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10", "-t", "2", f"{folder}/clip.mp4"],
+        ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=10", "-t", "2", f"{folder}/clip.mp4"],
         check=True,
     )
     pathlib.Path(folder, "camera.json").write_text('{ "username": "guard", "password": "s3cret" }')
     camera = subprocess.Popen(
-        [sys.argv[1], "-m", "ipycam", "--config", "camera.json", "--source", "clip.mp4", "--width", "640",
-         "--height", "360", "--fps", "10", "--hw", "cpu"],
+        [sys.argv[1], "-m", "ipycam", "--config", "camera.json", "--source", "clip.mp4", "--width", "1280",
+         "--height", "720", "--fps", "10", "--hw", "cpu"],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
