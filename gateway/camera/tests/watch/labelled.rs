@@ -287,6 +287,7 @@ impl Score {
         (self.cpu - self.learning) * 1000.0 / (self.seconds - LEARNING * f64::from(self.clips))
     }
 
+    #[expect(clippy::print_stdout, reason = "a table is what it is for")]
     fn say(&self, name: &str, scheme: Scheme, more: &str) {
         println!(
             "{name:<20}{:<9}{:>5}{:>6}{:>6}{:>9.1}{:>9.2}{:>9.2}{more}",
