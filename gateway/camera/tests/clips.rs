@@ -1,6 +1,7 @@
 //! Clips of real streams, as players see them.
 
 #![expect(clippy::unwrap_used, reason = "what a suite cannot have ends it")]
+#![expect(clippy::print_stdout, reason = "how late a clip is durable is a figure")]
 
 mod harness;
 

@@ -64,9 +64,11 @@ pub(crate) async fn beside_cameras(size: Size, rows: &mut Rows) -> anyhow::Resul
         };
         let config = streams.as_ref().map_or(String::new(), |streams| streams.config(CAMERAS));
         let mut bench = Bench::start(&config).await?;
-        bench.run(500, size.pick(500, 1500)).await?;
-        if streams.is_some() {
+        if streams.is_none() {
+            bench.run(500, size.pick(500, 1500)).await?;
+        } else {
             bench.cameras_up().await?;
+            bench.run(100, size.pick(500, 1500)).await?;
             // Views are learnt, rings are full.
             bench.run(10, 200).await?;
         }

@@ -60,22 +60,29 @@ fn cpu() -> f64 {
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap()).as_secs_f64()
 }
 
-fn key_frames_alone(mut watch: Watch) -> impl FnMut(&Frame) -> Vec<Finding> {
-    move |frame| {
-        let mut findings: Vec<Finding> = watch.compressed(frame).into_iter().collect();
-        if frame.key {
-            let picture = key(frame, Limits::default()).unwrap();
-            findings.extend(watch.picture(&picture, frame.received));
-        }
-        findings
-    }
+/// What a scheme looks with.
+enum Looks {
+    AtKeyFrames(Watch),
+    By(Eye),
 }
 
-fn all_by(mut eye: Eye) -> impl FnMut(&Frame) -> Vec<Finding> {
-    move |frame| {
-        let looked = eye.look(frame);
-        assert_eq!(looked.error, None);
-        looked.findings
+impl Looks {
+    fn at(&mut self, frame: &Frame) -> Vec<Finding> {
+        match self {
+            Self::AtKeyFrames(watch) => {
+                let mut findings: Vec<Finding> = watch.compressed(frame).into_iter().collect();
+                if frame.key {
+                    let picture = key(frame, Limits::default()).unwrap();
+                    findings.extend(watch.picture(&picture, frame.received));
+                }
+                findings
+            }
+            Self::By(eye) => {
+                let looked = eye.look(frame);
+                assert_eq!(looked.error, None);
+                looked.findings
+            }
+        }
     }
 }
 
@@ -88,10 +95,10 @@ fn play(clip: &Clip, frames: &[Frame], scheme: Scheme, score: &mut Score) -> Per
         ..Settings::default()
     };
     let watch = Watch::new(settings);
-    let mut look: Box<dyn FnMut(&Frame) -> Vec<Finding>> = match scheme {
-        Scheme::Key => Box::new(key_frames_alone(watch)),
-        Scheme::Adaptive => Box::new(all_by(Eye::new(watch, Frames::Key))),
-        Scheme::All => Box::new(all_by(Eye::new(watch, Frames::All))),
+    let mut looks = match scheme {
+        Scheme::Key => Looks::AtKeyFrames(watch),
+        Scheme::Adaptive => Looks::By(Eye::new(watch, Frames::Key)),
+        Scheme::All => Looks::By(Eye::new(watch, Frames::All)),
     };
     let start = frames[0].received;
     let seconds = |at: Mono| at.since(start).as_secs_f64();
@@ -99,7 +106,7 @@ fn play(clip: &Clip, frames: &[Frame], scheme: Scheme, score: &mut Score) -> Per
     let mut periods = Periods::new();
     for frame in frames {
         let begin = cpu();
-        let findings = look(frame);
+        let findings = looks.at(frame);
         let used = cpu() - begin;
         score.cpu += used;
         let at = seconds(frame.received);
@@ -287,6 +294,7 @@ impl Score {
         (self.cpu - self.learning) * 1000.0 / (self.seconds - LEARNING * f64::from(self.clips))
     }
 
+    #[expect(clippy::print_stdout, reason = "a table is what it is for")]
     fn say(&self, name: &str, scheme: Scheme, more: &str) {
         println!(
             "{name:<20}{:<9}{:>5}{:>6}{:>6}{:>9.1}{:>9.2}{:>9.2}{more}",
