@@ -111,6 +111,8 @@ pub fn random<const N: usize>() -> Result<[u8; N], SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::*;
 
     #[test]
@@ -120,7 +122,6 @@ mod tests {
         assert!(verify("correct horse", Some(&one)) && verify("correct horse", Some(&other)));
         assert!(!verify("correct horsf", Some(&one)) && !verify("", Some(&one)));
         assert!(!verify("nobody has this password", None), "nobody is nobody");
-        use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         let theirs = Argon2::default().hash_password(b"correct horse", &salt).unwrap().to_string();
         assert!(verify("correct horse", Some(&theirs)) && !verify("correct", Some(&theirs)));

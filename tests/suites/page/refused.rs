@@ -1,8 +1,11 @@
 //! What is refused, route by route: nobody, the wrong role, another page, guesses, and names of files.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Context as _, ensure};
 use gatehouse::web::{Need, ROUTES, Right, Role, Route};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Answer, Client};
 use crate::scene::{PASSWORD, Scene};
@@ -106,7 +109,6 @@ async fn what_no_page_of_ours_sends_is_refused_and_every_answer_has_its_headers(
     );
     // A name that leads here, and is not ours.
     let mut stream = installer.connect().await?;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     stream.write_all(b"GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
@@ -180,7 +182,6 @@ async fn a_code_is_good_once_a_guesser_waits_and_both_are_recorded() -> anyhow::
     let file = scene.gateway.state().join("page/accounts.toml");
     let text = std::fs::read_to_string(&file)?;
     ensure!(text.contains("$argon2id$") && !text.contains(PASSWORD), "{text}");
-    use std::os::unix::fs::PermissionsExt as _;
     ensure!(std::fs::metadata(&file)?.permissions().mode() & 0o777 == 0o600);
     Ok(())
 }

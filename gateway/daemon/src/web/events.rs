@@ -162,7 +162,9 @@ pub(super) async fn export(
             };
             // The mark makes a spreadsheet read it as UTF-8.
             let mut text = if first { format!("\u{feff}{HEAD}") } else { String::new() };
-            found.iter().for_each(|event| row(event, &mut text));
+            for event in &found {
+                row(event, &mut text);
+            }
             let done = done + found.len();
             let more = more.filter(|_| done < EXPORTED);
             let next = more.map(|after| (Query { after: Some(after), ..query }, done));
