@@ -40,12 +40,8 @@ use gatehouse_camera::health::{Cause, Shortfall, State};
 use gatehouse_camera::source::{Feeder, QueueLimits, queue, rtsp};
 use gatehouse_camera::watch::Watch;
 use gatehouse_config::{Camera, Config, Secret};
-<<<<<<< HEAD
-use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Condition, Input};
-=======
 use gatehouse_core::sealed::Recipient;
-use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Input};
->>>>>>> evidence
+use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Condition, Input};
 use gatehouse_core::time::Mono;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -135,13 +131,9 @@ pub(super) async fn run(
                 }
             }
         };
-<<<<<<< HEAD
-        let life = Life::begin(&plan, &ways, &places, login.as_ref());
-=======
         let recipients = plan.sealing.recipients();
         let keeps = recipients.is_ok();
-        let life = Life::begin(&plan, &ways, place, (login.as_ref(), recipients));
->>>>>>> evidence
+        let life = Life::begin(&plan, &ways, &places, (login.as_ref(), recipients));
         tokio::select! {
             ended = async { life?.live().await } => match ended? {},
             () = another_password(&plan.camera, login.as_ref()) => {
@@ -247,13 +239,8 @@ impl Life {
     fn begin(
         plan: &Plan,
         ways: &Ways,
-<<<<<<< HEAD
         places: &Places,
-        password: Option<&Secret>,
-=======
-        place: usize,
         (password, recipients): (Option<&Secret>, Result<Vec<Recipient>, String>),
->>>>>>> evidence
     ) -> Result<Self, String> {
         let mask = plan.mask().map_err(|error| format!("a mask cannot be painted: {error}"))?;
         evidence::folders(&plan.evidence);
