@@ -21,6 +21,7 @@ pub mod gauges;
 pub mod hands;
 pub mod health;
 pub mod io;
+pub mod lenses;
 pub mod reload;
 pub mod rules;
 pub mod run;

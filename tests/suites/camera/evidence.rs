@@ -33,7 +33,10 @@ fn config(urls: &[String]) -> String {
 }
 
 /// The picture with this hash, as it came by MQTT, and its user properties.
-async fn picture(site: &Site, sha256: &str) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
+pub(crate) async fn picture<S>(
+    site: &Site<S>,
+    sha256: &str,
+) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
     let topic = "gatehouse/v1/d-1/s-1/g-1/snap/vault";
     site.heard
         .messages()
@@ -48,7 +51,7 @@ async fn picture(site: &Site, sha256: &str) -> anyhow::Result<(Vec<u8>, Vec<(Str
         .await
 }
 
-fn text<'e>(event: &'e Event, key: &str) -> &'e str {
+pub(crate) fn text<'e>(event: &'e Event, key: &str) -> &'e str {
     event.draft.detail.as_ref().and_then(|facts| facts[key].as_str()).unwrap_or_default()
 }
 

@@ -15,6 +15,7 @@ pub mod feeder;
 pub mod hostile;
 pub mod probe;
 pub mod server;
+pub mod snapshots;
 pub mod taken;
 
 use std::net::{TcpListener, UdpSocket};
@@ -25,6 +26,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use feeder::{Feeder, Picture};
 pub use server::{Auth, Server};
+pub use snapshots::Snapshots;
 pub use taken::Taken;
 
 /// `CLOCK_BOOTTIME`.

@@ -30,10 +30,11 @@ use crate::hands::Hands;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
 use crate::io::{KernelClock, LineClock};
+use crate::lenses::Lenses;
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
 use crate::uplink::commands::Say;
-use chip_bus::Bell;
+use chip_bus::{Bell, Out};
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
 use owner::{Owner, Thing};
 use plan::{Part, Spec};
@@ -57,6 +58,8 @@ pub struct Units {
     /// Who decodes pictures.
     turns: camera::Turns,
     gauges: Gauges,
+    /// From buses with cameras on them to the cameras' units. Outlives both.
+    lenses: Lenses,
 }
 
 /// What units share with others of the daemon: where readers show things, at which of them the next
@@ -99,7 +102,8 @@ impl Units {
         let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         camera::evidence::prepare(config);
         let turns = camera::Turns::default();
-        let mut units = Self { running, reins, bells, own, turns, gauges };
+        let lenses = Lenses::default();
+        let mut units = Self { running, reins, bells, own, turns, gauges, lenses };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -203,11 +207,15 @@ impl Units {
                 // A plan is of the configuration that it was made from.
                 let Some(places) = bus.places(config) else { return };
                 let bell = self.bells.entry(bus.id().clone()).or_default().clone();
-                let gauges = self.gauges.clone();
+                let (gauges, lenses) = (self.gauges.clone(), self.lenses.clone());
                 supervisor.unit(name, move || {
                     let (bus, places, bell) = ((*bus).clone(), places.clone(), bell.clone());
                     let end = reins.end.subscribe();
-                    let out = (inputs.clone(), gauges.clone());
+                    let out = Out {
+                        inputs: inputs.clone(),
+                        gauges: gauges.clone(),
+                        lenses: lenses.clone(),
+                    };
                     async move {
                         let clock = KernelClock::new();
                         let ended = chip_bus::run(bus, places, clock, bell, end, out).await;
@@ -230,6 +238,7 @@ impl Units {
                     say,
                     turns: self.turns.clone(),
                     clock: hands.clock(),
+                    lenses: self.lenses.clone(),
                 };
                 supervisor.unit(name, move || {
                     camera::run((*plan).clone(), ways.clone(), place, reins.end.subscribe())
