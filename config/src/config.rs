@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::access::{Access, Area, CardReader, Rs485};
-use crate::camera::{Camera, Evidence};
+use crate::camera::{Camera, CameraSource, Evidence};
 use crate::commands::Commands;
 use crate::devices::{Bus, BusChip};
 use crate::door::Door;
@@ -212,7 +212,10 @@ impl Config {
 
     fn camera_rules(&self) -> impl Iterator<Item = CameraConfig> {
         self.cameras.iter().map(|camera| CameraConfig {
-            bus: camera.switch.map(|switch| self.switch_place(switch)),
+            bus: match camera.source {
+                CameraSource::Chip { chip, .. } => Some(self.chip_place(chip)),
+                _ => camera.switch.map(|switch| self.switch_place(switch)),
+            },
             ..camera.rules.clone()
         })
     }

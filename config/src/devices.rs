@@ -87,6 +87,11 @@ pub enum Measures {
     },
     /// The health of a clock.
     Clock,
+    /// Pictures, whose sensor is on I2C while the chip is on SPI.
+    Pictures {
+        /// The bus of the sensor, by its place in [`Config::buses`](crate::Config::buses).
+        sensor_bus: usize,
+    },
 }
 
 /// What an INA219 or INA226 watches.
@@ -157,9 +162,13 @@ pub enum ChipKind {
     Sht3x,
     Ds3231,
     Amg8833,
+    Ov2640,
 }
 
 impl ChipKind {
+    /// The address of the sensor of an OV2640, on its other bus.
+    pub const OV2640_SENSOR: u8 = 0x30;
+
     /// Its name, as in the file.
     pub fn name(self) -> &'static str {
         Self::WORDS.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, word, _)| *word)
@@ -172,13 +181,18 @@ impl ChipKind {
             Self::Pcf8574 | Self::Mcp3208 | Self::Mcp3008 => 8,
             Self::Ads1115 | Self::Ads1015 => 4,
             Self::Amg8833 => 1,
-            Self::Ina219 | Self::Ina226 | Self::Tmp102 | Self::Sht3x | Self::Ds3231 => 0,
+            Self::Ina219
+            | Self::Ina226
+            | Self::Tmp102
+            | Self::Sht3x
+            | Self::Ds3231
+            | Self::Ov2640 => 0,
         }
     }
 
     /// Whether it is on SPI; all others are on I2C.
     pub const fn is_spi(self) -> bool {
-        matches!(self, Self::Mcp3208 | Self::Mcp3008)
+        matches!(self, Self::Mcp3208 | Self::Mcp3008 | Self::Ov2640)
     }
 
     /// Whether its lines are plain contacts.
@@ -208,7 +222,7 @@ impl ChipKind {
             Self::Sht3x => 0x44..=0x45,
             Self::Ds3231 => 0x68..=0x68,
             Self::Amg8833 => 0x68..=0x69,
-            Self::Mcp3208 | Self::Mcp3008 => 0..=0,
+            Self::Mcp3208 | Self::Mcp3008 | Self::Ov2640 => 0..=0,
         }
     }
 
@@ -240,6 +254,7 @@ impl Word for ChipKind {
         (Self::Sht3x, "sht3x", "temperature of the box; SHT30, SHT31, SHT35"),
         (Self::Ds3231, "ds3231", "the health of the clock and of its battery"),
         (Self::Amg8833, "amg8833", "presence of somebody warm, as line 0; no picture leaves it"),
+        (Self::Ov2640, "ov2640", "a camera, ArduCAM Mini 2MP: on SPI, its sensor on I2C"),
     ];
     const ALIASES: &'static [(&'static str, &'static str)] = &[
         ("mcp23s17", "mcp23017"),
@@ -249,6 +264,7 @@ impl Word for ChipKind {
         ("sht31", "sht3x"),
         ("sht35", "sht3x"),
         ("grid-eye", "amg8833"),
+        ("arducam", "ov2640"),
     ];
 }
 

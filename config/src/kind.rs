@@ -255,6 +255,8 @@ pub(crate) enum Place {
     Beside,
     /// Of a device.
     Device,
+    /// Of a camera of the box.
+    Video,
     /// Of a folder that is written to.
     Folder,
     /// Of a socket: the kernel takes at most 107 bytes.
@@ -268,7 +270,9 @@ impl Place {
     const fn max(self) -> usize {
         match self {
             Self::Socket => 107,
-            Self::Any | Self::Beside | Self::Device | Self::Folder | Self::Secret => 4095,
+            Self::Any | Self::Beside | Self::Device | Self::Video | Self::Folder | Self::Secret => {
+                4095
+            }
         }
     }
 }
@@ -281,6 +285,7 @@ impl Kind for Place {
             Self::Socket => "an absolute path of at most 107 bytes, as \"/run/…\"".into(),
             Self::Folder => "an absolute path, as \"/var/lib/…\"".into(),
             Self::Device => "an absolute path, as \"/dev/serial/by-path/…\"".into(),
+            Self::Video => "an absolute path, as \"/dev/v4l/by-id/…\"".into(),
             Self::Beside => "the name of a file beside this one, or an absolute path".into(),
             Self::Any | Self::Secret => "an absolute path, as \"/etc/gatehouse/…\"".into(),
         }
@@ -305,7 +310,7 @@ impl Kind for Place {
             ),
             _ if !good || given.is_empty() || given.starts_with(['~', '.']) => Wrong::default(),
             Self::Any | Self::Beside => whole_path(name, "/etc/gatehouse", given),
-            Self::Device => whole_path(name, "/dev", given),
+            Self::Device | Self::Video => whole_path(name, "/dev", given),
             Self::Folder => whole_path(name, "/var/lib", given),
             Self::Socket => whole_path(name, "/run/gatehouse", given),
         })

@@ -43,7 +43,6 @@ mod kind;
 mod list;
 mod man;
 mod network;
-mod onvif;
 mod output;
 mod page;
 mod parse;
@@ -60,7 +59,9 @@ mod wiring;
 
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use assemble::hash as config_hash;
-pub use camera::{Camera, CameraArea, Evidence, Shape, StreamUrl, Transport, Watch};
+pub use camera::{
+    Camera, CameraArea, CameraRule, CameraSource, CameraUrl, Events, Evidence, Scheme, Shape, Transport, Watch,
+};
 pub use commands::{CommandKey, Commands};
 pub use config::{
     Alarm, Config, HomeAssistant, JournalConfig, Log, LogFormat, LogLevel, Sim, Uplink,
@@ -74,7 +75,6 @@ pub use files::{MAX_BYTES, socket_of};
 pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Look, Protocol, Tls};
-pub use onvif::{CameraRule, Events, OnvifUrl};
 pub use output::{Challenge, Output};
 pub use page::Page;
 pub use patrol::{Checkpoint, HelpPoint, Round};

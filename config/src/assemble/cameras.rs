@@ -1,6 +1,6 @@
 //! The cameras, and what must fit together among them.
 
-mod streams;
+mod source;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,18 +8,19 @@ use std::time::Duration;
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraAreaConfig, CameraConfig, Tells};
 
+use super::Seen;
 use super::brokers::{Login, password, secret};
 use super::named::Named;
 use super::partitions::Partitions;
 use super::patrol::Patrol;
-use crate::camera::{Camera, CameraArea, Evidence};
+use crate::camera::{Camera, CameraArea, CameraRule, Events, Evidence};
+use crate::devices::BusChip;
 use crate::files::FileRef;
 use crate::finding::Finding;
 use crate::keys;
 use crate::keys::camera as key;
 use crate::kind::Identifier;
 use crate::list::List;
-use crate::onvif::{CameraRule, Events};
 use crate::protection::Zone;
 use crate::reader::{At, Notes, Reader};
 use crate::spec::Key;
@@ -34,6 +35,8 @@ pub(super) struct Around<'a> {
     pub(super) doors: &'a Named,
     pub(super) zones: Option<&'a [Zone]>,
     pub(super) patrol: Option<&'a Patrol>,
+    /// `None`: one of them is wrong, and was reported.
+    pub(super) chips: Option<&'a [BusChip]>,
     /// Whether a bus, a chip or an RS-485 bus has this id.
     pub(super) is_bus: &'a dyn Fn(&Id) -> bool,
 }
@@ -47,9 +50,12 @@ pub(super) fn cameras(
 ) -> Option<(Vec<Camera>, Vec<Id>)> {
     let mut ids = Named::new(&key::TABLE);
     let mut switches = Vec::new();
+    let mut chips = Seen::default();
     let tables = file.tables(&key::TABLE, notes);
     let all: Vec<_> = { tables.iter() }
-        .map(|table| camera(table, &mut around, (&mut ids, &mut switches), notes, files))
+        .map(|table| {
+            camera(table, &mut around, (&mut ids, &mut switches, &mut chips), notes, files)
+        })
         .collect();
     Some((all.into_iter().collect::<Option<_>>()?, switches))
 }
@@ -57,14 +63,14 @@ pub(super) fn cameras(
 fn camera(
     table: &Reader<'_, '_>,
     around: &mut Around<'_>,
-    (ids, switches): (&mut Named, &mut Vec<Id>),
+    (ids, switches, chips): (&mut Named, &mut Vec<Id>, &mut Seen<Id>),
     notes: &mut Notes<'_>,
     files: &mut Vec<FileRef>,
 ) -> Option<Camera> {
     let id = table.get(&key::ID, notes);
     ids.declare(id.as_ref(), notes);
     let name = table.get(&key::NAME, notes);
-    let streams = streams::streams(table, notes);
+    let source = source::source(table, around.chips, chips, notes);
     let transport = table.get(&key::TRANSPORT, notes);
     let username = table.get(&key::USERNAME, notes);
     let login = Login {
@@ -105,24 +111,27 @@ fn camera(
     let pre = table.get(&key::PRE, notes);
     let post = table.get(&key::POST, notes);
     let hold_off = table.get(&key::HOLD_OFF, notes);
-    let events = streams.as_ref().map(|streams| streams.events);
+    let events = source.as_ref().map(|source| source.events);
     let areas = areas(table, table.has(&key::PARTITION), events, notes);
-    let streams = streams?;
+    let source = source?;
     let rules = CameraConfig {
         partition,
-        // Beyond its own hold-off: so long a switch that fails takes its cameras with it.
-        hold_off: if table.has(&key::SWITCH) { TOGETHER } else { Duration::ZERO },
+        // Beyond its own hold-off: so long what it hangs on takes its cameras with it.
+        hold_off: if table.has(&key::SWITCH) || table.has(&key::CHIP) {
+            TOGETHER
+        } else {
+            Duration::ZERO
+        },
         doors: doors?,
         zones: zones?,
         areas: areas.iter().map(|(_, rules)| rules.clone()).collect(),
-        ..CameraConfig::new(id?.value, streams.shown())
+        ..CameraConfig::new(id?.value, source.shown())
     };
     Some(Camera {
         name: name.map(|name| name.value),
-        main: streams.main,
-        sub: streams.sub,
-        onvif: streams.onvif,
-        events: streams.events,
+        source: source.of,
+        onvif: source.onvif,
+        events: source.events,
         transport: transport?.value,
         username: username.map(|at| at.value),
         password,

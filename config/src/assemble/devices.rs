@@ -157,7 +157,11 @@ impl Board<'_> {
         let watched = interrupt.is_some();
         let poll = self::poll(&kind, poll.as_ref(), watched, notes);
         let supply_input = settings.supply_input.as_ref().map_or(3, |at| at.value);
-        let measures = settings.measures(&kind, table, notes);
+        let measures = if kind.value == ChipKind::Ov2640 {
+            self.pictures(table, &kind, named, notes)
+        } else {
+            settings.measures(&kind, table, notes)
+        };
         if let (Some(id), Some(place)) = (&id, place) {
             let two = matches!(kind.value, ChipKind::Ads1115 | ChipKind::Ads1015);
             wires.declare(Known {
@@ -182,6 +186,48 @@ impl Board<'_> {
             measures: measures?,
         };
         Some((chip, kind.span))
+    }
+
+    /// Where the sensor of a camera is, which is on I2C while the chip is on SPI.
+    fn pictures(
+        &mut self,
+        table: &Reader<'_, '_>,
+        kind: &At<ChipKind>,
+        named: &Named,
+        notes: &mut Notes<'_>,
+    ) -> Option<Measures> {
+        let at = table.get(&keys::SENSOR_BUS, notes);
+        let Some(at) = at else {
+            if !table.has(&keys::SENSOR_BUS) {
+                notes.error(
+                    Finding::new(
+                        "`sensor-bus` is missing from a [[chip]] that is a camera",
+                        kind.span.clone(),
+                    )
+                    .label("has two buses")
+                    .hint("add sensor-bus = \"…\", the id of the [[bus]] on I2C of its sensor")
+                    .absent(),
+                );
+            }
+            return None;
+        };
+        let sensor_bus = named.find(&keys::SENSOR_BUS, table, &at, notes)?;
+        if let Some((bus, span)) = self.buses.get(sensor_bus).and_then(Option::as_ref)
+            && matches!(bus.device, Device::Spi(_))
+        {
+            notes.error(
+                Finding::new("`sensor-bus` is on SPI; the camera's sensor is on I2C", at.span)
+                    .label("not I2C")
+                    .also(span.clone(), "its device"),
+            );
+        } else if !self.addresses.insert((sensor_bus, ChipKind::OV2640_SENSOR)) {
+            notes.error(
+                Finding::new("two cameras have their sensors on one I2C bus", at.span)
+                    .label("again here")
+                    .hint("the sensor's address cannot be changed: wire it to another bus"),
+            );
+        }
+        Some(Measures::Pictures { sensor_bus })
     }
 
     fn address(
@@ -396,9 +442,12 @@ impl Settings {
                 Measures::Temperature { high, low, hold }
             }
             ChipKind::Ds3231 => Measures::Clock,
-            ChipKind::Mcp23017 | ChipKind::Pca9555 | ChipKind::Pcf8574 | ChipKind::Amg8833 => {
-                Measures::Lines
-            }
+            ChipKind::Mcp23017
+            | ChipKind::Pca9555
+            | ChipKind::Pcf8574
+            | ChipKind::Amg8833
+            // Its other bus is no setting, and read apart.
+            | ChipKind::Ov2640 => Measures::Lines,
         })
     }
 }
@@ -417,7 +466,8 @@ impl Fits<'_, '_, '_> {
         let climate = matches!(kind, ChipKind::Tmp102 | ChipKind::Sht3x);
         self.only(&keys::ADDRESS, !kind.is_spi(), notes);
         self.only(&keys::INTERRUPT, kind.is_expander(), notes);
-        self.only(&keys::POLL, !kind.is_converter(), notes);
+        self.only(&keys::POLL, !kind.is_converter() && kind != ChipKind::Ov2640, notes);
+        self.only(&keys::SENSOR_BUS, kind == ChipKind::Ov2640, notes);
         self.only(&keys::PULL_UP, kind.is_converter(), notes);
         self.only(&keys::SUPPLY_INPUT, ads, notes);
         self.only(&keys::LOOP_SUPPLY, ads, notes);

@@ -88,6 +88,7 @@ pub(crate) fn config(
         doors: &doors.named,
         zones: zones.as_ref().map(|(zones, _)| zones.as_slice()),
         patrol: patrol.as_ref(),
+        chips: devices.as_ref().map(|(_, chips)| chips.as_slice()),
         is_bus: &is_bus,
     };
     let cameras = cameras::cameras(file, around, notes, files);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::camera::{ShapeKind, StreamKind, Transport, Watch};
+use crate::camera::{Events, RuleKind, ShapeKind, Transport, UrlKind, Watch};
 use crate::kind::{Choice, Credential, Identifier, Number, Place, Switch, Text};
 use crate::list::List;
-use crate::onvif::{Events, OnvifKind, RuleKind};
 use crate::spec::Presence::{Default, Optional, Required};
 use crate::spec::{Key, Table, Times};
 use crate::{MAX_CAMERAS, MAX_DOORS, MAX_MASKS, MAX_ZONES};
@@ -22,6 +21,10 @@ pub(crate) static TABLE: Table = Table {
         &STREAM,
         &SUB_STREAM,
         &ONVIF,
+        &SNAPSHOT,
+        &DEVICE,
+        &CHIP,
+        &EVERY,
         &EVENTS,
         &TRANSPORT,
         &USERNAME,
@@ -53,28 +56,59 @@ pub(crate) static NAME: Key<Text> = Key {
     presence: Optional,
     doc: "Its name for people, in any script. It stays on the box, unless `[home-assistant]` says `names = true`.",
 };
-pub(crate) static STREAM: Key<StreamKind> = Key {
+pub(crate) static STREAM: Key<UrlKind> = Key {
     name: "stream",
-    kind: StreamKind,
+    kind: UrlKind::Stream,
     presence: Optional,
     doc: "The RTSP address of its best stream, of which clips are made without coding it anew. \
-          Neither user nor password stands in it. Needed unless `onvif` is given: without it the \
-          camera says by ONVIF which streams it has, the largest is taken for clips, and the one \
-          nearest to 640x360 is watched.",
+          Neither user nor password stands in it. A camera has one of `stream`, `onvif`, \
+          `snapshot`, `device` and `chip`: with `onvif` alone the camera says which streams it has, the largest is taken \
+          for clips, and the one nearest to 640x360 is watched.",
 };
-pub(crate) static SUB_STREAM: Key<StreamKind> = Key {
+pub(crate) static SUB_STREAM: Key<UrlKind> = Key {
     name: "sub-stream",
-    kind: StreamKind,
+    kind: UrlKind::Stream,
     presence: Optional,
     doc: "A smaller stream of the same camera, about 640x360, which is watched instead: a tenth of \
           the work. Set its key frame interval to 2 s or less.",
 };
-pub(crate) static ONVIF: Key<OnvifKind> = Key {
+pub(crate) static ONVIF: Key<UrlKind> = Key {
     name: "onvif",
-    kind: OnvifKind,
+    kind: UrlKind::Onvif,
     presence: Optional,
     doc: "The address of its ONVIF device service. Many makes have users for ONVIF apart from those \
           of their page: `username` must be one of them. Neither user nor password stands in it.",
+};
+pub(crate) static SNAPSHOT: Key<UrlKind> = Key {
+    name: "snapshot",
+    kind: UrlKind::Snapshot,
+    presence: Optional,
+    doc: "The HTTP address at which it has a JPEG of now: the last resort, for a camera whose streams \
+          cannot be used. It is asked every `every-ms`; clips are made of these pictures. Neither \
+          user nor password stands in it.",
+};
+pub(crate) static DEVICE: Key<Place> = Key {
+    name: "device",
+    kind: Place::Video,
+    presence: Optional,
+    doc: "The file of a camera of the box itself, USB or CSI, as `/dev/video0`. A link below \
+          `/dev/v4l/by-id` stays the same when several cameras are found in another order. Its \
+          format and size are chosen from what it offers: MJPEG up to 1280x720, or else up to \
+          640x480, compressed here.",
+};
+pub(crate) static CHIP: Key<Identifier> = Key {
+    name: "chip",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[chip]]` of kind `ov2640` that it is: for a box without any other camera. Its \
+          pictures have 640x480; when the chip is lost that is one fault.",
+};
+pub(crate) static EVERY: Key<Number<Duration>> = Key {
+    name: "every-ms",
+    kind: Number { min: 100, max: 3000, unit: "in milliseconds", make: Duration::from_millis },
+    presence: Optional,
+    doc: "From one picture to the next, for `snapshot`, `device` and `chip`. Without this key 200 for \
+          `device`, 1000 for the others. Each costs work, and motion is seen no sooner.",
 };
 pub(crate) static EVENTS: Key<Choice<Events>> = Key {
     name: "events",

@@ -12,14 +12,15 @@ use crate::wiring::LineKind;
 pub(crate) static TABLE: Table = Table {
     name: "chip",
     times: Times::Several { min: 0, max: MAX_CHIPS },
-    doc: "One chip on a bus: an expander for contacts, a converter for supervised loops, or a \
-          sensor of the box itself. A line of it is named like any other: the line 3 of the chip \
+    doc: "One chip on a bus: an expander for contacts, a converter for supervised loops, a camera, or \
+          a sensor of the box itself. A line of it is named like any other: the line 3 of the chip \
           `exp1` is `exp1:3`.",
     keys: &[
         &ID,
         &BUS,
         &KIND,
         &ADDRESS,
+        &SENSOR_BUS,
         &INTERRUPT,
         &POLL,
         &PULL_UP,
@@ -53,6 +54,13 @@ pub(crate) static ADDRESS: Key<Number<u8>> = Key {
     doc: "Its address on I2C, as `0x20`. Without this key the lowest that the chip can have. Not \
           for chips on SPI.",
 };
+pub(crate) static SENSOR_BUS: Key<Identifier> = Key {
+    name: "sensor-bus",
+    kind: Identifier,
+    presence: Optional,
+    doc: "The id of the `[[bus]]` on I2C that the sensor of an `ov2640` is on, at address 0x30; its \
+          `bus` is the chip select of SPI. Needed for it.",
+};
 pub(crate) static INTERRUPT: Key<LineKind> = Key {
     name: "interrupt",
     kind: LineKind,
@@ -67,7 +75,8 @@ pub(crate) static POLL: Key<Number<Duration>> = Key {
     presence: Optional,
     doc: "How often the chip is read. Without this key 25 for expanders, 1000 for those with an \
           interrupt line, and 1000 for sensors. An expander without one is read at least every 50. \
-          Not for converters, which are read as their loops need it.",
+          Not for converters, which are read as their loops need it, nor for cameras, which have \
+          `every-ms`.",
 };
 pub(crate) static PULL_UP: Key<Number<u32>> = Key {
     name: "pull-up-ohms",

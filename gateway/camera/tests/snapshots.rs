@@ -2,10 +2,8 @@
 
 mod harness;
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use gatehouse_camera::clip::disk::SystemDisk;
 use gatehouse_camera::clip::{ClipId, ClipLimits, ClipTold, Recorder, Trigger};
 use gatehouse_camera::frame::Codec;
@@ -14,65 +12,33 @@ use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::{Ring, RingLimits};
 use gatehouse_camera::source::snapshot::SnapshotSettings;
 use gatehouse_camera::source::{Address, Credentials};
-use harness::Taken;
 use harness::probe::probe;
 use harness::taken::SOON;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use harness::{Snapshots, Taken};
 
-struct Camera {
-    _folder: TempDir,
-    child: Child,
-    port: u16,
+async fn camera(auth: &'static str) -> anyhow::Result<Snapshots> {
+    Snapshots::start(auth, "testsrc2=size=320x240", 1).await
 }
 
-impl Camera {
-    async fn start(auth: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let picture = folder.path().join("snap.jpg");
-        let made = Command::new("ffmpeg")
-            .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=320x240"])
-            .args(["-frames:v", "1"])
-            .arg(&picture)
-            .status();
-        anyhow::ensure!(made.await?.success(), "a picture");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/snapshot_server.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg(&picture)
-            .args([auth, "guard", "s3cret"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().context("piped")?).lines();
-        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await??;
-        let port = line.context("its port")?.parse()?;
-        Ok(Self { _folder: folder, child, port })
-    }
-
-    fn settings(&self, path: &str) -> anyhow::Result<SnapshotSettings> {
-        let address = Address::http(&format!("http://127.0.0.1:{}{path}", self.port))?;
-        Ok(SnapshotSettings {
-            every: Duration::from_millis(100),
-            answer: Duration::from_secs(2),
-            largest: 1 << 20,
-            retry: SOON,
-            ..SnapshotSettings::new("cam", address)
-        })
-    }
+fn settings(camera: &Snapshots, path: &str) -> anyhow::Result<SnapshotSettings> {
+    let address = Address::http(&camera.address(path))?;
+    Ok(SnapshotSettings {
+        every: Duration::from_millis(100),
+        answer: Duration::from_secs(2),
+        largest: 1 << 20,
+        retry: SOON,
+        ..SnapshotSettings::new("cam", address)
+    })
 }
 
 #[tokio::test]
 async fn pictures_come_without_and_with_credentials_even_when_the_nonce_is_stale()
 -> anyhow::Result<()> {
     for auth in ["none", "basic", "digest"] {
-        let camera = Camera::start(auth).await?;
+        let camera = camera(auth).await?;
         let settings = SnapshotSettings {
             credentials: Some(Credentials::new("guard", "s3cret")),
-            ..camera.settings("/snap?channel=1")?
+            ..settings(&camera, "/snap?channel=1")?
         };
         let mut taken = Taken::snapshots(settings);
         let frames = taken.frames(10).await?;
@@ -89,10 +55,10 @@ async fn pictures_come_without_and_with_credentials_even_when_the_nonce_is_stale
 #[tokio::test]
 async fn a_wrong_password_is_told_as_such_and_not_tried_again_at_once() -> anyhow::Result<()> {
     for auth in ["basic", "digest"] {
-        let camera = Camera::start(auth).await?;
+        let camera = camera(auth).await?;
         let settings = SnapshotSettings {
             credentials: Some(Credentials::new("guard", "other")),
-            ..camera.settings("/snap")?
+            ..settings(&camera, "/snap")?
         };
         let mut taken = Taken::snapshots(settings);
         assert_eq!(taken.loss(0).await?.1, Loss::Unauthorised);
@@ -103,27 +69,27 @@ async fn a_wrong_password_is_told_as_such_and_not_tried_again_at_once() -> anyho
 
 #[tokio::test]
 async fn what_is_no_picture_is_told_as_what_it_is() -> anyhow::Result<()> {
-    let mut camera = Camera::start("none").await?;
+    let mut camera = camera("none").await?;
     for (path, loss) in [
         ("/page", Loss::Silent(Cause::Protocol)),
         ("/endless", Loss::Silent(Cause::Protocol)),
         ("/hang", Loss::Silent(Cause::Hung)),
         ("/other", Loss::Silent(Cause::Refused(404))),
     ] {
-        let mut taken = Taken::snapshots(camera.settings(path)?);
+        let mut taken = Taken::snapshots(settings(&camera, path)?);
         assert_eq!(taken.loss(0).await?.1, loss, "{path}");
     }
-    let mut taken = Taken::snapshots(camera.settings("/snap")?);
+    let mut taken = Taken::snapshots(settings(&camera, "/snap")?);
     taken.frames(3).await?;
-    camera.child.kill().await?;
+    camera.kill().await?;
     assert_eq!(taken.loss(0).await?.1, Loss::Unreachable);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_clip_of_snapshots_plays() -> anyhow::Result<()> {
-    let camera = Camera::start("none").await?;
-    let frames = Taken::snapshots(camera.settings("/snap")?).frames(30).await?;
+    let camera = camera("none").await?;
+    let frames = Taken::snapshots(settings(&camera, "/snap")?).frames(30).await?;
     let folder = tempfile::tempdir()?;
     let ring = Ring::new(RingLimits::default());
     let limits = ClipLimits::default();

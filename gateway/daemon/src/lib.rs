@@ -22,6 +22,7 @@ pub mod hands;
 pub mod health;
 mod hex;
 pub mod io;
+pub mod lenses;
 pub mod reload;
 pub mod rules;
 pub mod run;

@@ -23,8 +23,8 @@ fn config(urls: &[String]) -> String {
 }
 
 /// The picture with this hash, as it came by MQTT, and its user properties.
-pub(crate) async fn picture(
-    site: &Site,
+pub(crate) async fn picture<S>(
+    site: &Site<S>,
     digest: &str,
 ) -> anyhow::Result<(Vec<u8>, Vec<(String, String)>)> {
     let topic = "gatehouse/v1/d-1/s-1/g-1/snap/vault";
@@ -41,7 +41,7 @@ pub(crate) async fn picture(
         .await
 }
 
-fn text<'e>(event: &'e Event, key: &str) -> &'e str {
+pub(crate) fn text<'e>(event: &'e Event, key: &str) -> &'e str {
     event.draft.detail.as_ref().and_then(|facts| facts[key].as_str()).unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! Cameras on the real daemon: gst-rtsp-server, ffmpeg and a simulated ONVIF camera on one side, the broker
 //! and the control room on the other.
 
+mod chip;
 mod evidence;
 #[path = "../../../gateway/camera/tests/harness/mod.rs"]
 mod harness;
@@ -18,5 +19,6 @@ mod sealed;
 )]
 mod simulator;
 mod site;
+mod snapshots;
 mod untold;
 mod watched;

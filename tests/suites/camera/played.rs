@@ -21,7 +21,7 @@ fn config(urls: &[String]) -> String {
     )
 }
 
-async fn clip(site: &Site) -> anyhow::Result<(Value, PathBuf)> {
+pub(crate) async fn clip<S>(site: &Site<S>) -> anyhow::Result<(Value, PathBuf)> {
     let clip = site.event("camera.clip", 1).await?;
     let facts = clip.draft.detail.context("its facts")?;
     let name = facts["clip"]["ref"].as_str().context("its name")?;

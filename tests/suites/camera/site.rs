@@ -21,8 +21,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SMALL: Picture = Picture { size: "640x360", ..Picture::SMALL };
 
 /// Everything, from the cameras to the control room.
-pub(crate) struct Site {
-    pub(crate) server: Server,
+pub(crate) struct Site<S = Server> {
+    /// What the cameras are.
+    pub(crate) server: S,
     _feeders: Vec<Feeder>,
     pub(crate) world: World,
     _broker: Broker,
@@ -75,6 +76,20 @@ impl Site {
                 Some(camera)
             }
         };
+        Self::around((server, feeders, onvif), (wanted.config)(&urls)).await
+    }
+}
+
+impl<S> Site<S> {
+    /// These cameras, which the rest of the file names.
+    pub(crate) async fn of(server: S, config: String) -> anyhow::Result<Self> {
+        Self::around((server, Vec::new(), None), config).await
+    }
+
+    async fn around(
+        (server, feeders, onvif): (S, Vec<Feeder>, Option<Camera>),
+        config: String,
+    ) -> anyhow::Result<Self> {
         let world = World::start(0..10)?;
         let broker = Broker::start(BrokerOptions::default()).await?;
         let district = District::start(broker.address()).await?;
@@ -82,7 +97,7 @@ impl Site {
             Subscriber::start(broker.address(), ClientOptions::new("watcher"), &["gatehouse/#"])
                 .await?;
         let mut options = GatewayOptions::new(&world).broker(broker.address());
-        options.extra = (wanted.config)(&urls);
+        options.extra = config;
         // Commands need a box that believes its clock.
         let clock = tempfile::tempdir()?;
         std::fs::write(clock.path().join("synchronized"), "")?;

@@ -68,6 +68,8 @@ fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     ensure!(text.contains("\nSupplementaryGroups=i2c spi\n"));
     ensure!(text.contains("\nSupplementaryGroups=dialout\n"));
     ensure!(users.contains("\ng dialout -\n"), "nobody makes the group dialout");
+    ensure!(text.contains("\nSupplementaryGroups=video\n"));
+    ensure!(users.contains("\ng video -\n"), "nobody makes the group video");
     for group in ["i2c", "spi"] {
         ensure!(rules.contains(&format!("GROUP=\"{group}\"")), "udev does not know {group}");
         ensure!(users.contains(&format!("\ng {group} -\n")), "nobody makes the group {group}");

@@ -63,4 +63,10 @@ pub enum Cause {
     Refused(u16),
     /// The session stands, and no picture comes.
     Stalled,
+    /// Another program has the device.
+    Busy,
+    /// The gateway may not open the device.
+    Forbidden,
+    /// The device is no camera.
+    NoCapture,
 }

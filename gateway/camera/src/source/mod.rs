@@ -5,14 +5,20 @@
 //! |---|---|
 //! | [`rtsp`] | H.264, H.265 and MJPEG over RTP: every camera that can |
 //! | [`snapshot`] | single JPEGs by HTTP: what is left when a camera's RTSP cannot be used |
+//! | [`v4l2`] | USB and CSI cameras of the box itself |
+//!
+//! Whoever has whole JPEGs of another origin makes frames of them with [`Jpegs`].
 
 pub mod address;
+pub mod jpeg;
 pub mod queue;
 pub mod rtsp;
 pub mod snapshot;
+pub mod v4l2;
 mod watchdog;
 
 pub use address::{Address, AddressError, Credentials};
+pub use jpeg::Jpegs;
 pub use queue::{Drain, Feeder, QueueLimits, Taken, queue};
 
 use gatehouse_core::time::Mono;

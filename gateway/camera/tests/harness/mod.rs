@@ -16,6 +16,7 @@ pub mod hostile;
 pub mod probe;
 pub mod process;
 pub mod server;
+pub mod snapshots;
 pub mod taken;
 
 use std::net::{TcpListener, UdpSocket};
@@ -26,6 +27,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use feeder::{Feeder, Picture};
 pub use server::{Auth, Server};
+pub use snapshots::Snapshots;
 pub use taken::Taken;
 
 /// `CLOCK_BOOTTIME`.

@@ -1,20 +1,23 @@
 #!/usr/bin/python3
 """A camera's snapshots by HTTP, with Basic or Digest (RFC 7616, MD5) checked here.
 
-usage: snapshot_server.py PICTURE {none|basic|digest} USER PASSWORD
+usage: snapshot_server.py PORT {none|basic|digest} USER PASSWORD PICTURE...
 
-/snap is the picture; /page is HTML; /endless never ends; /hang never answers. Nonces are good for
-three requests, so that a client meets a stale one. Says its port.
+/snap is the next of the pictures, again from the first; /page is HTML; /endless never ends; /hang never answers. Nonces are good for
+three requests, so that a client meets a stale one. Says "ready".
 """
 import base64
 import hashlib
 import http.server
+import itertools
 import re
 import sys
 import threading
 
-PICTURE = open(sys.argv[1], "rb").read()
-AUTH, USER, PASSWORD = sys.argv[2:5]
+PORT, AUTH, USER, PASSWORD = sys.argv[1:5]
+PICTURES = [open(path, "rb").read() for path in sys.argv[5:]]
+# One step is atomic under the interpreter's lock.
+TURN = itertools.cycle(PICTURES)
 NONCES = {}
 
 
@@ -60,15 +63,15 @@ class Camera(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"<html>log in</html>")
         elif self.path == "/endless":
             while True:
-                self.wfile.write(PICTURE)
+                self.wfile.write(PICTURES[0])
         else:
-            self.wfile.write(PICTURE)
+            self.wfile.write(next(TURN))
 
     def log_message(self, *_):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(PORT)), Camera)
 server.daemon_threads = True
-print(server.server_address[1], flush=True)
+print("ready", flush=True)
 server.serve_forever()

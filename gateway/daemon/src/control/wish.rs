@@ -186,7 +186,7 @@ pub(crate) async fn ask(
         return hash_pin(card, &digits, config).unwrap_or_else(Outcome::Error);
     }
     if let Wish::EvidenceOpened { file } = wish {
-        return looked(file, user, config, sources).await.unwrap_or_else(Outcome::Error);
+        return looked(file, actor, config, sources).await.unwrap_or_else(Outcome::Error);
     }
     let enrolled = match &wish {
         Wish::Enrol { reader } => Some(reader.clone()),
@@ -207,7 +207,7 @@ pub(crate) async fn ask(
 /// A look at evidence: told once it is on the flash.
 async fn looked(
     file: String,
-    user: Option<u32>,
+    user: Option<String>,
     config: &Config,
     sources: &Sources,
 ) -> Result<Outcome, String> {
@@ -215,7 +215,7 @@ async fn looked(
     if !(1..=128).contains(&file.len()) || !file.bytes().all(letter) {
         return Err("a piece of evidence has a name of a-z, 0-9, '-' and '.'".to_owned());
     }
-    let facts = json!({ "file": file, "via": "cli", "user": user.map(|uid| format!("uid-{uid}")) });
+    let facts = json!({ "file": file, "via": "cli", "user": user });
     let report = Report {
         class: Class::System,
         kind: "evidence.opened",

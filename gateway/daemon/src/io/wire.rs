@@ -22,9 +22,6 @@ use linux_embedded_hal::{Delay, I2cdev, SpidevDevice};
 use super::open_drain::OpenDrain;
 use super::sim::chips::{SimBoard, SimSpi};
 
-/// As fast as an MCP3208 may be clocked with 3.3 V (Microchip DS21298E, 6.2).
-const SPI_HZ: u32 = 1_000_000;
-
 /// Why a transfer failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireError {
@@ -71,20 +68,45 @@ enum State {
 }
 
 impl Wire {
-    /// Opens the device; a simulated one is where `board` is.
+    /// Opens the device; a simulated one is where `board` is. SPI is clocked so fast at most.
     ///
     /// # Errors
     ///
     /// The device is not there, or may not be opened, in words for a person.
-    pub(crate) fn open(&self, device: &Device, board: Option<&SimBoard>) -> Result<(), String> {
+    pub(crate) fn open(
+        &self,
+        device: &Device,
+        board: Option<&SimBoard>,
+        spi_hz: u32,
+    ) -> Result<(), String> {
         let state = match (device, board) {
             (Device::I2c(path), _) => State::I2c(I2cdev::new(path).map_err(|e| why(path, &e))?),
-            (Device::Spi(path), _) => State::Spi(spidev(path).map_err(|e| why(path, &e))?),
+            (Device::Spi(path), _) => State::Spi(spidev(path, spi_hz).map_err(|e| why(path, &e))?),
             (Device::Sim, Some(board)) => match board.spi() {
                 Some(spi) => State::SimSpi(spi),
                 None => State::SimI2c(board.i2c()),
             },
             (Device::Sim, None) => return Err("there is no simulated bus".to_owned()),
+        };
+        *self.0.borrow_mut() = state;
+        Ok(())
+    }
+
+    /// Opens the I2C bus of the sensor of a camera on SPI; a simulated one is on the `board` of that
+    /// chip.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wire::open`].
+    pub(crate) fn open_i2c(&self, device: &Device, board: Option<&SimBoard>) -> Result<(), String> {
+        let state = match (device, board) {
+            (Device::I2c(path), _) => State::I2c(I2cdev::new(path).map_err(|e| why(path, &e))?),
+            (Device::Sim, Some(board)) => State::SimI2c(board.i2c()),
+            (Device::Spi(_) | Device::Sim, _) => {
+                return Err(
+                    "the bus of the camera's sensor is not I2C, or simulated alone".to_owned()
+                );
+            }
         };
         *self.0.borrow_mut() = state;
         Ok(())
@@ -129,10 +151,10 @@ fn why(path: &Path, error: &dyn fmt::Display) -> String {
     )
 }
 
-fn spidev(path: &Path) -> Result<SpidevDevice, linux_embedded_hal::SPIError> {
+fn spidev(path: &Path, hz: u32) -> Result<SpidevDevice, linux_embedded_hal::SPIError> {
     let mut device = SpidevDevice::open(path)?;
     let mut options = SpidevOptions::new();
-    options.bits_per_word(8).max_speed_hz(SPI_HZ).mode(SpiModeFlags::SPI_MODE_0);
+    options.bits_per_word(8).max_speed_hz(hz).mode(SpiModeFlags::SPI_MODE_0);
     device.configure(&options)?;
     Ok(device)
 }
@@ -173,7 +195,9 @@ impl SpiDevice for Wire {
             State::Spi(device) => device
                 .transaction(operations)
                 .map_err(|error| WireError::new(ErrorKind::Other, error.to_string())),
-            State::SimSpi(chip) => chip.transaction(operations).map_err(|never| match never {}),
+            State::SimSpi(chip) => chip
+                .transaction(operations)
+                .map_err(|kind| WireError::new(ErrorKind::Other, kind.to_string())),
             State::I2c(_) | State::SimI2c(_) | State::Closed => {
                 Err(WireError::new(ErrorKind::Other, CLOSED))
             }

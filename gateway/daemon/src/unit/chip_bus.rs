@@ -28,6 +28,7 @@ mod limit;
 mod plan;
 mod seat;
 mod sensor;
+mod still;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -50,6 +51,7 @@ use crate::gauges::Gauges;
 use crate::io::LineClock;
 use crate::io::sim::chips::{self, SimBoard};
 use crate::io::wire::Wire;
+use crate::lenses::Lenses;
 use crate::rules::Inputs;
 
 /// The first wait before a bus that cannot be opened is tried again, or a lost chip looked for.
@@ -106,7 +108,7 @@ pub(super) async fn run<C: LineClock + 'static>(
     clock: C,
     bell: Bell,
     mut end: watch::Receiver<bool>,
-    (out, gauges): (Inputs, Gauges),
+    out: Out,
 ) -> Result<(), ChipBusError> {
     let name = plan.name();
     let board = plan.board();
@@ -126,7 +128,7 @@ pub(super) async fn run<C: LineClock + 'static>(
         }
     };
     let world = plan.world.clone();
-    let parts = (plan, places, clock.clone(), bell.clone(), board.clone(), (out, gauges));
+    let parts = (plan, places, clock.clone(), bell.clone(), board.clone(), out);
     std::thread::Builder::new()
         .name(name.clone())
         .spawn(move || {
@@ -161,6 +163,23 @@ pub(super) async fn run<C: LineClock + 'static>(
     Ok(())
 }
 
+/// What chips tell, and to whom.
+#[derive(Clone)]
+pub(super) struct Out {
+    pub(super) inputs: Inputs,
+    pub(super) gauges: Gauges,
+    pub(super) lenses: Lenses,
+}
+
+/// What is around a chip.
+struct Around<'a> {
+    places: &'a Places,
+    wire: &'a Wire,
+    /// The simulated bus, if it is one.
+    board: Option<&'a SimBoard>,
+    lenses: &'a Lenses,
+}
+
 struct Bus<C> {
     plan: ChipBus,
     /// The places of the bus and its chips in the rules.
@@ -188,7 +207,7 @@ struct Bus<C> {
     news: Vec<News>,
 }
 
-impl<C: LineClock> Bus<C> {
+impl<C: LineClock + 'static> Bus<C> {
     fn new(
         plan: ChipBus,
         places: &Places,
@@ -196,10 +215,11 @@ impl<C: LineClock> Bus<C> {
         bell: Bell,
         life: u64,
         board: Option<SimBoard>,
-        (out, gauges): (Inputs, Gauges),
+        Out { inputs: out, gauges, lenses }: Out,
     ) -> Self {
         let wire = Wire::default();
-        let seats = plan.chips.iter().map(|chip| Seat::new(chip, places, &wire)).collect();
+        let around = Around { places, wire: &wire, board: board.as_ref(), lenses: &lenses };
+        let seats = plan.chips.iter().map(|chip| Seat::new(chip, &around, &clock)).collect();
         let anew = places.owners.values().copied().filter(|_| life > 1).collect();
         Self {
             plan,
@@ -254,7 +274,7 @@ impl<C: LineClock> Bus<C> {
 
     /// Opens the bus, or says how long to wait before that is tried again.
     fn open(&mut self) -> Result<Duration, &'static str> {
-        match self.wire.open(&self.plan.bus.device, self.board.as_ref()) {
+        match self.wire.open(&self.plan.bus.device, self.board.as_ref(), self.plan.speed_hz()) {
             Ok(()) => {
                 self.retry = RETRY;
                 Ok(Duration::ZERO)

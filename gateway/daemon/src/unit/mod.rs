@@ -31,11 +31,12 @@ use crate::hands::Hands;
 use crate::io::drive::{BackConfig, DriveConfig, Where};
 use crate::io::sim::Origin;
 use crate::io::{KernelClock, LineClock};
+use crate::lenses::Lenses;
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::{Ended, Outcome, Supervisor};
 use crate::uplink::commands::Say;
-use chip_bus::Bell;
+use chip_bus::{Bell, Out};
 use gpio_lines::{ContactState, GpioLines, Reading, UnitReport};
 use owner::{Owner, Thing};
 use plan::{Part, Spec};
@@ -64,6 +65,8 @@ pub struct Units {
     /// Who makes clips.
     recorders: camera::Recorders,
     gauges: Gauges,
+    /// From buses with cameras on them to the cameras' units. Outlives both.
+    lenses: Lenses,
 }
 
 /// What units share with others of the daemon: where readers show things, at which of them the next
@@ -105,7 +108,8 @@ impl Units {
     ) -> Self {
         let (running, reins, bells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (turns, recorders) = (camera::Turns::default(), camera::Recorders::default());
-        let mut units = Self { running, reins, bells, own, turns, recorders, gauges };
+        let lenses = Lenses::default();
+        let mut units = Self { running, reins, bells, own, turns, recorders, gauges, lenses };
         for (name, spec) in plan::plan(config) {
             units.start_one(supervisor, (name, spec), BTreeSet::new(), config, inputs);
         }
@@ -217,11 +221,15 @@ impl Units {
                 // A plan is of the configuration that it was made from.
                 let Some(places) = bus.places(config) else { return };
                 let bell = self.bells.entry(bus.id().clone()).or_default().clone();
-                let gauges = self.gauges.clone();
+                let (gauges, lenses) = (self.gauges.clone(), self.lenses.clone());
                 supervisor.unit(name, move || {
                     let (bus, places, bell) = ((*bus).clone(), places.clone(), bell.clone());
                     let end = reins.end.subscribe();
-                    let out = (inputs.clone(), gauges.clone());
+                    let out = Out {
+                        inputs: inputs.clone(),
+                        gauges: gauges.clone(),
+                        lenses: lenses.clone(),
+                    };
                     async move {
                         let clock = KernelClock::new();
                         let ended = chip_bus::run(bus, places, clock, bell, end, out).await;
@@ -245,6 +253,7 @@ impl Units {
                     turns: self.turns.clone(),
                     recorders: self.recorders.clone(),
                     clock: hands.clock(),
+                    lenses: self.lenses.clone(),
                 };
                 supervisor.unit(name, move || {
                     camera::run(

@@ -5,20 +5,15 @@
 //! cameras give one that is a second old.
 
 mod http;
-mod jpeg;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use gatehouse_core::backoff::Backoff;
-use gatehouse_core::time::Mono;
 use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::http::Client;
-use self::jpeg::Tracks;
-use super::{Address, Clock, Credentials, Sink};
-use crate::frame::Frame;
+use super::{Address, Clock, Credentials, Jpegs, Sink};
 use crate::health::{Cause, Loss, Seen};
 
 /// How one camera's snapshots are taken.
@@ -112,9 +107,8 @@ impl SnapshotError {
 /// runtime with time and I/O.
 pub async fn run(settings: SnapshotSettings, clock: &dyn Clock, sink: &mut dyn Sink) -> ! {
     let mut client = Client::new(&settings);
-    let mut tracks = Tracks::default();
+    let mut jpegs = Jpegs::default();
     let (mut retry, mut retry_refused) = (settings.retry, settings.retry_refused);
-    let mut began = None;
     let mut last_said = None;
     let mut ticks = tokio::time::interval(settings.every.max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,8 +116,8 @@ pub async fn run(settings: SnapshotSettings, clock: &dyn Clock, sink: &mut dyn S
         ticks.tick().await;
         let taken = client.take().await.and_then(|data| {
             let now = clock.mono();
-            let frame = tracks.frame(data, now, media(*began.get_or_insert(now), now))?;
-            Ok((now, frame))
+            let not = || SnapshotError::Protocol { detail: "the answer is no JPEG".to_owned() };
+            Ok((now, jpegs.frame(data, now).ok_or_else(not)?))
         });
         match taken {
             Ok((now, frame)) => {
@@ -134,9 +128,7 @@ pub async fn run(settings: SnapshotSettings, clock: &dyn Clock, sink: &mut dyn S
                 sink.frame(frame);
             }
             Err(error) => {
-                // A session of pictures ends here, and its time with it.
-                began = None;
-                tracks = Tracks::default();
+                jpegs.end();
                 sink.seen(clock.mono(), Seen::Lost(error.loss()));
                 if last_said.replace(error.loss()) != Some(error.loss()) {
                     tracing::warn!(camera = settings.name, address = %settings.address, "{error}");
@@ -148,18 +140,5 @@ pub async fn run(settings: SnapshotSettings, clock: &dyn Clock, sink: &mut dyn S
                 ticks.reset_at(Instant::now() + schedule.next(fastrand::f64()));
             }
         }
-    }
-}
-
-/// In 1/90000 s since the session began.
-fn media(began: Mono, now: Mono) -> i64 {
-    i64::try_from(now.since(began).as_nanos() * 9 / 100_000).unwrap_or(i64::MAX)
-}
-
-impl Tracks {
-    fn frame(&mut self, data: Bytes, received: Mono, media: i64) -> Result<Frame, SnapshotError> {
-        let not = || SnapshotError::Protocol { detail: "the answer is no JPEG".to_owned() };
-        let track = self.track(&data).ok_or_else(not)?;
-        Ok(Frame { track, received, media, key: true, data })
     }
 }

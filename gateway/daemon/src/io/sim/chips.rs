@@ -13,18 +13,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use embedded_hal::digital::PinState;
-use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
+use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 use gatehouse_config::{BusChip, ChipKind, LoopSupply, Measures};
 use gatehouse_drivers::adc::AdsAddress;
 use gatehouse_drivers::sim::{
-    Plug, SimAds, SimAmg8833, SimChip, SimDs3231, SimI2c, SimIna219, SimIna226, SimMcp,
-    SimMcp23017, SimPca9555, SimPcf8574, SimSht3x, SimTmp102,
+    Plug, SimAds, SimAmg8833, SimArduChip, SimChip, SimDs3231, SimI2c, SimIna219, SimIna226,
+    SimMcp, SimMcp23017, SimPca9555, SimPcf8574, SimSht3x, SimTmp102,
 };
 use gatehouse_drivers::{CentiCelsius, Clock};
 use tokio::net::UnixStream;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::eye::Eye;
 use super::protocol::{ChipAct, MAX_LINE, Message};
 use super::{GREETING, INBOX, Left, RETRY_FIRST};
 use crate::io::gpiochip::RETRY_CAP;
@@ -69,20 +70,28 @@ impl Loops {
 
 type Volts = Box<dyn FnMut(u8, u64) -> f64 + Send>;
 
-/// A simulated MCP3208 or MCP3008, which can be pulled out.
+/// A simulated chip on SPI, which can be pulled out.
 pub(crate) struct SimSpi {
-    chip: SimMcp<ChipClock, Volts>,
+    chip: OnSpi,
     there: Arc<AtomicBool>,
 }
 
+enum OnSpi {
+    Mcp(SimMcp<ChipClock, Volts>),
+    Camera(SimArduChip),
+}
+
 impl ErrorType for SimSpi {
-    type Error = Infallible;
+    type Error = ErrorKind;
 }
 
 impl SpiDevice for SimSpi {
-    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Infallible> {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
         if self.there.load(Ordering::Relaxed) {
-            return self.chip.transaction(operations);
+            return match &mut self.chip {
+                OnSpi::Mcp(chip) => chip.transaction(operations).map_err(|never| match never {}),
+                OnSpi::Camera(chip) => chip.transaction(operations),
+            };
         }
         // Nobody drives the data line: it floats high.
         for operation in operations {
@@ -104,6 +113,7 @@ enum Hand {
     Pcf8574(Plug<SimPcf8574>),
     Ads(Plug<SimAds<ChipClock, Volts>>),
     Mcp(Arc<AtomicBool>),
+    Camera(Eye),
     Ina219(Plug<SimIna219>),
     Ina226(Plug<SimIna226>),
     Tmp102(Plug<SimTmp102>),
@@ -136,9 +146,14 @@ pub(crate) struct SimBoard {
 /// What a chip on SPI is made of, each time that the bus is opened.
 #[derive(Clone)]
 struct SpiPlan {
-    kind: ChipKind,
-    loops: Arc<Mutex<Loops>>,
+    of: SpiKind,
     there: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+enum SpiKind {
+    Loops(ChipKind, Arc<Mutex<Loops>>),
+    Camera(SimArduChip),
 }
 
 /// What a simulated chip is at rest with: the normal resistances of its loops and their pull-ups.
@@ -161,9 +176,13 @@ impl SimBoard {
             let loops = Loops { ohms: rest.ohms, pull_up: rest.pull_up };
             let loops = Arc::new(Mutex::new(loops));
             let Some(hand) = hand(&bus, chip, &loops) else { continue };
-            if let Hand::Mcp(there) = &hand {
-                let (loops, there) = (Arc::clone(&loops), Arc::clone(there));
-                spi = Some(SpiPlan { kind: chip.kind, loops, there });
+            let on_spi = match &hand {
+                Hand::Mcp(there) => Some((SpiKind::Loops(chip.kind, Arc::clone(&loops)), there)),
+                Hand::Camera(eye) => Some((SpiKind::Camera(eye.chip.clone()), &eye.there)),
+                _ => None,
+            };
+            if let Some((of, there)) = on_spi {
+                spi = Some(SpiPlan { of, there: Arc::clone(there) });
             }
             let seat = Seat { hand, low: u16::MAX, loops, gone: false, stopped: false };
             seat.at_rest();
@@ -180,12 +199,17 @@ impl SimBoard {
 
     /// The chip on SPI, if there is one.
     pub(crate) fn spi(&self) -> Option<SimSpi> {
-        let SpiPlan { kind, loops, there } = self.spi.clone()?;
-        let clock = ChipClock(KernelClock::new());
-        let part: Volts = Box::new(move |input, _| locked(&loops).part(input));
-        let chip = match kind {
-            ChipKind::Mcp3008 => SimMcp::mcp3008(clock, part),
-            _ => SimMcp::mcp3208(clock, part),
+        let SpiPlan { of, there } = self.spi.clone()?;
+        let chip = match of {
+            SpiKind::Camera(chip) => OnSpi::Camera(chip),
+            SpiKind::Loops(kind, loops) => {
+                let clock = ChipClock(KernelClock::new());
+                let part: Volts = Box::new(move |input, _| locked(&loops).part(input));
+                OnSpi::Mcp(match kind {
+                    ChipKind::Mcp3008 => SimMcp::mcp3008(clock, part),
+                    _ => SimMcp::mcp3208(clock, part),
+                })
+            }
         };
         Some(SimSpi { chip, there })
     }
@@ -240,6 +264,7 @@ fn hand(bus: &SimI2c, chip: &BusChip, loops: &Arc<Mutex<Loops>>) -> Option<Hand>
         ChipKind::Sht3x => Hand::Sht3x(bus.attach(at, SimSht3x::new()).ok()?),
         ChipKind::Ds3231 => Hand::Ds3231(bus.attach(at, SimDs3231::new()).ok()?),
         ChipKind::Amg8833 => Hand::Amg8833(bus.attach(at, SimAmg8833::new()).ok()?),
+        ChipKind::Ov2640 => Hand::Camera(Eye::new(bus)?),
     })
 }
 
@@ -282,6 +307,11 @@ macro_rules! with_plug {
             Hand::Sht3x($plug) => $do,
             Hand::Ds3231($plug) => $do,
             Hand::Amg8833($plug) => $do,
+            Hand::Camera(eye) => {
+                let ($plug, $there) = (&eye.sensor, &eye.there);
+                $do;
+                $spi
+            }
         }
     };
 }
@@ -392,6 +422,7 @@ impl Seat {
             Hand::Ds3231(_) => self.clock_is_set(),
             Hand::Amg8833(plug) if value == 0 => plug.with(SimAmg8833::empty),
             Hand::Amg8833(plug) => plug.with(|chip| chip.warm(3, 3, PERSON)),
+            Hand::Camera(eye) => eye.sees(value),
             Hand::Mcp23017(_)
             | Hand::Pca9555(_)
             | Hand::Pcf8574(_)

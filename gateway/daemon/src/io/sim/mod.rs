@@ -13,6 +13,7 @@
 //! - Edges wait in the socket (some 200 KB, thousands of edges); then the world waits.
 
 pub(crate) mod chips;
+mod eye;
 mod protocol;
 mod script;
 

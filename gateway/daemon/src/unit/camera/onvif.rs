@@ -22,7 +22,7 @@ use gatehouse_camera::onvif::events::{
 };
 use gatehouse_camera::onvif::{Client, OnvifError, OnvifSettings};
 use gatehouse_camera::source::{Address, Credentials};
-use gatehouse_config::{CameraRule, OnvifUrl, Secret, StreamUrl};
+use gatehouse_config::{CameraRule, CameraSource, CameraUrl, Scheme, Secret};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper};
 use gatehouse_core::time::Mono;
@@ -60,7 +60,7 @@ pub(super) struct NotReady {
 pub(super) async fn ready(plan: &Plan, clock: &Clock) -> Result<(Option<Secret>, Plan), NotReady> {
     let refused = |cause| NotReady { link: CameraLink::Unauthorised, cause, wait: AGAIN };
     let password = super::login(&plan.camera).map_err(refused)?;
-    let (None, Some(url)) = (&plan.camera.main, &plan.camera.onvif) else {
+    let (CameraSource::Onvif, Some(url)) = (&plan.camera.source, &plan.camera.onvif) else {
         return Ok((password, plan.clone()));
     };
     let login = credentials(plan, password.as_ref());
@@ -81,14 +81,14 @@ pub(super) async fn ready(plan: &Plan, clock: &Clock) -> Result<(Option<Secret>,
     })?;
     info!(camera = %plan.id(), main = %streams.main, sub = streams.sub.is_some(), "streams by ONVIF");
     let mut plan = plan.clone();
-    plan.camera.main = Some(url_of(&streams.main));
-    plan.camera.sub = streams.sub.as_ref().map(url_of);
+    let (main, sub) = (url_of(&streams.main), streams.sub.as_ref().map(url_of));
+    plan.camera.source = CameraSource::Rtsp { main, sub };
     Ok((password, plan))
 }
 
-fn url_of(address: &Address) -> StreamUrl {
+fn url_of(address: &Address) -> CameraUrl {
     let (host, port) = address.endpoint();
-    StreamUrl { host, port, path: address.path() }
+    CameraUrl { scheme: Scheme::Rtsp, host, port, path: address.path() }
 }
 
 /// What it is logged in with, if a name is given.
@@ -99,7 +99,7 @@ pub(super) fn credentials(plan: &Plan, password: Option<&Secret>) -> Option<Cred
 
 fn settings(
     plan: &Plan,
-    url: &OnvifUrl,
+    url: &CameraUrl,
     credentials: Option<Credentials>,
 ) -> Result<OnvifSettings, String> {
     let address = Address::http(&url.to_string()).map_err(|error| error.to_string())?;

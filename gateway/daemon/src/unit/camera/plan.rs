@@ -7,10 +7,8 @@ use gatehouse_camera::clip::ClipLimits;
 use gatehouse_camera::health::HealthSettings;
 use gatehouse_camera::picture::{Mask, Point, Polygon, PolygonError};
 use gatehouse_camera::ring::RingLimits;
-use gatehouse_camera::source::rtsp::{Dialect, RtspSettings, Transport};
-use gatehouse_camera::source::{Address, Credentials};
 use gatehouse_camera::watch::{Area, LeastSize, Sensitivity, Settings};
-use gatehouse_config::{Camera, Config, Shape, StreamUrl, Watch};
+use gatehouse_config::{Camera, CameraSource, Config, Shape, Watch};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::CameraConfig;
 
@@ -21,6 +19,8 @@ use super::evidence::Sealing;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Plan {
     pub(super) camera: Camera,
+    /// The chip that it is.
+    pub(super) chip: Option<Id>,
     pub(super) evidence: PathBuf,
     pub(super) sealing: Sealing,
     /// Its inputs that something hangs on, and what.
@@ -41,10 +41,16 @@ pub(in super::super) fn plan(config: &Config) -> impl Iterator<Item = (String, P
         let (id, driver) = (camera.rules.id.clone(), camera.rules.driver.clone());
         let name = format!("camera({id})");
         let rules = CameraConfig::new(id, driver);
-        let camera = Camera { rules, switch: None, name: None, ..camera.clone() };
+        let mut camera = Camera { rules, switch: None, name: None, ..camera.clone() };
+        let chip = match &mut camera.source {
+            CameraSource::Chip { chip, .. } => {
+                config.chips.get(std::mem::take(chip)).map(|chip| chip.id.clone())
+            }
+            _ => None,
+        };
         let contacts = contacts(config, &camera.rules.id);
         let (evidence, sealing) = (super::evidence::root(config), Sealing::of(config));
-        (name, Plan { camera, evidence, sealing, contacts })
+        (name, Plan { camera, chip, evidence, sealing, contacts })
     })
 }
 
@@ -65,27 +71,15 @@ impl Plan {
         &self.camera.rules.id
     }
 
-    /// How a stream of it is taken.
-    pub(super) fn stream(
-        &self,
-        url: &StreamUrl,
-        login: Option<&Credentials>,
-    ) -> Result<RtspSettings, String> {
-        let address = Address::rtsp(&url.to_string()).map_err(|error| error.to_string())?;
-        let transport = match self.camera.transport {
-            gatehouse_config::Transport::Tcp => Transport::Tcp,
-            gatehouse_config::Transport::Udp => Transport::Udp,
-        };
-        let dialect = Dialect { transport, ..Dialect::default() };
-        let credentials = login.cloned();
-        Ok(RtspSettings { credentials, dialect, ..RtspSettings::new(self.id().as_str(), address) })
-    }
-
     pub(super) fn health(&self) -> HealthSettings {
+        let usual = HealthSettings::default();
+        // One that is asked for each picture may miss one, and is not silent.
+        let silent_after = self.pace().map_or(Duration::ZERO, |every| every * MISSED);
         HealthSettings {
             loss_after: self.camera.hold_off,
             restore_after: RESTORE,
-            ..HealthSettings::default()
+            silent_after: usual.silent_after.max(silent_after),
+            ..usual
         }
     }
 
@@ -135,6 +129,9 @@ impl Plan {
         Ok(Some((Settings { areas, excluded, ..Settings::default() }, ids)))
     }
 }
+
+/// So many pictures of a slow camera make its silence.
+const MISSED: u32 = 3;
 
 /// Pictures must come again for so long.
 const RESTORE: Duration = Duration::from_secs(5);

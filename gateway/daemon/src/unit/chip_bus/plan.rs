@@ -2,9 +2,10 @@
 //! changed need not be started anew.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gatehouse_config::{
-    Bus, BusChip, ChipKind, Config, Contact, Device, Line, Loop, Measures, Sim,
+    Bus, BusChip, CameraSource, ChipKind, Config, Contact, Device, Line, Loop, Measures, Sim,
 };
 use gatehouse_core::id::Id;
 use gatehouse_drivers::eol::{Bands, LoopConfig, LoopState, Ohms, Preset};
@@ -28,6 +29,15 @@ pub(crate) struct ChipBus {
 pub(crate) struct ChipPlan {
     pub(crate) chip: BusChip,
     pub(super) lines: Vec<LinePlan>,
+    /// If it is a camera.
+    pub(super) still: Option<StillPlan>,
+}
+
+/// A camera: where its sensor is, and how often a picture is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StillPlan {
+    pub(super) sensor: Device,
+    pub(super) every: Duration,
 }
 
 /// One line in use.
@@ -80,6 +90,14 @@ impl ChipBus {
             Device::I2c(_) | Device::Sim => "i2c_bus",
         };
         format!("{kind}({})", self.bus.id)
+    }
+
+    /// How fast SPI may be clocked, in hertz.
+    pub(super) fn speed_hz(&self) -> u32 {
+        let camera = self.chips.iter().any(|chip| chip.still.is_some());
+        // Half of what the ArduChip may have (its application note, 3), for wires that are not short:
+        // a picture of 30 kB takes 60 ms. An MCP3208 may have 1 MHz with 3.3 V (Microchip DS21298E, 6.2).
+        if camera { 4_000_000 } else { 1_000_000 }
     }
 
     /// The simulated bus, if it is one.
@@ -161,7 +179,11 @@ pub(crate) fn plans(config: &Config) -> Vec<ChipBus> {
     for (index, chip) in config.chips.iter().enumerate() {
         let lines = lines.remove(&index).unwrap_or_default();
         // Its place among the buses may move, and is nothing to it.
-        let plan = ChipPlan { chip: BusChip { bus: 0, ..chip.clone() }, lines };
+        let still = still(config, index);
+        let mut plan = ChipPlan { chip: BusChip { bus: 0, ..chip.clone() }, lines, still };
+        if let Measures::Pictures { sensor_bus } = &mut plan.chip.measures {
+            *sensor_bus = 0;
+        }
         chips.entry(chip.bus).or_default().push(plan);
     }
     let plan = |(index, bus): (usize, &Bus)| {
@@ -171,6 +193,21 @@ pub(crate) fn plans(config: &Config) -> Vec<ChipBus> {
     };
     config.buses.iter().enumerate().filter_map(plan).collect()
 }
+
+/// What a chip that is a camera has to do.
+fn still(config: &Config, chip: usize) -> Option<StillPlan> {
+    let Measures::Pictures { sensor_bus } = config.chips.get(chip)?.measures else { return None };
+    let sensor = config.buses.get(sensor_bus)?.device.clone();
+    let every = config.cameras.iter().find_map(|camera| match camera.source {
+        CameraSource::Chip { chip: of, every } if of == chip => Some(every),
+        _ => None,
+    });
+    // One that no camera is: it is looked whether it is there.
+    Some(StillPlan { sensor, every: every.unwrap_or(UNUSED) })
+}
+
+/// How often a picture is taken that nobody wants.
+const UNUSED: Duration = Duration::from_secs(5);
 
 fn line(config: &Config, chip: usize, wire: &Wire<'_>) -> LinePlan {
     let chip = &config.chips[chip];

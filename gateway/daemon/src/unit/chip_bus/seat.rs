@@ -9,12 +9,12 @@ use gatehouse_drivers::ChipErrorKind;
 
 use super::converter::Converter;
 use super::expander::Contacts;
-use super::plan::{ChipPlan, Places};
+use super::plan::ChipPlan;
 use super::sensor::Sensor;
-use super::{RETRY, RETRY_CAP, SHARE};
+use super::still::Still;
+use super::{Around, RETRY, RETRY_CAP, SHARE};
 use crate::gauges::Gauge;
 use crate::io::LineClock;
-use crate::io::wire::Wire;
 use crate::unit::owner::Owner;
 
 /// What a chip has to tell.
@@ -62,6 +62,12 @@ pub(super) trait Device {
         interrupt_ns: Option<u64>,
         news: &mut Vec<News>,
     ) -> Result<u64, Trouble>;
+
+    /// Whether what it did last proves the chip. Of many steps of which only the last does, the others
+    /// neither find a chip nor make up for a failure.
+    fn proven(&self) -> bool {
+        true
+    }
 
     /// When to try again after a failure that has not made the chip lost.
     fn try_again(&self, now_ns: u64) -> u64;
@@ -112,9 +118,15 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(plan: &ChipPlan, places: &Places, wire: &Wire) -> Self {
+    pub(super) fn new<C: LineClock + 'static>(
+        plan: &ChipPlan,
+        around: &Around<'_>,
+        clock: &C,
+    ) -> Self {
+        let Around { places, wire, .. } = *around;
         let kind = plan.chip.kind;
         let device: Box<dyn Device> = match () {
+            () if plan.still.is_some() => Box::new(Still::new(plan, around, clock.clone())),
             () if kind.is_expander() => Box::new(Contacts::new(plan, places, wire.clone())),
             () if kind.is_converter() => Box::new(Converter::new(plan, places, wire.clone())),
             () => Box::new(Sensor::new(plan, places, wire.clone())),
@@ -173,6 +185,9 @@ impl Seat {
         match self.device.serve(now_ns, self.rung_ns.take(), news) {
             Ok(due_ns) => {
                 self.due_ns = due_ns;
+                if !self.device.proven() {
+                    return Served::Well { found: false };
+                }
                 self.failures = 0;
                 self.retry = RETRY;
                 let found = self.health != Health::Good;

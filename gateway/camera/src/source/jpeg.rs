@@ -1,18 +1,46 @@
-//! The little of JPEG that must be known: whether it is one, and how large (ITU-T T.81).
+//! Frames of whole JPEGs, for sources that have nothing else.
+//!
+//! The little of JPEG that must be known is here: whether it is one, and how large (ITU-T T.81).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gatehouse_core::time::Mono;
 
-use crate::frame::{Codec, Track};
+use crate::frame::{Codec, Frame, Track};
+
+/// Makes frames of the pictures of one session. Each can be decoded by itself.
+#[derive(Debug, Default)]
+pub struct Jpegs {
+    tracks: Tracks,
+    began: Option<Mono>,
+}
+
+impl Jpegs {
+    /// The frame of a picture that has come at this time, which is the only one that it has. `None`:
+    /// it is no JPEG, or not a whole one.
+    pub fn frame(&mut self, data: Bytes, received: Mono) -> Option<Frame> {
+        let track = self.tracks.track(&data)?;
+        let began = *self.began.get_or_insert(received);
+        // In 1/90000 s since the session began.
+        let media = i64::try_from(received.since(began).as_nanos() * 9 / 100_000);
+        let media = media.unwrap_or(i64::MAX);
+        Some(Frame { track, received, media, key: true, data })
+    }
+
+    /// The session has ended, and its time with it.
+    pub fn end(&mut self) {
+        *self = Self::default();
+    }
+}
 
 /// The track of the last picture, for as long as the size stays.
 #[derive(Debug, Default)]
-pub(super) struct Tracks(Option<Arc<Track>>);
+struct Tracks(Option<Arc<Track>>);
 
 impl Tracks {
     /// `None`: no JPEG.
-    pub(super) fn track(&mut self, data: &[u8]) -> Option<Arc<Track>> {
+    fn track(&mut self, data: &[u8]) -> Option<Arc<Track>> {
         let (width, height) = size(data)?;
         let same =
             |track: &&Arc<Track>| (track.width, track.height) == (width.into(), height.into());
