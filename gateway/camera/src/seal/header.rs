@@ -1,5 +1,7 @@
 //! The header: a key for the content, wrapped for each recipient.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use gatehouse_core::sealed::{Identity, Recipient};
@@ -99,11 +101,12 @@ pub(super) fn begin(recipients: &[Recipient]) -> Result<(Vec<u8>, LessSafeKey), 
             )
             .expect("16 bytes can be sealed");
         let (share, wrapped) = (STANDARD_NO_PAD.encode(share), STANDARD_NO_PAD.encode(wrapped));
-        text.push_str(&format!("-> X25519 {share}\n{wrapped}\n"));
+        // A String takes everything.
+        let _ = write!(text, "-> X25519 {share}\n{wrapped}\n");
     }
     text.push_str("---");
     let seal = STANDARD_NO_PAD.encode(key.seal_of(text.as_bytes()));
-    text.push_str(&format!(" {seal}\n"));
+    let _ = writeln!(text, " {seal}");
     let salt = random::<SALT>()?;
     let content = key.content(&salt);
     let mut bytes = text.into_bytes();

@@ -34,7 +34,7 @@ pub struct Opened<R> {
     from: R,
     key: LessSafeKey,
     chunks: u64,
-    opened: Zeroizing<Vec<u8>>,
+    content: Zeroizing<Vec<u8>>,
     given: usize,
     at: u64,
     end: Option<End>,
@@ -53,8 +53,8 @@ impl<R: Read> Opened<R> {
     /// See [`OpenError`].
     pub fn new(mut from: R, identity: &Identity) -> Result<Self, OpenError> {
         let key = header::read(&mut from, identity)?;
-        let opened = Zeroizing::new(Vec::new());
-        Ok(Self { from, key, chunks: 0, opened, given: 0, at: 0, end: None })
+        let content = Zeroizing::new(Vec::new());
+        Ok(Self { from, key, chunks: 0, content, given: 0, at: 0, end: None })
     }
 
     /// Once all is read: whether it ends without its end, as a power cut leaves it.
@@ -78,14 +78,14 @@ impl<R: Read> Opened<R> {
         opened.chunks = chunk;
         opened.at = chunk * CHUNK as u64;
         opened.next()?;
-        opened.given = opened.opened.len().min(usize::try_from(within).unwrap_or(usize::MAX));
+        opened.given = opened.content.len().min(usize::try_from(within).unwrap_or(usize::MAX));
         Ok(opened)
     }
 
     fn next(&mut self) -> Result<(), OpenError> {
         let mut chunk = Vec::with_capacity(CHUNK + TAG);
         (&mut self.from).take((CHUNK + TAG) as u64).read_to_end(&mut chunk)?;
-        self.opened.clear();
+        self.content.clear();
         self.given = 0;
         if chunk.is_empty() {
             self.end = Some(End::CutOff);
@@ -102,7 +102,7 @@ impl<R: Read> Opened<R> {
             content.truncate(length);
             self.at += length as u64;
             self.chunks += 1;
-            self.opened = Zeroizing::new(content);
+            self.content = Zeroizing::new(content);
             if *last {
                 self.end = Some(End::Whole);
                 let mut more = [0];
@@ -118,7 +118,7 @@ impl<R: Read> Opened<R> {
 
 impl<R: Read> Read for Opened<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.opened.len() && self.end.is_none() {
+        while self.given == self.content.len() && self.end.is_none() {
             if let Err(error) = self.next() {
                 return Err(match error {
                     OpenError::Read(error) => error,
@@ -126,7 +126,7 @@ impl<R: Read> Read for Opened<R> {
                 });
             }
         }
-        let waiting = &self.opened[self.given..];
+        let waiting = &self.content[self.given..];
         let count = waiting.len().min(buffer.len());
         buffer[..count].copy_from_slice(&waiting[..count]);
         self.given += count;
