@@ -1,5 +1,6 @@
 //! HTTPS as anybody can send it: one connection for each request, byte by byte as it is written.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,12 +86,10 @@ impl Client {
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
         let cookie = self.cookie.iter().map(|cookie| ("cookie", cookie.as_str()));
         for (name, value) in headers.iter().copied().chain(cookie) {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n")?;
         }
-        text.push_str(&format!(
-            "content-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        ));
+        let length = body.len();
+        write!(text, "content-length: {length}\r\nconnection: close\r\n\r\n{body}")?;
         let mut stream = self.connect().await?;
         stream.write_all(text.as_bytes()).await?;
         let mut bytes = Vec::new();

@@ -169,11 +169,15 @@ async fn ten_open_pages_cost_little_memory_and_all_hear_of_a_door() -> anyhow::R
     for stream in &mut streams {
         let mut text = String::new();
         let mut piece = vec![0; 16 * 1024];
-        while !text.contains("event: end") {
-            let count = tokio::time::timeout(PATIENCE, stream.read(&mut piece)).await??;
-            ensure!(count > 0, "it ended without a word");
-            text.push_str(std::str::from_utf8(&piece[..count])?);
-        }
+        let end = async {
+            while !text.contains("event: end") {
+                let count = stream.read(&mut piece).await?;
+                ensure!(count > 0, "it ended without a word");
+                text.push_str(std::str::from_utf8(&piece[..count])?);
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(PATIENCE, end).await.context("whoever is out hears on")??;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A community with a page.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -49,10 +50,11 @@ impl Scene {
         let camera = if with_camera { Some(camera().await?) } else { None };
         if let Some((server, _)) = &camera {
             let stream = server.address("/cam-0");
-            extra += &format!(
+            write!(
+                extra,
                 "[[camera]]\nid = \"vault\"\nname = \"Vault 金库\"\nstream = \"{stream}\"\n\
                  zones = [\"safe\", \"till\"]\npre-s = 2\npost-s = 2\n"
-            );
+            )?;
         }
         let world = World::start(0..10)?;
         let broker = Broker::start(BrokerOptions::default()).await?;

@@ -92,7 +92,7 @@ mod tests {
         assert!(!pairing.take("00000000", s(1)), "nobody has asked for one");
         let (code, holds) = pairing.show(s(1)).unwrap();
         assert_eq!((code.len(), holds), (8, HOLDS));
-        assert_eq!(pairing.show(s(61)).unwrap(), (code.clone(), HOLDS - Duration::from_secs(60)));
+        assert_eq!(pairing.show(s(61)).unwrap(), (code.clone(), Duration::from_secs(14 * 60)));
         let grouped = format!("{} {}", &code[..4], &code[4..]);
         assert!(pairing.take(&grouped, s(900)));
         assert!(!pairing.take(&code, s(900)), "it was used");
