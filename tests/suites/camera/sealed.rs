@@ -138,10 +138,8 @@ async fn who_looks_at_evidence_on_the_box_is_recorded_before_anything_is_given_o
     site.event("camera.snapshot", 2).await?;
     let (code, listed, why) = site.gateway.says(&["evidence", "list", "--json"]).await?;
     ensure!(code == 0, "{why}");
-    let names: Vec<_> = listed
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line))
-        .collect::<Result<_, _>>()?;
+    let names: Vec<_> =
+        listed.lines().map(serde_json::from_str::<serde_json::Value>).collect::<Result<_, _>>()?;
     ensure!(names.iter().all(|piece| piece["sealed"] == true), "{listed}");
     // Two pictures and a clip; those of the silent alarm are shown to nobody here.
     assert_eq!(names.len(), 3, "{listed}");

@@ -83,7 +83,9 @@ mod tests {
         };
         let mut looks = open(&database, true).unwrap();
         let all = [look(1, "op-1"), look(2, "op-2"), look(3, "op-1")];
-        all.iter().for_each(|one| looks.record(one).unwrap());
+        for one in &all {
+            looks.record(one).unwrap();
+        }
         drop(looks);
         let mut later = open(&database, false).unwrap();
         assert_eq!(later.list(UtcMs(0)).unwrap(), all);
