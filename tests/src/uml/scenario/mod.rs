@@ -1,5 +1,6 @@
 //! What is tried on the simulated box. Each scenario ends with one line of JSON.
 
+mod camera;
 mod flood;
 mod itself;
 mod latency;
@@ -37,6 +38,8 @@ pub enum Scenario {
     Flood,
     /// Pulses, chatter, all lines at once, the alarm lane first, and zones that change in the dark.
     Zones,
+    /// A camera of the box: picture, clip, pulled out and plugged in again.
+    Camera,
     /// A siren and a strobe: driven, let go by a killed daemon, set safe, driven on; unplugged.
     Outputs,
     /// A week of schedules over a change of clocks, in a few minutes.
@@ -75,6 +78,7 @@ pub async fn run(
         Scenario::Unplug => unplug::run(folder, programs).await,
         Scenario::Flood => flood::run(folder, programs).await,
         Scenario::Zones => zones::run(folder, programs).await,
+        Scenario::Camera => camera::run(folder, programs).await,
         Scenario::Outputs => outputs::run(folder, programs).await,
         Scenario::Week => week::run(folder, programs).await,
         Scenario::PowerCut { cuts, seed } => power_cut::run(folder, programs, *cuts, *seed).await,
