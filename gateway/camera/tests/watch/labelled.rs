@@ -256,7 +256,7 @@ fn scores(choice: &Choice, all: &[&Clip]) -> Vec<Option<[Score; 3]>> {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut done: BTreeMap<_, _> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         running.into_iter().flat_map(|one| one.join().unwrap()).collect()
     });
     all.iter().map(|clip| done.remove(&clip.name).flatten()).collect()
