@@ -12,7 +12,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use openh264::OpenH264API;
-use openh264::encoder::{BitRate, Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod};
+use openh264::encoder::{
+    Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, RateControlMode,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
@@ -150,7 +152,8 @@ fn shoot(
     due: &Receiver<()>,
 ) {
     let config = EncoderConfig::new()
-        .bitrate(BitRate::from_bps(600_000))
+        // Of a drawn scene every picture is small; a rate to be held would want pictures left out.
+        .rate_control_mode(RateControlMode::Off)
         .max_frame_rate(FrameRate::from_hz(10.0))
         .intra_frame_period(IntraFramePeriod::from_num_frames(GROUP))
         .skip_frames(false);
