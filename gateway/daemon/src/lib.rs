@@ -20,7 +20,6 @@ pub mod eyes;
 pub mod gauges;
 pub mod hands;
 pub mod health;
-mod hex;
 pub mod io;
 pub mod lenses;
 pub mod reload;

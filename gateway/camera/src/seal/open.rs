@@ -77,8 +77,7 @@ impl<R: Read> Opened<R> {
         opened.from.seek(SeekFrom::Current(ahead))?;
         opened.chunks = chunk;
         opened.at = chunk * CHUNK as u64;
-        opened.next()?;
-        opened.given = opened.content.len().min(usize::try_from(within).unwrap_or(usize::MAX));
+        io::copy(&mut (&mut opened).take(within), &mut io::sink())?;
         Ok(opened)
     }
 

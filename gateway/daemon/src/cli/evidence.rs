@@ -6,13 +6,14 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gatehouse_camera::seal::{self, Opened};
+use gatehouse_camera::seal;
 use gatehouse_config::{Config, PasswordSource};
+use gatehouse_core::checkpoint::to_hex;
 use gatehouse_core::event::Event;
 use gatehouse_core::id::Seq;
 use gatehouse_core::sealed::Identity;
@@ -25,7 +26,7 @@ use serde_json::json;
 use super::{ConfigArg, EX_CONFIG, EX_NOPERM, EX_SOFTWARE, load, output, status};
 use crate::clock::Clock;
 use crate::control::Wish;
-use crate::hex::hex;
+use crate::unit::camera::content::Content;
 use crate::unit::camera::evidence::{self, FOLDERS};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -184,16 +185,10 @@ fn open(config: &Config, name: &str, out: &Path, identity: Option<&Path>) -> Res
         (format!("there is no {name}\nhint: gatehouse evidence list says what there is"), 1)
     })?;
     let unreadable = |error: io::Error| (format!("{}: {error}", piece.path.display()), EX_NOPERM);
-    let file = BufReader::new(File::open(&piece.path).map_err(unreadable)?);
-    let mut content = if piece.is_sealed() {
-        let identity = key(config, identity)?;
-        let opened = Opened::new(file, &identity);
-        Content::Sealed(Box::new(
-            opened.map_err(|error| (format!("{}: {error}", piece.path.display()), EX_NOPERM))?,
-        ))
-    } else {
-        Content::Open(file)
-    };
+    let file = File::open(&piece.path).map_err(unreadable)?;
+    let key = if piece.is_sealed() { Some(key(config, identity)?) } else { None };
+    let mut content = Content::of(file, key.as_ref(), 0)
+        .map_err(|error| (format!("{}: {error}", piece.path.display()), EX_NOPERM))?;
     // Before a byte is given out.
     let wish = Wish::EvidenceOpened { file: name.to_owned() };
     if let Err(error) = status::facts(&config.socket, &wish) {
@@ -224,7 +219,7 @@ fn open(config: &Config, name: &str, out: &Path, identity: Option<&Path>) -> Res
         bytes += count as u64;
     }
     to.sync_all().map_err(unwritable)?;
-    let sha256 = hex(hash.finish().as_ref());
+    let sha256 = to_hex(hash.finish().as_ref());
     let mut text = format!("{}: {bytes} bytes, SHA-256 {sha256}\n", out.display());
     if content.cut_off() {
         text.push_str("it was cut off while it was made: it ends before what was recorded did\n");
@@ -243,24 +238,4 @@ fn key(config: &Config, named: Option<&Path>) -> Result<Identity, Refused> {
         })?,
     };
     evidence::identity(&source).map_err(|why| (why, EX_CONFIG))
-}
-
-enum Content {
-    Open(BufReader<File>),
-    Sealed(Box<Opened<BufReader<File>>>),
-}
-
-impl Content {
-    fn cut_off(&self) -> bool {
-        matches!(self, Self::Sealed(opened) if opened.cut_off())
-    }
-}
-
-impl Read for Content {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Open(file) => file.read(buffer),
-            Self::Sealed(opened) => opened.read(buffer),
-        }
-    }
 }

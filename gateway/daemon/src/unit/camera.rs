@@ -24,6 +24,7 @@
 
 mod chip;
 mod clips;
+pub(crate) mod content;
 pub(crate) mod evidence;
 mod intake;
 mod life;

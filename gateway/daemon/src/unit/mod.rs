@@ -371,23 +371,16 @@ impl Told {
     }
 }
 
-/// The folder of all evidence.
-pub(crate) fn evidence_root(config: &Config) -> std::path::PathBuf {
-    camera::evidence::root(config)
-}
-
-/// Below it.
-pub(crate) use camera::evidence::{CLIPS, PICTURES, identity as evidence_key};
-
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.
 pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String, u64)> {
     let folder = camera::evidence::root(config).join(camera::evidence::CLIPS);
-    let names = [format!("{camera}-{seq}.mp4"), format!("{camera}-{seq}.mp4.age")];
+    let name = format!("{camera}-{seq}.mp4");
+    let sealed = format!("{name}.{}", gatehouse_camera::seal::EXTENSION);
     let found = |name: String| {
         let bytes = std::fs::metadata(folder.join(&name)).ok()?.len();
         Some((name, bytes))
     };
-    names.into_iter().find_map(found)
+    [name, sealed].into_iter().find_map(found)
 }
 
 /// Clips that the start before this left: to be looked for before a camera's unit runs.

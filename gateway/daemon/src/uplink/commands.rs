@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use gatehouse_core::checkpoint::to_hex;
 use gatehouse_core::commands::{Nonces, Reason};
 use gatehouse_core::contract::{CommandResult, CommandStatus};
 use gatehouse_core::id::{Id, Seq};
@@ -17,7 +18,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::link::{Message, Wants};
-use crate::hex::hex;
 
 /// Commands that wait to be looked at. One more is answered `busy`.
 const WAITING: usize = 64;
@@ -186,7 +186,7 @@ impl Post {
             error!("the kernel gives no randomness; the heartbeat has no nonce");
             return None;
         }
-        let nonce = hex(&bytes);
+        let nonce = to_hex(&bytes);
         self.nonces.told(nonce.clone(), now);
         Some(nonce)
     }

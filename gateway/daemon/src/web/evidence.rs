@@ -78,7 +78,7 @@ fn found(event: &Event, config: &Config) -> Option<Found> {
         _ => return None,
     };
     let name = facts["ref"].as_str()?;
-    let root = crate::unit::evidence_root(config);
+    let root = crate::unit::camera::evidence::root(config);
     let path = stored::path(&root, kind, &draft.source.id, name)?;
     let of = match &detail["of"] {
         serde_json::Value::Array(all) => all.iter().filter_map(serde_json::Value::as_u64).collect(),
@@ -176,7 +176,7 @@ pub(super) async fn picture(
         Ok(Err(_)) | Err(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "busy"),
     };
     let name = facts["ref"].as_str().unwrap_or_default();
-    let root = crate::unit::evidence_root(&config);
+    let root = crate::unit::camera::evidence::root(&config);
     let Some(path) = stored::path(&root, Kind::Picture, &camera, name) else {
         error!(%camera, name, "a picture has a name that is none: our bug");
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal");
@@ -302,12 +302,12 @@ pub(super) async fn media(
     let source = source.filter(|_| stored::is_sealed(&look.name));
     let name = if source.is_some() { stored::opened_name(&look.name) } else { &look.name };
     let open = move || {
-        let key = source.as_ref().map(crate::unit::evidence_key).transpose();
+        let key = source.as_ref().map(crate::unit::camera::evidence::identity).transpose();
         let key = key.map_err(std::io::Error::other)?;
-        Stored::open(&path, key.map(Arc::new))
+        Stored::open(&path, key)
     };
     let stored = match spawn_blocking(open).await {
-        Ok(Ok(stored)) => Arc::new(stored),
+        Ok(Ok(stored)) => stored,
         other => {
             warn!(?other, "evidence cannot be opened");
             return refuse(StatusCode::NOT_FOUND, "gone");
@@ -323,17 +323,23 @@ pub(super) async fn media(
         }
     };
     let bytes = stored.bytes;
-    let pieces = unfold((stored, from), move |(stored, at)| async move {
-        if at >= to {
-            return None;
+    let content = match spawn_blocking(move || stored.part(from, to)).await {
+        Ok(Ok(content)) => content,
+        Ok(Err(error)) => {
+            warn!(%error, "evidence cannot be opened");
+            return refuse(StatusCode::NOT_FOUND, "gone");
         }
-        let most = usize::try_from(PIECE.min(to - at)).unwrap_or(usize::MAX);
-        let reads = Arc::clone(&stored);
-        let piece = spawn_blocking(move || reads.read(at, most)).await;
-        let piece = piece.map_err(std::io::Error::other).flatten();
+        Err(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "ending"),
+    };
+    let pieces = unfold(Some(content), move |content| async move {
+        let mut content = content.filter(|content| content.left > 0)?;
+        let read = move || content.next(PIECE).map(|piece| (piece, content));
+        let read = spawn_blocking(read).await.map_err(std::io::Error::other).flatten();
         // After an error the stream is over: the browser sees that bytes are missing.
-        let next = piece.as_ref().map_or(to, |piece| at + piece.len() as u64);
-        Some((piece, (stored, next)))
+        Some(match read {
+            Ok((piece, content)) => (Ok(piece), Some(content)),
+            Err(error) => (Err(error), None),
+        })
     });
     let mut response = (status, Body::from_stream(pieces)).into_response();
     let headers = response.headers_mut();

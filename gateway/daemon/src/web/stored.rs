@@ -4,17 +4,17 @@
 //! camera that it is of, and no link. What is sealed is opened with the box's own key while it is read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, BufReader, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use gatehouse_camera::seal::{self, Opened, content_length};
+use gatehouse_camera::seal::{self, content_length};
 use gatehouse_core::id::Id;
 use gatehouse_core::sealed::Identity;
 use rustix::fs::OFlags;
 
-use crate::unit::{CLIPS, PICTURES};
+use crate::unit::camera::content::Content;
+use crate::unit::camera::evidence::{CLIPS, PICTURES};
 
 /// A clip or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn is_sealed(name: &str) -> bool {
 pub(super) struct Stored {
     file: File,
     /// What opens it; none: it is given as it lies there.
-    key: Option<Arc<Identity>>,
+    key: Option<Identity>,
     /// How many bytes it has, as they are read here.
     pub(super) bytes: u64,
 }
@@ -82,7 +82,7 @@ impl Stored {
     ///
     /// # Errors
     /// It is not there any more, or no regular file, or the key is to open what is not sealed.
-    pub(super) fn open(path: &Path, key: Option<Arc<Identity>>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, key: Option<Identity>) -> io::Result<Self> {
         let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
         let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path)?;
         let facts = file.metadata()?;
@@ -91,42 +91,42 @@ impl Stored {
         }
         let mut bytes = facts.len();
         if key.is_some() {
-            bytes = content_length(&mut &file, bytes).map_err(io::Error::other)?;
+            bytes = content_length(&mut BufReader::new(&file), bytes).map_err(io::Error::other)?;
         }
         Ok(Self { file, key, bytes })
     }
 
-    /// Some bytes from a place on, at least one before the end.
+    /// What stands from one byte until before another.
     ///
     /// # Errors
-    /// The disk; or the file ends before it should.
-    pub(super) fn read(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; most];
-        let count = if let Some(key) = &self.key {
-            (&self.file).rewind()?;
-            let opened = Opened::from_byte(&self.file, key, at).map_err(io::Error::other)?;
-            fill(opened, &mut bytes)?
-        } else {
-            self.file.read_at(&mut bytes, at)?
-        };
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes.truncate(count);
-        Ok(bytes)
+    /// The disk, or it cannot be opened with the key.
+    pub(super) fn part(self, from: u64, to: u64) -> io::Result<Part> {
+        let content = Content::of(self.file, self.key.as_ref(), from).map_err(io::Error::other)?;
+        Ok(Part { content, left: to.saturating_sub(from) })
     }
 }
 
-/// Reads until there is no room, or no more.
-fn fill(mut from: impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut count = 0;
-    while count < bytes.len() {
-        match from.read(&mut bytes[count..])? {
-            0 => break,
-            more => count += more,
+/// A part of a file, read piece by piece.
+pub(super) struct Part {
+    content: Content,
+    /// How much of it was not read yet.
+    pub(super) left: u64,
+}
+
+impl Part {
+    /// The next bytes, so many at most; at least one before the end.
+    ///
+    /// # Errors
+    /// The disk; or the file ends before it should.
+    pub(super) fn next(&mut self, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut self.content).take(most.min(self.left)).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.left -= bytes.len() as u64;
+        Ok(bytes)
     }
-    Ok(count)
 }
 
 #[cfg(test)]
@@ -171,8 +171,10 @@ mod tests {
         std::fs::write(&real, b"0123456789").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let stored = Stored::open(&real, None).unwrap();
-        assert_eq!((stored.bytes, stored.read(8, 64).unwrap()), (10, b"89".to_vec()));
-        assert!(stored.read(10, 1).is_err());
+        assert_eq!(stored.bytes, 10);
+        let mut part = stored.part(8, 72).unwrap();
+        assert_eq!(part.next(64).unwrap(), b"89");
+        assert!(part.next(1).is_err());
         assert!(Stored::open(&link, None).is_err() && Stored::open(folder.path(), None).is_err());
     }
 
@@ -183,18 +185,25 @@ mod tests {
         let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         let (sealed, _) = seal::seal(&content, &[seal::recipient(&key)]).unwrap();
         std::fs::write(&path, &sealed).unwrap();
-        let stored = Stored::open(&path, Some(key.into())).unwrap();
-        assert_eq!(stored.bytes, content.len() as u64);
+        let text = key.to_text();
+        let open = || Stored::open(&path, Some(text.parse().unwrap())).unwrap();
+        let whole = content.len() as u64;
+        assert_eq!(open().bytes, whole);
         for at in [0, 65_535, 65_536, 300_001, content.len() - 1] {
-            let part = stored.read(at as u64, 100_000).unwrap();
-            assert!(content[at..].starts_with(&part) && !part.is_empty(), "from {at}");
+            let mut part = open().part(at as u64, whole).unwrap();
+            let mut read = Vec::new();
+            while part.left > 0 {
+                read.extend(part.next(100_000).unwrap());
+            }
+            assert!(read == content[at..], "from {at}");
         }
-        assert!(stored.read(stored.bytes, 1).is_err());
+        assert!(open().part(whole, whole + 1).unwrap().next(1).is_err());
         let as_it_lies = Stored::open(&path, None).unwrap();
-        assert_eq!(as_it_lies.read(0, sealed.len()).unwrap(), sealed);
+        let length = as_it_lies.bytes;
+        assert_eq!(as_it_lies.part(0, length).unwrap().next(length).unwrap(), sealed);
         let plain = folder.path().join("gate-1.mp4");
         std::fs::write(&plain, &content).unwrap();
-        let error = Stored::open(&plain, Some(seal::generate().unwrap().into())).unwrap_err();
+        let error = Stored::open(&plain, Some(seal::generate().unwrap())).unwrap_err();
         assert!(error.to_string().contains("not sealed"), "{error}");
     }
 }

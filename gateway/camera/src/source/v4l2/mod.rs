@@ -9,7 +9,7 @@
 //! is wanted is compressed here, and no other.
 //!
 //! # Limits
-//! - No device was tried yet, neither a real one nor the kernel's simulated one.
+//! - Tried with the kernel's simulated camera, which has no MJPEG; no real device was.
 //! - Single-planar capture with buffers of the driver; a sensor behind a media controller (as the Pi's
 //!   raw CSI node) has no such node, and is told as one that captures no pictures.
 //! - The size is chosen of what the device offers: at most 1280x720 of MJPEG, 640x480 of the others.
@@ -105,6 +105,7 @@ pub async fn run(settings: DeviceSettings, clock: &dyn Clock, sink: &mut dyn Sin
             let device = settings.device.display();
             tracing::warn!(camera = settings.name, %device, "{error}");
         }
+        // Somebody has to plug it in, or another program to let it go.
         tokio::time::sleep(retry.next(fastrand::f64())).await;
     }
 }

@@ -12,6 +12,7 @@ use gatehouse_camera::clip::{Bell, ClipFile, ClipId, ClipTold, Recorder, Trigger
 use gatehouse_camera::picture::Mask;
 use gatehouse_camera::ring::Ring;
 use gatehouse_camera::source::Drain;
+use gatehouse_core::checkpoint::to_hex;
 use gatehouse_core::event::Class;
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::UtcMs;
@@ -28,7 +29,6 @@ use super::watcher::Turns;
 use super::watcher::be_nice;
 use crate::clock::Clock;
 use crate::eyes::Wish;
-use crate::hex::hex;
 use crate::rules::Inputs;
 
 /// The name of a clip says what it is of, and whether anybody may know.
@@ -198,12 +198,12 @@ pub(super) fn facts(shown: &Shown<'_>, file: &ClipFile) -> Value {
     let content = file.content.as_ref();
     let mut facts = json!({
         "camera": shown.camera, "ref": name,
-        "sha256": content.map(|it| hex(&it.sha256)), "bytes": content.map(|it| it.bytes),
+        "sha256": content.map(|it| to_hex(&it.sha256)), "bytes": content.map(|it| it.bytes),
         "frames": file.frames, "pre_s": pre_s, "post_s": post_s, "masked": shown.masked,
         "from": shown.from, "to": shown.to,
     });
     if let Some(sealed) = &file.sealed {
-        facts["sealed"] = json!({ "sha256": hex(&sealed.sha256), "bytes": sealed.bytes });
+        facts["sealed"] = json!({ "sha256": to_hex(&sealed.sha256), "bytes": sealed.bytes });
     }
     if shown.recovered {
         facts["recovered"] = json!(true);

@@ -8,6 +8,7 @@ use gatehouse_camera::decode::{Limits, key};
 use gatehouse_camera::frame::Frame;
 use gatehouse_camera::picture::{JPEG_QUALITY, Mask};
 use gatehouse_camera::seal::{self, Sum};
+use gatehouse_core::checkpoint::to_hex;
 use gatehouse_core::contract::MAX_SNAPSHOT;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
@@ -24,7 +25,6 @@ use super::evidence;
 use super::sink::Newest;
 use super::watcher::{Turns, be_nice};
 use crate::eyes::{What, Wish};
-use crate::hex::hex;
 use crate::rules::Inputs;
 use crate::uplink::commands::{Picture as Sent, Say};
 
@@ -147,7 +147,7 @@ impl Studio {
             "sha256": taken.sha256, "masked": !self.mask.is_none(),
         });
         if let Some(sealed) = &taken.sealed {
-            facts["sealed"] = json!({ "sha256": hex(&sealed.sha256), "bytes": sealed.bytes });
+            facts["sealed"] = json!({ "sha256": to_hex(&sealed.sha256), "bytes": sealed.bytes });
         }
         if let Some(command) = &wish.command {
             facts["command"] = json!(command);
@@ -234,7 +234,7 @@ fn make(
     }
     let sealed = evidence::keep_picture(path, &jpeg, recipients);
     let sealed = sealed.map_err(|error| format!("the picture cannot be kept: {error}"))?;
-    let sha256 = hex(digest(&SHA256, &jpeg).as_ref());
+    let sha256 = to_hex(digest(&SHA256, &jpeg).as_ref());
     let size = (small.picture().width(), small.picture().height());
     Ok(Taken { jpeg, sha256, size, sealed })
 }
