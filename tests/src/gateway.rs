@@ -283,10 +283,11 @@ impl Gateway {
         self.runs(&[words, &["--config", config]].concat()).await
     }
 
-    /// The same with these words alone.
+    /// The same with these words alone. It has the daemon's variables of the environment.
     pub async fn runs(&self, words: &[&str]) -> anyhow::Result<(i32, String, String)> {
         let mut command = Command::new(program()?);
         command.args(words).kill_on_drop(true);
+        command.envs(self.options.environment.iter().map(|(key, value)| (key, value)));
         let output = tokio::time::timeout(SOON, command.output()).await.context("no end")??;
         let code = output.status.code().context("ended by a signal")?;
         Ok((code, String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))

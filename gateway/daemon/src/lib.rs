@@ -16,6 +16,7 @@ pub mod clock_watch;
 pub mod commands;
 pub mod control;
 pub mod device_key;
+pub mod doctor;
 pub mod eyes;
 pub mod gauges;
 pub mod hands;

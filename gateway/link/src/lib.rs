@@ -35,6 +35,7 @@ mod over;
 mod server;
 mod stream;
 mod tunnel;
+mod validity;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,7 @@ pub use server::ServerTls;
 pub use stream::{Stream, open, open_from, tls_word};
 pub use tokio_rustls::client::TlsStream;
 pub use tunnel::{DialError, Route, Trouble, dial, dial_from};
+pub use validity::Validity;
 
 /// How a connection is secured.
 #[derive(Clone, Debug, PartialEq, Eq)]

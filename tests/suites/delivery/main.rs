@@ -4,6 +4,7 @@
 
 mod adversary;
 mod commands;
+mod doctor;
 mod outage;
 mod outputs;
 mod paths;

@@ -89,3 +89,38 @@ fn a_function_that_no_test_runs_is_not_taken_for_one() {
     );
     assert_eq!(found, ["a", "c"].map(str::to_owned).into());
 }
+
+/// The table of EN 303 645.
+const SECURITY: &str = include_str!("../../../deploy/SECURITY.md");
+
+#[test]
+fn every_test_that_the_table_of_security_names_is_there_and_what_is_met_is_answered()
+-> anyhow::Result<()> {
+    let (tests, mut named) = (tests()?, 0);
+    let rows: Vec<_> = SECURITY
+        .lines()
+        .filter(|line| line.starts_with("| 5.") || line.starts_with("| 6-"))
+        .collect();
+    ensure!(rows.len() > 30, "only {} provisions were found: the search is wrong", rows.len());
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [provision, status, answer] = cells[..] else {
+            anyhow::bail!("not three cells: {row}")
+        };
+        ensure!(
+            ["met", "partly", "open", "installer"].contains(&status),
+            "{provision}: {status} is no status"
+        );
+        ensure!(!answer.is_empty(), "{provision}: nothing answers");
+        for word in answer.split('`').skip(1).step_by(2) {
+            let is_name = word.matches('_').count() > 3
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            if is_name {
+                ensure!(tests.contains(word), "{provision} names {word}, which is no test");
+                named += 1;
+            }
+        }
+    }
+    ensure!(named > 25, "only {named} tests are named: the search is wrong");
+    Ok(())
+}

@@ -6,6 +6,7 @@
 mod check;
 mod contract;
 mod credential;
+mod doctor;
 mod events;
 mod evidence;
 mod ledger;
@@ -32,6 +33,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse check                          is the configuration right?
   gatehouse run                            watch the doors (systemd does this)
   gatehouse status                         what is happening now
+  gatehouse doctor                         what is wrong, and what to do
   gatehouse page                           where the web page is, and how to get in
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
@@ -65,6 +67,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show the running gateway: doors, uplink, what waits.
     Status(StatusArgs),
+    /// Look at everything this box hangs on, and say what to do about what is wrong.
+    Doctor(doctor::DoctorArgs),
     /// Show the page: its address, its fingerprint, and the code for the first account.
     Page(page::PageArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -182,6 +186,7 @@ fn act(command: Command) -> ExitCode {
         Command::Reload(args) => reload::reload(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => status::status(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Page(args) => page::page(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),

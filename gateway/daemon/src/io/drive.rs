@@ -31,7 +31,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::find::{OpenError, open_chip};
-use super::gpiochip::{self, PRESENCE, RETRY_CAP};
+use super::gpiochip::{self, CONSUMER, PRESENCE, RETRY_CAP};
 use super::sim::{GREETING, Origin, ScriptError, Sim};
 use super::stamp::KernelClock;
 use super::{Signal, Source};
@@ -394,7 +394,7 @@ impl DriveLine {
             let bias = if back.active == Level::Low { Bias::PullUp } else { Bias::PullDown };
             let request = Request::builder()
                 .on_chip(chip.path())
-                .with_consumer("gatehouse")
+                .with_consumer(CONSUMER)
                 .with_line(back.offset)
                 .as_input()
                 .with_bias(bias)
@@ -439,7 +439,7 @@ fn take(chip: &Chip, info: &Info, config: &DriveConfig) -> Result<Request, OpenE
     };
     Request::builder()
         .on_chip(chip.path())
-        .with_consumer("gatehouse")
+        .with_consumer(CONSUMER)
         .with_line(offset)
         .as_output(value(first))
         .with_drive(drive)
@@ -456,7 +456,7 @@ fn as_it_is(chip: &Chip, offset: u32) -> Result<Option<PinState>, OpenError> {
     }
     let request = Request::builder()
         .on_chip(chip.path())
-        .with_consumer("gatehouse")
+        .with_consumer(CONSUMER)
         .with_line(offset)
         .as_is()
         .request()

@@ -40,6 +40,9 @@ use super::Signal;
 use super::find::{OpenError, open_chip};
 use super::stamp::LineClock;
 
+/// Who holds our lines, as `gpioinfo` shows it.
+pub(super) const CONSUMER: &str = "gatehouse";
+
 /// `GPIO_V2_LINES_MAX`.
 pub const MAX_LINES: usize = 64;
 
@@ -104,6 +107,26 @@ enum State {
 pub fn probe(config: &ChipConfig) -> Result<(), OpenError> {
     let (chip, info) = open_chip(&config.chip, None)?;
     request(config, &chip, &info).map(drop)
+}
+
+/// Looks whether a chip is there and has these lines, and whether somebody else has one of them; takes
+/// none. Returns its label.
+///
+/// # Errors
+///
+/// What a person has to change.
+pub fn examine(chip: &str, lines: &[u32]) -> Result<String, OpenError> {
+    let (chip, info) = open_chip(chip, None)?;
+    for &line in lines {
+        has_line(&chip, &info, line)?;
+        let unreadable = |source| OpenError::Chip { path: chip.path().to_owned(), source };
+        let held = chip.line_info(line).map_err(unreadable)?;
+        if held.used && held.consumer != CONSUMER {
+            let (path, consumer) = (chip.path().to_owned(), held.consumer);
+            return Err(OpenError::LineTaken { path, line, consumer });
+        }
+    }
+    Ok(info.label)
 }
 
 impl<C: LineClock> GpioChip<C> {
@@ -297,7 +320,7 @@ fn request(
     let mut builder = Request::builder();
     builder
         .on_chip(path)
-        .with_consumer("gatehouse")
+        .with_consumer(CONSUMER)
         .with_kernel_event_buffer_size(kernel_queue(config.lines.len()));
     for &(offset, bias) in &config.lines {
         builder

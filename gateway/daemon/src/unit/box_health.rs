@@ -130,7 +130,7 @@ fn id(of: &str) -> Id {
 }
 
 /// The processor's temperature in thousandths of a degree.
-fn heat(sys: &Path) -> Option<i32> {
+pub(crate) fn heat(sys: &Path) -> Option<i32> {
     let zones = fs::read_dir(sys.join("class/thermal")).ok()?;
     let zones = zones.flatten().map(|zone| zone.path());
     let is_cpu = |zone: &PathBuf| word(&zone.join("type")).as_deref() == Some("cpu-thermal");
@@ -138,7 +138,7 @@ fn heat(sys: &Path) -> Option<i32> {
 }
 
 /// The wear of the most worn part of an eMMC, in tenths of its life.
-fn wear(sys: &Path) -> Option<u8> {
+pub(crate) fn wear(sys: &Path) -> Option<u8> {
     let disks = fs::read_dir(sys.join("block")).ok()?;
     let lives = disks.flatten().filter_map(|disk| word(&disk.path().join("device/life_time")));
     let tenths = |life: String| {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gatehouse_config::{Chip, Config, Sim};
+use gatehouse_config::{Chip, Config, Line, ReaderWires, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN, Seq};
 use gatehouse_core::site::{Input, Report, SafeState};
@@ -369,6 +369,23 @@ impl Told {
         let ago_ns = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
         bell.ring(&reading.line, now_ns.saturating_sub(ago_ns));
     }
+}
+
+/// Every line that a configuration uses, each once.
+pub(crate) fn lines_of(config: &Config) -> BTreeSet<&Line> {
+    let interrupts = config.chips.iter().filter_map(|chip| chip.interrupt.as_ref());
+    let recoveries = config.buses.iter().filter_map(|bus| bus.recovery.as_ref());
+    let recoveries = recoveries.flat_map(|(clock, data)| [clock, data]);
+    let outputs = config.outputs.iter().flat_map(|output| {
+        let back = output.read_back.as_ref().map(|(line, _)| line);
+        [Some(&output.line), back].into_iter().flatten()
+    });
+    let readers = config.readers.iter().flat_map(|reader| match &reader.wires {
+        ReaderWires::Wiegand { d0, d1, .. } => [Some(d0), Some(d1)],
+        ReaderWires::Bus { .. } => [None, None],
+    });
+    let wired = owner::wired(config).map(|wire| wire.line);
+    wired.chain(interrupts).chain(recoveries).chain(outputs).chain(readers.flatten()).collect()
 }
 
 /// The clip of an event, by its name and bytes; `None`: there is none, or not any more.

@@ -42,7 +42,7 @@ const LONGEST: usize = 4096;
 ///
 /// # Errors
 /// Why it would not.
-pub(in super::super) async fn look(
+pub(crate) async fn look(
     broker: &Broker,
     client_id: &str,
     within: Duration,

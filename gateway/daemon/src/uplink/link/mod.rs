@@ -17,7 +17,7 @@ use bytes::Bytes;
 use gatehouse_config::{Broker, Protocol};
 use gatehouse_core::id::Seq;
 use gatehouse_core::uplink::{Ack, Down, Failure};
-pub(super) use look::look;
+pub(crate) use look::look;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
