@@ -106,3 +106,34 @@ fn a_wrong_edge_and_an_unknown_crate_are_named() {
         ]
     );
 }
+
+/// Each package with its features, as these kinds of dependencies want them.
+fn chosen(kinds: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let words = ["tree", "--workspace", "--locked", "--offline", "--prefix", "none"];
+    let output = Command::new(cargo)
+        .args(words)
+        .args(["--edges", kinds, "--format", "{p}\t{f}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .context("start cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let lines = text.lines().filter_map(|line| line.trim_end_matches(" (*)").split_once('\t'));
+    Ok(lines.map(|(package, features)| (package.to_owned(), features.to_owned())).collect())
+}
+
+#[test]
+fn building_the_workspace_and_testing_it_choose_the_same_features() -> anyhow::Result<()> {
+    let (built, tested) = (chosen("normal,build")?, chosen("normal,build,dev")?);
+    ensure!(built.len() > 200, "only {} packages: the search is wrong", built.len());
+    for (package, features) in &built {
+        let tests = tested.get(package).map_or("", String::as_str);
+        ensure!(
+            tests == features,
+            "{package} is compiled twice, with [{features}] and for tests with [{tests}]: what \
+             dev-dependencies want of it, tests/Cargo.toml must want in [dependencies]"
+        );
+    }
+    Ok(())
+}
