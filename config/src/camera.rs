@@ -3,6 +3,7 @@
 mod events;
 mod rule;
 mod shape;
+mod size;
 mod url;
 
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ pub use self::rule::CameraRule;
 pub(crate) use self::rule::RuleKind;
 pub use self::shape::Shape;
 pub(crate) use self::shape::ShapeKind;
+pub use self::size::PictureSize;
+pub(crate) use self::size::SizeKind;
 pub(crate) use self::url::UrlKind;
 pub use self::url::{CameraUrl, Scheme};
 use crate::kind::Word;
@@ -89,6 +92,8 @@ pub enum CameraSource {
     Device {
         /// Its file.
         path: PathBuf,
+        /// The size that is wanted; `None`: what suits.
+        size: Option<PictureSize>,
         /// From one picture to the next.
         every: Duration,
     },

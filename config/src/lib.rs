@@ -60,8 +60,8 @@ mod wiring;
 pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use assemble::hash as config_hash;
 pub use camera::{
-    Camera, CameraArea, CameraRule, CameraSource, CameraUrl, Events, Evidence, Scheme, Shape,
-    Transport, Watch,
+    Camera, CameraArea, CameraRule, CameraSource, CameraUrl, Events, Evidence, PictureSize, Scheme,
+    Shape, Transport, Watch,
 };
 pub use commands::{CommandKey, Commands};
 pub use config::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::camera::{Events, RuleKind, ShapeKind, Transport, UrlKind, Watch};
+use crate::camera::{Events, RuleKind, ShapeKind, SizeKind, Transport, UrlKind, Watch};
 use crate::kind::{Choice, Credential, Identifier, Number, Place, Switch, Text};
 use crate::list::List;
 use crate::spec::Presence::{Default, Optional, Required};
@@ -24,6 +24,7 @@ pub(crate) static TABLE: Table = Table {
         &SNAPSHOT,
         &DEVICE,
         &CHIP,
+        &SIZE,
         &EVERY,
         &EVENTS,
         &TRANSPORT,
@@ -94,7 +95,7 @@ pub(crate) static DEVICE: Key<Place> = Key {
     doc: "The file of a camera of the box itself, USB or CSI, as `/dev/video0`. A link below \
           `/dev/v4l/by-id` stays the same when several cameras are found in another order. Its \
           format and size are chosen from what it offers: MJPEG up to 1280x720, or else up to \
-          640x480, compressed here.",
+          640x480, compressed here; `size` wants another.",
 };
 pub(crate) static CHIP: Key<Identifier> = Key {
     name: "chip",
@@ -102,6 +103,14 @@ pub(crate) static CHIP: Key<Identifier> = Key {
     presence: Optional,
     doc: "The id of the `[[chip]]` of kind `ov2640` that it is: for a box without any other camera. Its \
           pictures have 640x480; when the chip is lost that is one fault.",
+};
+pub(crate) static SIZE: Key<SizeKind> = Key {
+    name: "size",
+    kind: SizeKind,
+    presence: Optional,
+    doc: "The size of its pictures, for `device`: the nearest that it offers is taken, in whichever format \
+          has it, and the log says so. Larger pictures show more and cost work: of a camera without MJPEG each \
+          is compressed here.",
 };
 pub(crate) static EVERY: Key<Number<Duration>> = Key {
     name: "every-ms",

@@ -14,6 +14,7 @@ mod simulator;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use gatehouse_camera::onvif::events::{CameraTime, EventSettings, Finding, Rule, TamperKind, Told};
 use gatehouse_camera::onvif::profiles::Encoding;
 use gatehouse_camera::onvif::{Client, OnvifError, OnvifSettings, Quirks};
@@ -48,6 +49,29 @@ async fn a_camera_says_what_it_is_and_which_streams_it_has() -> anyhow::Result<(
     );
     let asked = camera.asked().await?;
     assert_eq!((asked.refused, asked.readable), (0, 0), "its clock is a day ahead");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_camera_masks_itself_is_read_where_it_announces_masks() -> anyhow::Result<()> {
+    let masks = json!([
+        { "points": [[-1, 1], [0, 1], [0, 0], [-1, 0]] },
+        { "points": [[-1, 1], [1, 1], [1, -1], [-1, -1]], "enabled": false },
+        { "points": [[-1, 1], [1, 1], [1, -1], [-1, -1]], "of": "another-lens" },
+    ]);
+    for auth in ["token", "digest"] {
+        let mut camera = Camera::start(json!({ "auth": auth, "masks": masks })).await?;
+        let own = Client::new(camera.settings(), &boottime).own_masks().await?;
+        let own = own.context("it announces masks")?;
+        assert_eq!((own.hiding, own.off, own.permille), (1, 1, 250));
+        assert_eq!((own.most, own.rectangles), (Some(4), true));
+        assert_eq!(camera.asked().await?.readable, 0);
+    }
+    let mut bare = Camera::start(json!({})).await?;
+    assert_eq!(Client::new(bare.settings(), &boottime).own_masks().await?, None);
+    assert_eq!(bare.asked().await?.count("GetMasks"), 0);
+    let old = Camera::start(json!({ "old": true, "masks": masks })).await?;
+    assert_eq!(Client::new(old.settings(), &boottime).own_masks().await?, None);
     Ok(())
 }
 
@@ -316,12 +340,13 @@ async fn neither_garbage_nor_mutations_of_answers_end_the_task_or_take_long() ->
     camera.option("garbage", json!(false)).await?;
     heard.listening(1).await?;
     for seed in [1, 2, 3] {
-        let camera = Camera::start(json!({ "mutate": seed, "eager": true })).await?;
+        let camera = Camera::start(json!({ "mutate": seed, "eager": true, "masks": [] })).await?;
         for _ in 0..60 {
             let mut client = Client::new(camera.settings(), &boottime);
             // What comes of it is the camera's business.
             let asked = async {
                 let _ = client.streams().await;
+                let _ = client.own_masks().await;
                 let _ = client.services().await;
                 let _ = client.event_properties().await;
                 let Ok(of) = client.subscribe(MINUTE).await else { return };

@@ -32,6 +32,7 @@ pub use wish::{Digits, Outcome, Wish};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::{Reloaded, Request, Running};
 use crate::supervise;
 use crate::unit::readers::Enrolling;
@@ -99,6 +100,12 @@ pub struct Report {
     pub commits: u64,
     /// Bytes written to flash.
     pub journal_written: u64,
+    /// How much of its life the flash has used, in per cent, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash_used_percent: Option<u8>,
+    /// How much evidence is written and kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceLoad>,
     /// The gateway's own page, if there is one; without its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PageReport>,
@@ -120,6 +127,9 @@ pub struct ThingReport {
     pub flags: Vec<String>,
     /// Since when.
     pub since: UtcMs,
+    /// What it says of itself, which nothing depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
 }
 
 /// What the socket answers from.
@@ -145,6 +155,8 @@ pub struct Sources {
     pub session: u64,
     /// When the daemon started.
     pub started: gatehouse_core::time::Mono,
+    /// What the box has measured.
+    pub gauges: Gauges,
     /// What the page says of itself.
     pub page: Reception,
 }
@@ -299,6 +311,10 @@ pub(crate) fn report(sources: &Sources) -> Report {
         state: view.state.to_owned(),
         flags: view.flags.iter().map(|flag| (*flag).to_owned()).collect(),
         since: view.since,
+        says: matches!(view.thing, Thing::Camera(_))
+            .then(|| sources.gauges.own_masks(&view.id))
+            .flatten()
+            .map(|masks| masks.to_string()),
     });
     let incidents = view.incidents.values().filter_map(|view| view.incident.clone());
     Report {
@@ -327,6 +343,8 @@ pub(crate) fn report(sources: &Sources) -> Report {
         stored: stats.events,
         commits: stats.commits,
         journal_written: stats.bytes_written.unwrap_or(0),
+        flash_used_percent: sources.gauges.flash_used_percent(),
+        evidence: sources.gauges.evidence(),
         page: sources.page.report(),
     }
 }

@@ -176,7 +176,7 @@ pub async fn live(
     let own = (hands.clone(), enrolling.clone(), say.clone());
     let left = unit::clips_left(&config);
     let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
-    unit::evidence(&mut supervisor, &runs, (&journal, &clock, &inputs), left);
+    unit::evidence(&mut supervisor, &runs, (&journal, &clock, &inputs), (&say, &gauges), left);
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
@@ -188,6 +188,7 @@ pub async fn live(
         clock: clock.clone(),
         session: opened.session,
         started,
+        gauges: gauges.clone(),
         page: web::Reception::default(),
     };
     let page = web::Parts { sources: sources.clone(), eyes: hands.eyes().clone() };

@@ -35,6 +35,13 @@ const ALL: &str = "all";
 /// Payloads that are no event, and second contents of a number.
 const ODD: &str = "unreadable";
 
+/// Who looked at pictures, and who took them along.
+const LOOKS: &str = "looks";
+
+/// So long looks are kept unless a rule says otherwise, in days: a year, in which somebody may ask who has
+/// seen what. The rule of everything else does not shorten that.
+const LOOKS_DAYS: u32 = 365;
+
 /// One rule, as `door=30`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -46,13 +53,14 @@ pub struct Rule {
 enum Of {
     Class(Class),
     Odd,
+    Looks,
     All,
 }
 
 /// A text is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "allowed is WHAT=DAYS with 1 to {MOST_DAYS} days; WHAT is {ALL}, {ODD}, or a class: {}",
+    "allowed is WHAT=DAYS with 1 to {MOST_DAYS} days; WHAT is {ALL}, {ODD}, {LOOKS}, or a class: {}",
     classes::words()
 )]
 pub struct RuleError;
@@ -65,6 +73,7 @@ impl FromStr for Rule {
         let of = match what {
             ALL => Of::All,
             ODD => Of::Odd,
+            LOOKS => Of::Looks,
             _ => Of::Class(Class::from_word(what).ok_or(RuleError)?),
         };
         let days = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
@@ -77,13 +86,15 @@ impl fmt::Display for Rule {
         let of = match self.of {
             Of::All => ALL,
             Of::Odd => ODD,
+            Of::Looks => LOOKS,
             Of::Class(class) => class.as_str(),
         };
         write!(f, "{of}={}", self.days)
     }
 }
 
-/// How long what is kept. Without any rule everything is, for ever.
+/// How long what is kept. Without any rule everything is, for ever, but for looks: those go after a year,
+/// though never before what was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keep(BTreeMap<Of, u32>);
 
@@ -102,11 +113,6 @@ impl Keep {
         Ok(keep)
     }
 
-    /// Whether nothing ever goes.
-    pub fn is_for_ever(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Events of this class from before this have had their time.
     pub(crate) fn before(&self, class: Class, now: UtcMs) -> Option<UtcMs> {
         self.days(Of::Class(class)).map(|days| back(now, days))
@@ -120,6 +126,17 @@ impl Keep {
     /// Nothing from this on has had its time.
     pub(crate) fn horizon(&self, now: UtcMs) -> Option<UtcMs> {
         Class::ALL.into_iter().filter_map(|class| self.before(class, now)).max()
+    }
+
+    /// Looks from before this have had their time, once what was looked at has gone.
+    pub(crate) fn looks_before(&self, now: UtcMs) -> UtcMs {
+        back(now, self.0.get(&Of::Looks).copied().unwrap_or(LOOKS_DAYS))
+    }
+
+    /// Every event from before this has had its time; `None`: some are kept for ever.
+    pub(crate) fn all_before(&self, now: UtcMs) -> Option<UtcMs> {
+        let each = Class::ALL.into_iter().map(|class| self.before(class, now));
+        each.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
     fn days(&self, of: Of) -> Option<u32> {
@@ -243,12 +260,29 @@ mod tests {
         assert_eq!(keep.horizon(now), Some(UtcMs(370 * DAY_MS)));
         let only = Keep::of([rule("access=7").unwrap()]).unwrap();
         assert_eq!((only.before(Class::Door, now), only.odd_before(now)), (None, None));
-        assert!(Keep::default().is_for_ever() && Keep::default().horizon(now).is_none());
+        assert_eq!((Keep::default().horizon(now), Keep::default().all_before(now)), (None, None));
         let twice = Keep::of([rule("door=30").unwrap(), rule("door=31").unwrap()]).unwrap_err();
         assert_eq!(twice.to_string(), "door=31");
         for wrong in ["door", "door=0", "door=x", "doors=3", "all=40000", "=3", "unreadable=-1"] {
             assert_eq!(rule(wrong), Err(RuleError), "{wrong}");
         }
-        assert!(RuleError.to_string().contains("all, unreadable, or a class: panic"));
+        assert!(RuleError.to_string().contains("all, unreadable, looks, or a class: panic"));
+    }
+
+    #[test]
+    fn looks_have_a_year_of_their_own_whatever_is_said_of_everything_else() {
+        let now = UtcMs(4000 * DAY_MS);
+        let keep = |rules: &[&str]| Keep::of(rules.iter().map(|rule| rule.parse().unwrap()));
+        for rules in [&[][..], &["all=30"], &["all=3650", "camera=7"]] {
+            assert_eq!(keep(rules).unwrap().looks_before(now), UtcMs(3635 * DAY_MS), "{rules:?}");
+        }
+        let short = keep(&["looks=90", "all=30", "alarm=60"]).unwrap();
+        assert_eq!(short.looks_before(now), UtcMs(3910 * DAY_MS));
+        assert_eq!(
+            short.all_before(now),
+            Some(UtcMs(3940 * DAY_MS)),
+            "the class that stays longest"
+        );
+        assert_eq!(keep(&["camera=30", "looks=1"]).unwrap().all_before(now), None);
     }
 }

@@ -328,6 +328,89 @@ async fn on_a_server_calls_and_handovers_go_when_their_class_has_had_its_time() 
     calls_and_handovers_go_when_they_are_over_and_their_class_has_had_its_time(home).await;
 }
 
+/// A picture of so long ago, by its hash.
+fn picture(sha256: &str, at: i64) -> String {
+    format!(
+        "INSERT INTO pictures (district, site, gateway, camera, sha256, bytes, recv_ms, jpeg) VALUES \
+         ('d-1', 's-1', 'g-1', 'gate', '{sha256}', 1, {at}, CAST('x' AS {{blob}}));"
+    )
+}
+
+/// A look of so long ago at a picture, or a bundle.
+fn look(who: &str, at: i64, picture: Option<&str>) -> String {
+    let of = picture.map_or("NULL, 'ab', 'a1'".to_owned(), |it| format!("'gate', '{it}', NULL"));
+    format!(
+        "INSERT INTO looks (at_ms, who, via, site, gateway, camera, sha256, incident) \
+         VALUES ({at}, '{who}', 'wall', 's-1', 'g-1', {of});"
+    )
+}
+
+/// Who has looked, by what is kept of it.
+async fn lookers(home: &Home) -> Vec<String> {
+    let sql = "SELECT who FROM looks ORDER BY look";
+    if let Some(server) = &home.postgres {
+        let client = server.client().await.unwrap();
+        let rows = client.query(&sql.replace("looks", "gatehouse.looks"), &[]).await.unwrap();
+        return rows.iter().map(|row| row.get(0)).collect();
+    }
+    let file = rusqlite::Connection::open(home.path().join("r.db")).unwrap();
+    let mut select = file.prepare(sql).unwrap();
+    select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+async fn looks_go_after_a_year_and_never_before_what_was_looked_at(home: Home) {
+    let broker = Broker::start().await;
+    let handle = receiver(&broker, home.database()).await;
+    let mut gateway = Gateway::connect(broker.address(), "g-1").await;
+    let mut journal = Journal::new(&gateway);
+    gateway.send(Class::Door, &of_today(&mut journal, Class::Door, "door.opened")).await;
+    gateway.receipt("of today", |receipt| receipt.upto == Seq(1)).await;
+    handle.stop().await;
+    let days = |days: i64| now().0 - days * 86_400_000;
+    let all = [
+        picture("kept", days(20)),
+        look("at-gone", days(366), Some("gone")),
+        look("at-kept", days(366), Some("kept")),
+        look("at-bundle", days(366), None),
+        look("lately", days(364), Some("gone")),
+    ];
+    let blob = if home.postgres.is_some() { "bytea" } else { "BLOB" };
+    sql(&home, &all.concat().replace("{blob}", blob)).await;
+    // Without a word of any rule; then by rules under which every event of those days has gone, and
+    // last when the picture has as well.
+    for (rules, left) in [
+        (&[][..], &["at-kept", "at-bundle", "lately"][..]),
+        (&["all=300", "alarm=400"], &["at-kept", "at-bundle", "lately"]),
+        (&["all=300", "looks=367"], &["at-kept", "at-bundle", "lately"]),
+        (&["all=300"], &["at-kept", "lately"]),
+        (&["all=300", "looks=100", "camera=19"], &[]),
+    ] {
+        let mut kept = config(&broker.url(), home.database());
+        kept.keep = keep(rules);
+        // Behind all of them, and gone with the end of the pass: so it is over.
+        let mark = look("mark", days(4000), Some("gone"));
+        sql(&home, &mark).await;
+        let handle = started(kept).await;
+        let end = Instant::now() + Duration::from_secs(30);
+        while lookers(&home).await.contains(&"mark".to_owned()) {
+            assert!(Instant::now() < end, "{rules:?}: {:?}", lookers(&home).await);
+            sleep(Duration::from_millis(20)).await;
+        }
+        handle.stop().await;
+        assert_eq!(lookers(&home).await, left, "{rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_file_looks_go_after_a_year_and_never_before_what_was_looked_at() {
+    looks_go_after_a_year_and_never_before_what_was_looked_at(Home::sqlite()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_looks_go_after_a_year_and_never_before_what_was_looked_at() {
+    looks_go_after_a_year_and_never_before_what_was_looked_at(Home::postgres().await).await;
+}
+
 #[test]
 fn a_wrong_rule_is_told_with_what_is_allowed() {
     let run = ["run", "--broker", "mqtt://127.0.0.1:1", "--district", "d-1", "--db", "x.db"];
@@ -335,7 +418,7 @@ fn a_wrong_rule_is_told_with_what_is_allowed() {
         let (code, _, err) = program(&[&run[..], rules].concat());
         assert!(code == Some(64) && err.contains(text), "{rules:?}: {code:?} {err}");
     };
-    case(&["--keep", "doors=3"], "WHAT is all, unreadable, or a class: panic, alarm");
+    case(&["--keep", "doors=3"], "WHAT is all, unreadable, looks, or a class: panic, alarm");
     case(&["--keep", "door=0"], "1 to 36500 days");
     case(&["--keep", "door=3", "--keep", "door=4"], "--keep door=4 is the second of its kind");
 }

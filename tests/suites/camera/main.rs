@@ -2,6 +2,7 @@
 //! and the control room on the other.
 
 mod chip;
+mod discover;
 mod evidence;
 #[path = "../../../gateway/camera/tests/harness/mod.rs"]
 mod harness;

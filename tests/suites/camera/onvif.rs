@@ -19,7 +19,8 @@ fn config(secret: &str, onvif: &str) -> String {
         "[[zone]]\nid = \"drive\"\nkind = \"24h\"\ncamera = \"gate\"\ncamera-area = \"drive\"\n\
          [[zone]]\nid = \"glass\"\nkind = \"24h\"\ncamera-input = \"gate:IN1\"\n\
          [[camera]]\nid = \"gate\"\nonvif = \"{onvif}\"\nevents = \"onvif\"\n\
-         username = \"guard\"\npassword-file = \"{secret}\"\nhold-off-s = 1\npre-s = 2\npost-s = 2\n\
+         username = \"guard\"\npassword-file = \"{secret}\"\nhold-off-s = 1\n\
+         pre-s = 2\npost-s = 2\n\
          [[camera.area]]\nid = \"drive\"\nshape = \"0,0 1,0 1,1\"\nrules = [\"Drive\"]\n\
          [[camera.area]]\nid = \"all\"\nshape = \"0,0 1,0 1,1\"\n"
     )
@@ -33,11 +34,19 @@ struct Scene {
 
 impl Scene {
     async fn start(password: &str, options: Value) -> anyhow::Result<Self> {
+        Self::with(password, options, "").await
+    }
+
+    /// With more keys of the camera.
+    async fn with(password: &str, options: Value, more: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let secret = folder.path().join("gate.secret");
         std::fs::write(&secret, format!("{password}\n"))?;
         let shown = secret.display().to_string();
-        let config = |urls: &[String]| config(&shown, urls.last().expect("the camera's address"));
+        let config = |urls: &[String]| {
+            let file = config(&shown, urls.last().expect("the camera's address"));
+            file.replace("hold-off-s = 1\n", &format!("hold-off-s = 1\n{more}"))
+        };
         let wanted = Wanted { auth: AUTH, sources: &[MOVING, MOVING], config: &config };
         let site = Site::with_onvif(wanted, options).await?;
         Ok(Self { site, secret, _folder: folder })
@@ -79,7 +88,9 @@ impl Scene {
 async fn what_a_camera_sees_by_itself_is_an_alarm_with_its_clip_and_state_is_none()
 -> anyhow::Result<()> {
     // Its clock is a day ahead, and it asks for a digest.
-    let mut scene = Scene::start("s3cret", json!({ "auth": "digest", "skew_s": 86400 })).await?;
+    let masks = json!([{ "points": [[-1, 1], [0, 1], [0, 0], [-1, 0]] }]);
+    let options = json!({ "auth": "digest", "skew_s": 86400, "masks": masks });
+    let mut scene = Scene::start("s3cret", options).await?;
     // What stands so when the daemon comes is no alarm.
     scene.motion("Other", true).await?;
     scene.input(false).await?;
@@ -88,12 +99,20 @@ async fn what_a_camera_sees_by_itself_is_an_alarm_with_its_clip_and_state_is_non
     scene.site.state_of("zone", "drive", "normal").await?;
     let log = scene.site.gateway.log().all().join("\n");
     ensure!(log.contains("streams by ONVIF") && log.contains("sub=true"), "{log}");
+    // What it masks itself is shown, and is no mask of ours.
+    let shown = until("its own masks", PATIENCE, async || {
+        let (_, text, _) = scene.site.gateway.says(&["status"]).await?;
+        Ok(text.contains("says: it masks").then_some(text))
+    });
+    let shown = shown.await?;
+    ensure!(shown.contains("says: it masks 1 place itself, 25 % of its picture"), "{shown}");
     scene.motion("Drive", true).await?;
     let alarm = scene.site.event("zone.24h_alarm", 1).await?;
     assert_eq!(alarm.draft.source.id.as_str(), "drive");
     assert_eq!(alarm.draft.source.driver.as_deref(), Some("camera/gate/drive"));
     let snapshot = scene.site.event("camera.snapshot", 1).await?;
-    assert_eq!(snapshot.draft.detail.context("its facts")?["of"], json!(alarm.seq));
+    let facts = snapshot.draft.detail.context("its facts")?;
+    assert_eq!((&facts["of"], &facts["masked"]), (&json!(alarm.seq), &json!(false)));
     let clip = scene.site.event("camera.clip", 1).await?;
     assert_eq!(clip.draft.detail.context("its facts")?["of"][0], json!(alarm.seq));
     scene.motion("Drive", false).await?;
@@ -189,5 +208,27 @@ async fn a_rule_that_the_camera_does_not_have_is_told_with_those_that_it_has() -
     scene.motion("Drive", true).await?;
     scene.site.event("zone.24h_alarm", 1).await?;
     scene.site.event("camera.degraded_restored", 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn that_a_camera_masks_itself_is_no_mask_where_one_is_demanded() -> anyhow::Result<()> {
+    let whole = json!([{ "points": [[-1, 1], [1, 1], [1, -1], [-1, -1]] }]);
+    let mut scene =
+        Scene::with("s3cret", json!({ "masks": whole }), "mask-required = true\n").await?;
+    scene.motion("Drive", false).await?;
+    scene.site.state("gate", "up").await?;
+    scene.site.state_of("zone", "drive", "normal").await?;
+    until("its own masks", PATIENCE, async || {
+        let (_, text, _) = scene.site.gateway.says(&["status"]).await?;
+        Ok(text.contains("says: it masks 1 place itself, 100 %").then_some(()))
+    })
+    .await?;
+    scene.motion("Drive", true).await?;
+    let refused = scene.site.event("camera.no_picture", 1).await?;
+    let why = refused.draft.cause.context("a cause")?;
+    ensure!(why.contains("it must have a mask, and has none"), "{why}");
+    let kept = std::fs::read_dir(scene.site.gateway.state().join("evidence/pictures"))?.count();
+    assert_eq!(kept, 0);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Clips that lie on the flash before anybody was told: after a kill, after a stop, and of a camera that
-//! came with a reload.
+//! Clips and pictures that lie on the flash before anybody was told: after a kill, after a stop, and of a
+//! camera that came with a reload.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use gatehouse_core::event::Event;
 use gatehouse_tests::wait::until;
 use rustix::process::Signal;
 
+use crate::evidence::{picture, text};
 use crate::harness::Auth;
 use crate::harness::probe::probe;
 use crate::site::{PATIENCE, Site, Wanted, sha256};
@@ -85,6 +86,52 @@ async fn a_clip_that_a_kill_cuts_off_is_told_of_at_the_next_start_and_never_agai
     let tells = site.gateway.events().await?;
     let of_clips = tells.iter().filter(|event| event.draft.kind == "camera.clip").count();
     assert_eq!(of_clips, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_picture_whose_event_a_kill_prevents_is_told_of_and_sent_at_the_next_start_and_never_again()
+-> anyhow::Result<()> {
+    let mut site =
+        Site::start(Wanted { auth: Auth::None, sources: &[MOVING], config: &config }).await?;
+    site.state("vault", "up").await?;
+    site.world.set(5, true);
+    let alarm = site.event("zone.24h_alarm", 1).await?;
+    site.event("camera.snapshot", 1).await?;
+    // From here on nothing can be recorded: the second picture comes onto the flash and its event does not.
+    let journal = rusqlite::Connection::open(site.gateway.state().join("journal/journal.db"))?;
+    journal.busy_timeout(PATIENCE)?;
+    journal.execute_batch("BEGIN IMMEDIATE")?;
+    let name = format!("vault-{}-2.jpg", alarm.seq);
+    let path = site.gateway.state().join("evidence/pictures").join(&name);
+    until("the second picture", PATIENCE, async || Ok(path.exists().then_some(()))).await?;
+    site.gateway.kill().await?;
+    drop(journal);
+    let recorded = site.gateway.events().await?;
+    let name_of = name.clone();
+    let known = |events: &[Event]| {
+        events
+            .iter()
+            .filter(|event| text(event, "ref") == name_of)
+            .map(|it| it.seq)
+            .collect::<Vec<_>>()
+    };
+    ensure!(known(&recorded).is_empty(), "its event was recorded after all");
+    site.gateway.launch().await?;
+    let told = site.event("camera.snapshot", 2).await?;
+    let facts = told.draft.detail.clone().context("its facts")?;
+    assert_eq!((&facts["ref"], &facts["of"]), (&name.into(), &alarm.seq.0.into()));
+    assert_eq!(facts["recovered"], true);
+    let kept = std::fs::read(&path)?;
+    assert_eq!(facts["sha256"], sha256(&kept));
+    let (sent, properties) = picture(&site, text(&told, "sha256")).await?;
+    ensure!(sent == kept && properties.contains(&("seq".to_owned(), alarm.seq.to_string())));
+    // Neither another kill nor an orderly stop tells of it once more.
+    site.gateway.restart().await?;
+    site.gateway.stop().await?;
+    site.gateway.launch().await?;
+    site.state("vault", "up").await?;
+    assert_eq!(known(&site.gateway.events().await?), [told.seq]);
     Ok(())
 }
 

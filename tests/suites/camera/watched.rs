@@ -1,4 +1,6 @@
-//! What is seen: motion where it is drawn, and a camera that is covered.
+//! What is seen: motion where it is drawn, a zone that is made of it, and a camera that is covered.
+
+use anyhow::{Context as _, ensure};
 
 use crate::harness::Auth;
 use crate::site::{Site, Wanted};
@@ -38,5 +40,59 @@ async fn motion_is_told_in_its_area_and_a_covered_camera_is_tampered_with() -> a
     assert_eq!(shown["flags"], serde_json::json!(["covered"]));
     let motions = site.told().iter().filter(|one| one.ends_with("camera.motion")).count();
     assert_eq!(motions, 1, "{:?}", site.told());
+    Ok(())
+}
+
+/// The same yard; from second 18 to 24 something crosses its lower half, and so long that the first key
+/// frame of the second picture is in it, the lens is out of focus.
+const BLURRED: &str = "gradients=s=640x360:r=10:c0=0x707070:c1=0xa0a0a0:nb_colors=2:seed=3:speed=0.00001,\
+    drawgrid=w=64:h=48:t=2:c=0x404040[yard];color=c=0x202020:s=60x110:r=10[thing];\
+    [yard][thing]overlay=x='if(between(t,18,24),(t-18)*100,-200)':y=220,\
+    boxblur=luma_radius=8:luma_power=2:enable='between(t,19.2,22.4)',noise=alls=6:allf=t";
+
+#[tokio::test]
+async fn a_zone_of_the_gateways_own_motion_alarms_and_its_later_picture_is_a_sharp_one()
+-> anyhow::Result<()> {
+    let config = |urls: &[String]| {
+        format!(
+            "[[zone]]\nid = \"drive\"\nkind = \"24h\"\ncamera = \"yard\"\ncamera-area = \"path\"\n\
+             [[camera]]\nid = \"yard\"\nstream = \"{}\"\npost-s = 2\n\
+             [[camera.area]]\nid = \"path\"\nshape = \"0,0.5 1,0.5 1,1 0,1\"\n",
+            urls[0]
+        )
+    };
+    let site =
+        Site::start(Wanted { auth: Auth::None, sources: &[BLURRED], config: &config }).await?;
+    // Until the place is known nobody knows of the zone; then it is quiet.
+    site.state_of("zone", "drive", "normal").await?;
+    let alarm = site.event("zone.24h_alarm", 1).await?;
+    assert_eq!(alarm.draft.source.id.as_str(), "drive");
+    assert_eq!(alarm.draft.source.driver.as_deref(), Some("camera/yard/path"));
+    let mut of_alarm = Vec::new();
+    for count in 1.. {
+        let snapshot = site.event("camera.snapshot", count).await?;
+        let facts = snapshot.draft.detail.context("its facts")?;
+        if facts["of"] == serde_json::json!(alarm.seq) {
+            of_alarm.push(facts);
+        }
+        if of_alarm.len() == 2 {
+            break;
+        }
+    }
+    let chosen = &of_alarm[1]["chosen"];
+    ensure!(chosen["why"] == "sharpness" && chosen["of"].as_u64() >= Some(3), "{of_alarm:?}");
+    let restored = site.event("zone.24h_alarm_restored", 1).await?;
+    assert_eq!(restored.draft.opens, Some(alarm.seq));
+    // What the control room has is what the box has recorded.
+    let recorded = site.gateway.events().await?;
+    let of_zone = recorded.iter().filter(|event| event.draft.source.id.as_str() == "drive");
+    let of_zone: Vec<_> = of_zone.map(|event| (event.seq, &*event.draft.kind)).collect();
+    let alarms: Vec<_> =
+        of_zone.iter().filter(|(_, kind)| kind.starts_with("zone.24h_alarm")).copied().collect();
+    assert_eq!(
+        alarms,
+        [(alarm.seq, "zone.24h_alarm"), (restored.seq, "zone.24h_alarm_restored")],
+        "{of_zone:?}"
+    );
     Ok(())
 }

@@ -62,6 +62,7 @@ pub(super) fn source(
     let named = table.get(&key::CHIP, notes);
     taken.once(named.as_ref(), notes, |id| format!("two cameras are the chip \"{id}\""));
     let chip = named.and_then(|at| camera_chip(table, &at, chips?, notes));
+    let size = table.get(&key::SIZE, notes);
     let every = table.get(&key::EVERY, notes);
     let events = table.get(&key::EVENTS, notes);
     let one = one_source(table, notes);
@@ -104,6 +105,9 @@ pub(super) fn source(
         }
         None => {}
     }
+    if one.is_some_and(|one| one != One::Device) {
+        only(table, &key::SIZE, "`device`", notes);
+    }
     if let Some(sub) = sub.as_ref().filter(|_| !table.has(&key::STREAM)) {
         notes.error(
             Finding::new("`sub-stream` is given without `stream`", sub.span.clone())
@@ -121,7 +125,11 @@ pub(super) fn source(
         One::Snapshot => {
             CameraSource::Snapshots { url: snapshot?.value, every: every(ASKED_EVERY) }
         }
-        One::Device => CameraSource::Device { path: device?.value, every: every(DEVICE_EVERY) },
+        One::Device => CameraSource::Device {
+            path: device?.value,
+            size: size.map(|at| at.value),
+            every: every(DEVICE_EVERY),
+        },
         One::Chip => CameraSource::Chip { chip: chip.as_ref()?.0, every: every(ASKED_EVERY) },
     };
     let chip = chip.map(|(_, id)| id);

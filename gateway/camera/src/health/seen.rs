@@ -69,4 +69,6 @@ pub enum Cause {
     Forbidden,
     /// The device is no camera.
     NoCapture,
+    /// The device has no pictures of a size that can be used.
+    NoSize,
 }

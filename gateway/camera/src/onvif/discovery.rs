@@ -53,7 +53,16 @@ pub struct Found {
     pub name: Option<String>,
     /// Its model.
     pub hardware: Option<String>,
+    /// All that it says of itself, without ONVIF's own beginning: `Profile/Streaming`, `location/yard`.
+    pub scopes: Vec<String>,
 }
+
+/// What scopes of ONVIF begin with (Core Specification, 7.3.2.2).
+const SCOPE: &str = "onvif://www.onvif.org/";
+
+/// More scopes than a camera has. All of them together are longer than any other text of an answer.
+const MOST_SCOPES: usize = 64;
+const LONGEST_SCOPES: usize = 8 << 10;
 
 /// Asks who is there.
 ///
@@ -131,13 +140,22 @@ impl Found {
         let addresses = xml::text_at(node, &["XAddrs"])?;
         let address =
             addresses.split_ascii_whitespace().find_map(|said| place::http(said, &dialled))?;
-        let scopes = xml::text_at(node, &["Scopes"]).unwrap_or_default();
+        let scopes = xml::at(node, &["Scopes"]).and_then(|node| node.text()).unwrap_or_default();
+        let scopes = if scopes.len() <= LONGEST_SCOPES { scopes } else { "" };
+        let scopes = scopes.split_ascii_whitespace().take(MOST_SCOPES);
+        // Those of no other kind than ONVIF's say nothing to a person.
+        let scopes = scopes.filter_map(|scope| scope.strip_prefix(SCOPE));
+        let scopes: Vec<_> = scopes
+            .filter(|scope| scope.len() <= xml::LONGEST)
+            .map(|scope| scope.replace("%20", " "))
+            .collect();
         let scope = |name: &str| {
-            let prefix = format!("onvif://www.onvif.org/{name}/");
-            let value = scopes.split_ascii_whitespace().find_map(|s| s.strip_prefix(&prefix))?;
-            Some(value.replace("%20", " "))
+            let value =
+                scopes.iter().find_map(|scope| scope.strip_prefix(name)?.strip_prefix('/'))?;
+            Some(value.to_owned())
         };
-        Some(Self { endpoint, address, name: scope("name"), hardware: scope("hardware") })
+        let (name, hardware) = (scope("name"), scope("hardware"));
+        Some(Self { endpoint, address, name, hardware, scopes })
     }
 }
 
@@ -158,7 +176,12 @@ mod tests {
         assert_eq!(found[0].address.to_string(), "http://10.0.0.7/onvif/device_service");
         assert_eq!(found[0].name.as_deref(), Some("Main gate"));
         assert_eq!(found[0].hardware.as_deref(), Some("DS-2CD2032-I"));
+        assert!(found[0].scopes.contains(&"hardware/DS-2CD2032-I".to_owned()), "{found:?}");
         assert!(matches(ANSWER.as_bytes(), "uuid:other", sender).is_empty());
+        // Hikvision says more of itself than any other text of an answer has.
+        let more = format!("<d:Scopes>{} ", format!("{SCOPE}a/b ").repeat(30));
+        let long = ANSWER.replace("<d:Scopes>", &more);
+        assert_eq!(matches(long.as_bytes(), ID, sender)[0].name.as_deref(), Some("Main gate"));
     }
 
     #[test]

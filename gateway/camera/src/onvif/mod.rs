@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`events`] | motion, tampering, inputs, as the camera sees them: a task for ever |
 //! | [`profiles`] | which streams are taken, without anybody looking up addresses |
+//! | [`masks`] | what the camera says that it hides itself, as information |
 //! | [`discovery`] | which cameras there are, when somebody asks |
 //!
 //! The client is our own, of the few calls that are needed. Every answer is hostile input: its bytes,
@@ -21,6 +22,7 @@ pub mod discovery;
 mod error;
 pub mod events;
 mod http;
+pub mod masks;
 mod place;
 pub mod profiles;
 mod quirks;

@@ -32,6 +32,8 @@ pub struct Profile {
     pub name: String,
     /// Which lens: recorders and cameras of several lenses have more than one.
     pub source: String,
+    /// The configuration of that lens, by which masks are asked for.
+    pub configuration: Option<String>,
     /// How its pictures are coded.
     pub encoding: Encoding,
     /// Width in pixels.
@@ -90,6 +92,7 @@ impl Profile {
             token: xml::attribute(node, "token")?,
             name: xml::text_at(node, &["Name"]).unwrap_or_default(),
             source: source.and_then(|s| xml::text_at(s, &["SourceToken"])).unwrap_or_default(),
+            configuration: source.and_then(|s| xml::attribute(s, "token")),
             encoding,
             width: side("Width")?,
             height: side("Height")?,
@@ -243,7 +246,8 @@ mod tests {
     fn profile(token: &str, encoding: Encoding, width: u32, height: u32) -> Profile {
         let (source, media2) = ("lens".to_owned(), false);
         let (token, name, rate) = (token.to_owned(), String::new(), Some(15));
-        Profile { token, name, source, encoding, width, height, rate, media2 }
+        let configuration = None;
+        Profile { token, name, source, configuration, encoding, width, height, rate, media2 }
     }
 
     fn chosen(profiles: &[Profile]) -> (Option<&str>, Option<&str>) {

@@ -9,8 +9,10 @@
 //! Everything that went is told, with the reason. Files that are still being written are not
 //! touched, and links are not followed.
 
+mod load;
 mod plan;
 mod sweep;
 
+pub use load::Load;
 pub use plan::{Class, Item, Policy, Reason, Removal, plan};
 pub use sweep::{SweepError, Swept, sweep};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gatehouse_core::time::{Now, UtcMs};
 use thiserror::Error;
 
+use super::load::Load;
 use super::plan::{Item, Policy, Removal, plan};
 
 /// What a sweep did.
@@ -23,6 +24,10 @@ pub struct Swept {
     pub kept_bytes: u64,
     /// Free bytes of the medium before anything went.
     pub free_before: u64,
+    /// All bytes of the file system.
+    pub medium: u64,
+    /// How much of each class was there before anything went, in the order of the policy.
+    pub loads: Vec<Load>,
 }
 
 /// A folder cannot be read: wrong configuration, rights, a broken medium.
@@ -52,7 +57,10 @@ pub fn sweep(root: &Path, policy: &Policy, now: &Now) -> Result<Swept, SweepErro
         let folder = root.join(&named.folder);
         files(&folder, class, &mut items).map_err(unreadable(&folder))?;
     }
-    let mut swept = Swept { free_before: free, ..Swept::default() };
+    let of = |class| items.iter().filter(move |item| item.class == class);
+    let loads = (0..policy.classes.len()).map(|class| Load::of(of(class), now.utc)).collect();
+    let medium = space.f_blocks.saturating_mul(space.f_frsize);
+    let mut swept = Swept { free_before: free, medium, loads, ..Swept::default() };
     swept.kept = items.len() as u64;
     swept.kept_bytes = items.iter().map(|item| item.bytes).sum();
     for removal in plan(policy, items, free, now) {
@@ -139,6 +147,9 @@ mod tests {
             (clips.join("old.mp4"), Reason::Age)
         );
         assert_eq!(swept.kept, 1);
+        let load = swept.loads[0];
+        assert_eq!((load.files, load.a_day), (2, 0), "nothing in the last week");
+        assert!(swept.medium >= swept.free_before);
         assert!(outside.exists() && clips.join("made.mp4.partial").exists());
     }
 

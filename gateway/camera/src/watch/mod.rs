@@ -27,6 +27,7 @@ use crate::frame::Frame;
 use crate::picture::Picture;
 
 mod background;
+mod best;
 mod blob;
 mod frozen;
 mod grid;
@@ -36,6 +37,7 @@ mod motion;
 mod settings;
 mod tamper;
 
+pub use best::{View, Why, best};
 pub use settings::{Area, LeastSize, Sensitivity, Settings, SettingsError};
 
 /// Pictures that come sooner after the last analysed one are not looked at: more than five a second

@@ -7,6 +7,7 @@ mod check;
 mod contract;
 mod credential;
 mod doctor;
+mod discover;
 mod events;
 mod evidence;
 mod ledger;
@@ -47,6 +48,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse rounds                         today's patrol rounds
   gatehouse silence                        stop the sirens
   gatehouse evidence list                  pictures and clips on this box
+  gatehouse discover                       cameras that answer on the network
   gatehouse credential enrol -r lobby-in   a new card: present it at the reader
 
 Manual: gatehouse(8), gateway.toml(5), credentials.toml(5)")]
@@ -105,6 +107,8 @@ enum Command {
     SafeOutputs(ConfigArg),
     /// List pictures and clips of cameras, or open one: each look is recorded.
     Evidence(evidence::EvidenceArgs),
+    /// Look which cameras answer on the network, and propose lines for the file.
+    Discover(discover::DiscoverArgs),
     /// List, enrol, block and remove cards and codes.
     Credential(credential::CredentialArgs),
     /// Print the contract with the district: AsyncAPI, or the JSON Schema of a message.
@@ -205,6 +209,7 @@ fn act(command: Command) -> ExitCode {
         Command::Challenge(args) => wish::challenge(args),
         Command::SafeOutputs(args) => safe_outputs::safe_outputs(&args),
         Command::Evidence(args) => evidence::evidence(&args),
+        Command::Discover(args) => discover::discover(&args),
         Command::Credential(args) => credential::credential(args),
         Command::Contract(args) => contract::contract(&args),
         Command::Schema => {

@@ -13,6 +13,7 @@ use gatehouse_core::time::ClockState;
 use super::output::Paint;
 use super::{StatusArgs, output};
 use crate::control::{Outcome, Report, Wish};
+use crate::gauges::{EvidenceLoad, LIFE_YEARS};
 
 /// A daemon that does not answer in this time hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -150,6 +151,7 @@ fn table(report: &Report, paint: Paint) -> String {
             paint.bad("not set since this boot; times may be wrong")
         ),
     };
+    flash(&mut text, report, paint);
     if let Some(page) = &report.page {
         let _ = match &page.fingerprint {
             Some(_) if page.accounts == 0 => writeln!(
@@ -207,6 +209,9 @@ fn table(report: &Report, paint: Paint) -> String {
             let name = thing.name.as_deref().unwrap_or("");
             let since = paint.dim(&format!("since {}", thing.since));
             let _ = writeln!(text, "  {:<20} {state} {since}{flags}  {name}", thing.id.as_str());
+            if let Some(says) = &thing.says {
+                let _ = writeln!(text, "  {:<20} {}", "", paint.dim(&format!("says: {says}")));
+            }
         }
     }
     for incident in &report.incidents {
@@ -217,6 +222,50 @@ fn table(report: &Report, paint: Paint) -> String {
         let _ = writeln!(text, "{title}  {danger}, {phase} {since}  {sources}");
     }
     text
+}
+
+/// What is written to the flash, against what it bears.
+fn flash(text: &mut String, report: &Report, paint: Paint) {
+    if let Some(percent) = report.flash_used_percent {
+        let used = format!("{percent} % of its life used, as it says itself");
+        let used = if percent >= WORN_PERCENT { paint.bad(&used) } else { used };
+        let _ = writeln!(text, "{}   {used}", paint.bold("flash"));
+    }
+    let Some(load) = &report.evidence else { return };
+    let EvidenceLoad { files, bytes, most, a_day, budget, days } = *load;
+    let title = paint.bold("evidence");
+    let _ = writeln!(text, "{title} {files} files, {} of {}", size(bytes), size(most));
+    let Some(a_day) = a_day else { return };
+    let share = u128::from(a_day) * 100 / u128::from(budget.max(1));
+    let rate = format!(
+        "{} written a day, {} of the {} a day that the flash bears for {LIFE_YEARS} years",
+        size(a_day),
+        if share == 0 && a_day > 0 { "less than 1 %".to_owned() } else { format!("{share} %") },
+        size(budget)
+    );
+    let _ = writeln!(text, "         {}", if share > 100 { paint.bad(&rate) } else { rate });
+    if let Some(lasts) = load.lasts_days().filter(|lasts| *lasts < u64::from(days)) {
+        let short =
+            format!("at this rate it is kept for {lasts} of {days} days: `max-mb` is too small");
+        let _ = writeln!(text, "         {}", paint.warn(&short));
+    }
+}
+
+/// From here on a medium is in the last tenth of its life.
+const WORN_PERCENT: u8 = 100;
+
+/// Bytes in the unit that a person reads.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let (mut of, mut unit) = (1_u64 << 10, 0);
+    while unit + 1 < UNITS.len() && bytes / of >= 1024 {
+        (of, unit) = (of << 10, unit + 1);
+    }
+    let (whole, tenth) = (bytes / of, bytes % of * 10 / of);
+    match whole {
+        0..10 => format!("{whole}.{tenth} {}", UNITS[unit]),
+        _ => format!("{whole} {}", UNITS[unit]),
+    }
 }
 
 /// Each path with its measures: over a week, and over the last events.
@@ -268,7 +317,60 @@ fn duration(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, hundredths};
+    use serde_json::json;
+
+    use super::{Paint, Report, duration, flash, hundredths, size};
+
+    /// A report with this about flash and evidence.
+    fn report(more: serde_json::Value) -> Report {
+        let mut all = json!({
+            "gateway": "g", "version": "", "session": 1, "uptime_s": 1, "config_hash": "",
+            "clock": ["synced", 1], "head": 1, "host_upto": 1,
+            "backlog": { "alarm": 0, "normal": 0 }, "oldest_unreceived_s": 0, "set_aside": 0,
+            "broker": null, "trouble": null, "uplink_since": "2026-11-30T08:00:00.000Z",
+            "host_online": null, "things": [], "incidents": [], "degraded": [], "rss_kib": 0,
+            "stored": 0, "commits": 0, "journal_written": 0,
+        });
+        let serde_json::Value::Object(more) = more else { panic!("{more}") };
+        all.as_object_mut().unwrap().extend(more);
+        serde_json::from_value(all).unwrap()
+    }
+
+    fn said(more: serde_json::Value) -> String {
+        let mut text = String::new();
+        flash(&mut text, &report(more), Paint(false));
+        text
+    }
+
+    #[test]
+    fn what_is_written_to_the_flash_stands_beside_what_it_bears() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(said(json!({})), "", "a daemon of before says nothing of it");
+        let evidence = |a_day: Option<u64>| {
+            let (most, budget) = (2048 * MIB, 8192 * MIB);
+            json!({ "evidence": {
+                "files": 34, "bytes": 412 * MIB, "most": most, "a_day": a_day, "budget": budget,
+                "days": 14,
+            } })
+        };
+        assert_eq!(said(evidence(None)), "evidence 34 files, 412 MiB of 2.0 GiB\n");
+        assert_eq!(
+            said(evidence(Some(58 * MIB))),
+            "evidence 34 files, 412 MiB of 2.0 GiB\n         58 MiB written a day, less than 1 % of the \
+             8.0 GiB a day that the flash bears for 10 years\n"
+        );
+        let much = said(evidence(Some(9000 * MIB)));
+        assert!(much.contains("8.7 GiB written a day, 109 % of the 8.0 GiB"), "{much}");
+        assert!(much.ends_with("kept for 0 of 14 days: `max-mb` is too small\n"), "{much}");
+        let worn = said(json!({ "flash_used_percent": 100 }));
+        assert_eq!(worn, "flash   100 % of its life used, as it says itself\n");
+    }
+
+    #[test]
+    fn sizes_are_said_in_the_unit_that_fits() {
+        let told: Vec<_> = [0, 1023, 1 << 20, 10 << 20, 1536 << 20, u64::MAX].map(size).into();
+        assert_eq!(told, ["0.0 KiB", "0.9 KiB", "1.0 MiB", "10 MiB", "1.5 GiB", "16777215 TiB"]);
+    }
 
     #[test]
     fn availability_is_never_rounded_up() {

@@ -27,12 +27,16 @@ mod clips;
 pub(crate) mod content;
 pub(crate) mod evidence;
 mod intake;
+mod later;
 mod life;
 mod onvif;
+mod own_masks;
 mod picture;
 mod plan;
 mod said;
 mod sink;
+#[cfg(test)]
+mod testing;
 pub(super) mod untold;
 mod watcher;
 
@@ -51,6 +55,7 @@ pub(crate) use self::watcher::Turns;
 use super::owner::Owner;
 use crate::clock::Clock;
 use crate::eyes::Eyes;
+use crate::gauges::Gauges;
 use crate::lenses::Lenses;
 use crate::rules::{Inputs, SendError};
 use crate::supervise::Outcome;
@@ -69,6 +74,7 @@ pub struct Ways {
     pub(super) recorders: Recorders,
     pub(super) clock: Clock,
     pub(super) lenses: Lenses,
+    pub(super) gauges: Gauges,
 }
 
 /// Runs a camera until `end` turns true; `places`: those of [`places`].

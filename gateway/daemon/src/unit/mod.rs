@@ -254,6 +254,7 @@ impl Units {
                     recorders: self.recorders.clone(),
                     clock: hands.clock(),
                     lenses: self.lenses.clone(),
+                    gauges: self.gauges.clone(),
                 };
                 supervisor.unit(name, move || {
                     camera::run(
@@ -400,7 +401,7 @@ pub(crate) fn clip_of(config: &Config, camera: &Id, seq: Seq) -> Option<(String,
     [name, sealed].into_iter().find_map(found)
 }
 
-/// Clips that the start before this left: to be looked for before a camera's unit runs.
+/// Clips and pictures that the start before this left: to be looked for before a camera's unit runs.
 pub fn clips_left(config: &Config) -> ClipsLeft {
     ClipsLeft(Arc::new(camera::untold::Left::look(&camera::evidence::root(config))))
 }
@@ -408,17 +409,18 @@ pub fn clips_left(config: &Config) -> ClipsLeft {
 /// See [`clips_left`].
 pub struct ClipsLeft(Arc<camera::untold::Left>);
 
-/// Starts the unit that tells of clips that were left, and keeps pictures and clips within the bounds of
-/// the configuration that holds.
+/// Starts the unit that tells of clips and pictures that were left, and keeps all of them within the
+/// bounds of the configuration that holds.
 pub fn evidence(
     supervisor: &mut Supervisor,
     running: &watch::Receiver<Running>,
     (journal, clock, inputs): (&Journal, &Clock, &Inputs),
+    (say, gauges): (&mpsc::Sender<Say>, &Gauges),
     ClipsLeft(left): ClipsLeft,
 ) {
     let (journal, clock, inputs) = (journal.clone(), clock.clone(), inputs.clone());
-    let keeper =
-        camera::evidence::Keeper { running: running.clone(), journal, clock, inputs, left };
+    let (running, say, gauges) = (running.clone(), say.clone(), gauges.clone());
+    let keeper = camera::evidence::Keeper { running, journal, clock, inputs, say, gauges, left };
     supervisor.unit("evidence", move || camera::evidence::keep(keeper.clone()));
 }
 

@@ -140,6 +140,7 @@ mod tests {
             state: state.to_owned(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             since: UtcMs(0),
+            says: None,
         }
     }
 
@@ -169,6 +170,8 @@ mod tests {
             stored: 0,
             commits: 0,
             journal_written: 0,
+            flash_used_percent: None,
+            evidence: None,
             page: None,
         }
     }

@@ -92,7 +92,8 @@ pub(super) struct Receive {
     storm_gateways: u32,
     /// How many days what is kept, as door=30: a class of event, `unreadable`, or `all` for every
     /// other; may be repeated. Then only the place of an event is left, so that the log stays proven.
-    /// Without it everything is kept.
+    /// Without it everything is kept. `looks` is who looked at pictures: 365 days without it, and
+    /// never less than what was looked at.
     #[arg(long, value_name = "WHAT=DAYS")]
     keep: Vec<Rule>,
     /// The most that cameras' pictures may take in the database, in MiB; above it the oldest of the

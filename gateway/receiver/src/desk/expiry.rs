@@ -1,5 +1,7 @@
 //! Once a day, in small steps between the commits: what has had its time is emptied.
 //!
+//! Events first, then pictures with theirs, then who looked at what has gone.
+//!
 //! A clock that has jumped must not empty a database. So time goes on here only as far as a day beyond
 //! what the gateways say that it is.
 
@@ -11,7 +13,7 @@ use gatehouse_core::time::{Mono, Now, UtcMs};
 
 use crate::meter::{Meter, add};
 use crate::retention::{Keep, stump};
-use crate::store::{Expiring, StoreError, Writer};
+use crate::store::{Expiring, ExpiringLooks, StoreError, Writer};
 
 /// Events that are looked at in one step: some milliseconds, in which no alarm is committed.
 const STEP: u32 = 500;
@@ -38,17 +40,24 @@ const AHEAD_MS: i64 = 86_400_000;
 /// Before every event.
 const BEGIN: (i64, i64) = (i64::MIN, i64::MIN);
 
+/// What a pass is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Events,
+    Pictures,
+    Looks,
+}
+
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct Expiry {
     keep: Keep,
-    due: Option<Mono>,
+    due: Mono,
     /// Where the pass has come to, and what it takes for now.
+    at: Stage,
     after: (i64, i64),
     now: Option<UtcMs>,
     gone: u64,
-    /// Events are emptied; now pictures go.
-    pictures: bool,
     /// The most bytes of pictures, and when it is looked whether there are more.
     most: u64,
     trim: Option<Mono>,
@@ -56,15 +65,15 @@ pub(super) struct Expiry {
 
 impl Expiry {
     pub(super) fn new(keep: Keep, most: u64, now: Mono) -> Self {
-        let due = (!keep.is_for_ever()).then_some(now);
         // The bound may be lower than it was.
         let trim = Some(now);
-        Self { keep, due, after: BEGIN, now: None, gone: 0, pictures: false, most, trim }
+        let at = Stage::Events;
+        Self { keep, due: now, at, after: BEGIN, now: None, gone: 0, most, trim }
     }
 
-    /// When there is something to do; none: never.
-    pub(super) fn due(&self) -> Option<Mono> {
-        self.due.into_iter().chain(self.trim).min()
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Mono {
+        self.trim.map_or(self.due, |trim| trim.min(self.due))
     }
 
     /// Pictures were stored.
@@ -77,7 +86,7 @@ impl Expiry {
         if self.trim.is_some_and(|due| due <= now.mono) {
             self.trim = self.trim(writer, meter).map(|next| now.mono.plus(next));
         }
-        if self.due.is_none_or(|due| due > now.mono) {
+        if self.due > now.mono {
             return;
         }
         let next = match self.try_step(writer, now.utc, meter) {
@@ -89,7 +98,7 @@ impl Expiry {
                 LATER
             }
         };
-        self.due = Some(now.mono.plus(next));
+        self.due = now.mono.plus(next);
     }
 
     /// Makes room for pictures. Says when to look again; none: when more have come.
@@ -130,13 +139,26 @@ impl Expiry {
             let over = |class: Class, at: UtcMs| {
                 self.keep.before(class, now).is_some_and(|before| at < before)
             };
-            self.gone += writer.expire_told(&over)?;
+            if self.keep.horizon(now).is_some() {
+                self.gone += writer.expire_told(&over)?;
+            }
             *self.now.insert(now)
         };
-        if self.pictures {
-            return self.pictures(writer, now);
+        match self.at {
+            Stage::Events => self.events(writer, now, meter),
+            Stage::Pictures => self.pictures(writer, now),
+            Stage::Looks => self.looks(writer, now),
         }
-        let Some(until) = self.keep.horizon(now) else { return Ok(self.end()) };
+    }
+
+    /// Empties events.
+    fn events(
+        &mut self,
+        writer: &mut dyn Writer,
+        now: UtcMs,
+        meter: &Meter,
+    ) -> Result<Duration, StoreError> {
+        let Some(until) = self.keep.horizon(now) else { return Ok(self.next(Stage::Looks)) };
         let left = |class: Class, utc: UtcMs, seq: Seq, body: &[u8]| {
             let over = self.keep.before(class, now).is_some_and(|before| utc < before);
             over.then(|| stump(seq, body)).flatten()
@@ -146,11 +168,7 @@ impl Expiry {
         self.after = expired.last;
         self.gone += expired.gone;
         add(&meter.expired, expired.gone);
-        if expired.looked == STEP {
-            return Ok(PAUSE);
-        }
-        self.pictures = true;
-        Ok(PAUSE)
+        Ok(if expired.looked == STEP { PAUSE } else { self.next(Stage::Pictures) })
     }
 
     /// Takes away what has had its time with its event.
@@ -158,7 +176,24 @@ impl Expiry {
         let before = self.keep.before(Class::Camera, now);
         let gone = before.map(|before| writer.expire_pictures(before, PICTURES)).transpose()?;
         self.gone += gone.unwrap_or(0);
-        Ok(if gone.is_some_and(|gone| gone > 0) { PAUSE } else { self.end() })
+        Ok(if gone.is_some_and(|gone| gone > 0) { PAUSE } else { self.next(Stage::Looks) })
+    }
+
+    /// Takes away looks whose time is over, at what is not there any more.
+    fn looks(&mut self, writer: &mut dyn Writer, now: UtcMs) -> Result<Duration, StoreError> {
+        let before = self.keep.looks_before(now);
+        let bundles = self.keep.all_before(now).map(|all| all.min(before));
+        let expiring = ExpiringLooks { after: self.after.0, before, bundles, limit: STEP };
+        let expired = writer.expire_looks(&expiring)?;
+        self.after = expired.last;
+        self.gone += expired.gone;
+        Ok(if expired.looked == STEP { PAUSE } else { self.end() })
+    }
+
+    /// The pass goes on with what comes next.
+    fn next(&mut self, at: Stage) -> Duration {
+        (self.at, self.after) = (at, BEGIN);
+        PAUSE
     }
 
     /// The pass is over; when the next begins.
@@ -166,7 +201,7 @@ impl Expiry {
         if self.gone > 0 {
             tracing::info!(rows = self.gone, "emptied what has had its time");
         }
-        (self.after, self.now, self.gone, self.pictures) = (BEGIN, None, 0, false);
+        (self.at, self.after, self.now, self.gone) = (Stage::Events, BEGIN, None, 0);
         PASS
     }
 }

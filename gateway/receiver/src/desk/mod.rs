@@ -303,8 +303,9 @@ impl Desk {
 
     fn wait(&self) -> Duration {
         let due = self.due.first().map(|(due, _)| *due);
-        let Some(due) = due.into_iter().chain(self.expiry.due()).min() else { return LONG };
-        due.since(self.parts.clock.now().mono)
+        let next = self.expiry.due();
+        let due = due.map_or(next, |due| due.min(next));
+        due.since(self.parts.clock.now().mono).min(LONG)
     }
 
     /// Commits events, trying again for as long as it takes. False only if the receiver is to

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `looks` | each look at a picture on the wall, and each bundle that was made |
 //!
-//! The table is made where it is missing, beside the layout, and its rows stay: what was seen goes by its
-//! own time, that somebody saw it does not.
+//! The table is made where it is missing, beside the layout. Its rows have a time of their own
+//! ([`Keep`](crate::Keep), a year), and stay longer where what they are of does: a look at a picture as long
+//! as the picture, a bundle as long as any event of its time.
 
 use gatehouse_core::time::UtcMs;
 

@@ -37,7 +37,9 @@ pub(crate) use pictures::NewPicture;
 pub use read::{Audit, Cursor, Filter, Page, Search, Stored};
 pub(crate) use shots::NewShot;
 pub use writer::{Basis, When};
-pub(crate) use writer::{Expiring, Loaded, NewCall, NewEvent, Progress, Wanted, Writer};
+pub(crate) use writer::{
+    Expiring, ExpiringLooks, Loaded, NewCall, NewEvent, Progress, Wanted, Writer,
+};
 
 /// The layout of the tables.
 const VERSION: i64 = 3;

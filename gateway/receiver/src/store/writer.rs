@@ -138,6 +138,19 @@ pub(crate) struct Expiring<'a> {
     pub(crate) left: Left<'a>,
 }
 
+/// Looks that may have had their time, in the order in which they were kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpiringLooks {
+    /// The last that was looked at.
+    pub(crate) after: i64,
+    /// At pictures, from before this; of those that are kept none.
+    pub(crate) before: UtcMs,
+    /// At whole incidents; `None`: some events are kept for ever, so none.
+    pub(crate) bundles: Option<UtcMs>,
+    /// So many are looked at.
+    pub(crate) limit: u32,
+}
+
 /// Whether what is of this class and time has had its time.
 pub(crate) type Over<'a> = &'a dyn Fn(Class, UtcMs) -> bool;
 
@@ -252,6 +265,10 @@ pub(crate) trait Writer {
     /// Outside of a transaction: takes away pictures from before this, by the time of their event
     /// or, without one, of their receipt; so many at most. Says how many.
     fn expire_pictures(&mut self, before: UtcMs, limit: u32) -> Result<u64, StoreError>;
+
+    /// Outside of a transaction: takes away looks that have had their time. Of what came of it, `last` has
+    /// the number of the last look in its first place.
+    fn expire_looks(&mut self, expiring: &ExpiringLooks) -> Result<Expired, StoreError>;
 
     /// Outside of a transaction: where pictures have more bytes than these, takes away the oldest of
     /// the camera that has the most; so many at most. Says how many.

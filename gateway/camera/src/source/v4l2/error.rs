@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::format::LARGEST;
 use crate::health::{Cause, Loss};
 
 /// The end of a session with a device.
@@ -35,6 +36,17 @@ pub enum DeviceError {
     /// It has pictures in formats that are not known here.
     #[error("it has none of MJPG, JPEG, YUYV, NV12 and GREY (it has: {offered})")]
     NoFormat {
+        /// What it has.
+        offered: String,
+    },
+    /// All of its pictures are larger than this box decodes, whatever size is wanted.
+    #[error(
+        "it has no picture near {wanted} that can be used, at most {}x{} (it has: {offered})",
+        LARGEST.0, LARGEST.1
+    )]
+    NoSize {
+        /// What is wanted.
+        wanted: String,
         /// What it has.
         offered: String,
     },
@@ -82,6 +94,7 @@ impl DeviceError {
             Self::Busy { .. } => Loss::Silent(Cause::Busy),
             Self::NoCapture => Loss::Silent(Cause::NoCapture),
             Self::NoFormat { .. } => Loss::Silent(Cause::NoVideo),
+            Self::NoSize { .. } => Loss::Silent(Cause::NoSize),
             Self::Stalled { .. } => Loss::Silent(Cause::Stalled),
             Self::Protocol { .. } => Loss::Silent(Cause::Protocol),
             Self::Io { .. } => Loss::Silent(Cause::Ended),

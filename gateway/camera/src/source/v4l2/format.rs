@@ -1,16 +1,24 @@
 //! What is wanted of a device, of what it offers; and what its bytes are.
 
+use std::fmt;
+
 use linuxvideo::format::{FrameSizes, PixelFormat};
 
 use super::error::DeviceError;
 use crate::picture::{JPEG_QUALITY, Mask, Picture, Range};
 
 /// The largest picture of a camera that compresses by itself: what a snapshot to the district shows.
-const MOST: (u32, u32) = (1280, 720);
+const MOST: Size = (1280, 720);
 
 /// The largest that is compressed here: 2 ms of a processor for each, five times as much on a
 /// Raspberry Pi 4.
-const MOST_RAW: (u32, u32) = (640, 480);
+const MOST_RAW: Size = (640, 480);
+
+/// What a driver is asked for that does not say what it has.
+const SIMPLE: Size = (640, 480);
+
+/// No picture that is larger is decoded here (see [`Limits`](crate::decode::Limits)).
+pub(super) const LARGEST: Size = (4096, 2304);
 
 /// How the bytes of a picture stand for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,42 +47,180 @@ pub(super) fn pixels(code: PixelFormat) -> Option<Pixels> {
     KNOWN.iter().find(|(known, _)| *known == code.as_fourcc()).map(|(_, pixels)| *pixels)
 }
 
-/// The best of what is offered.
-pub(super) fn best(offered: &[PixelFormat]) -> Option<(PixelFormat, Pixels)> {
-    KNOWN.iter().find_map(|(known, pixels)| {
-        let code = offered.iter().find(|code| code.as_fourcc() == *known)?;
-        Some((*code, *pixels))
-    })
+/// The sizes that a device has in a format, in pixels across and down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sizes {
+    /// These.
+    List(Vec<Size>),
+    /// Whatever fits these, across and down.
+    Steps(Steps, Steps),
+    /// It does not say: a simple driver has one, and says it when it is asked for another.
+    Unsaid,
 }
 
-/// The largest size within bounds; where there is none, the smallest. `None`: the device says none.
-pub(super) fn size(pixels: Pixels, offered: &FrameSizes) -> Option<(u32, u32)> {
-    let most = if pixels == Pixels::Jpeg { MOST } else { MOST_RAW };
-    match offered {
-        FrameSizes::Discrete(sizes) => {
-            nearest(most, sizes.iter().map(|size| (size.width(), size.height())))
-        }
-        FrameSizes::Stepwise(sizes) | FrameSizes::Continuous(sizes) => {
-            let step = |most: u32, least: u32, largest: u32, step: u32| {
-                let most = most.clamp(least, largest.max(least));
-                most - (most - least) % step.max(1)
-            };
-            Some((
-                step(most.0, sizes.min_width(), sizes.max_width(), sizes.step_width()),
-                step(most.1, sizes.min_height(), sizes.max_height(), sizes.step_height()),
-            ))
+/// Pixels across and down.
+pub(super) type Size = (u32, u32);
+
+/// Numbers from the least to the most, in steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Steps {
+    pub(super) least: u32,
+    pub(super) most: u32,
+    pub(super) step: u32,
+}
+
+impl From<&FrameSizes> for Sizes {
+    fn from(offered: &FrameSizes) -> Self {
+        match offered {
+            FrameSizes::Discrete(sizes) => {
+                let all = sizes.iter().map(|size| (size.width(), size.height()));
+                Self::List(all.filter(|(width, height)| *width > 0 && *height > 0).collect())
+            }
+            FrameSizes::Stepwise(sizes) | FrameSizes::Continuous(sizes) => Self::Steps(
+                Steps {
+                    least: sizes.min_width(),
+                    most: sizes.max_width(),
+                    step: sizes.step_width(),
+                },
+                Steps {
+                    least: sizes.min_height(),
+                    most: sizes.max_height(),
+                    step: sizes.step_height(),
+                },
+            ),
         }
     }
 }
 
-fn nearest(most: (u32, u32), sizes: impl Iterator<Item = (u32, u32)>) -> Option<(u32, u32)> {
-    let area = |size: &(u32, u32)| u64::from(size.0) * u64::from(size.1);
-    let all: Vec<_> = sizes.filter(|size| area(size) > 0).collect();
-    let within = all.iter().filter(|size| size.0 <= most.0 && size.1 <= most.1);
-    within
-        .max_by_key(|size| area(size))
-        .or_else(|| all.iter().min_by_key(|size| area(size)))
-        .copied()
+impl fmt::Display for Sizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // More than a person reads at once.
+        const MOST: usize = 8;
+        match self {
+            Self::List(sizes) if sizes.is_empty() => f.write_str("none"),
+            Self::List(sizes) => {
+                for (place, (width, height)) in sizes.iter().take(MOST).enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(f, "{comma}{width}x{height}")?;
+                }
+                Ok(())
+            }
+            Self::Steps(w, h) => {
+                write!(f, "{}x{} to {}x{}", w.least, h.least, w.most, h.most)
+            }
+            Self::Unsaid => f.write_str("it does not say"),
+        }
+    }
+}
+
+impl Steps {
+    /// The largest that is not larger than this; or else the least.
+    fn within(self, most: u32) -> u32 {
+        let most = most.clamp(self.least, self.most.max(self.least));
+        most - (most - self.least) % self.step.max(1)
+    }
+
+    /// The nearest to this; the smaller of two.
+    fn nearest(self, wanted: u32) -> u32 {
+        let below = self.within(wanted);
+        let above = below.saturating_add(self.step.max(1));
+        let nearer = above <= self.most && wanted.abs_diff(above) < wanted.abs_diff(below);
+        if nearer { above } else { below }
+    }
+}
+
+impl Sizes {
+    /// The largest size within bounds; where there is none, the smallest. `None`: nobody says.
+    fn usual(&self, most: Size) -> Option<Size> {
+        match self {
+            Self::List(sizes) => {
+                let within = sizes.iter().filter(|size| size.0 <= most.0 && size.1 <= most.1);
+                let largest = within.max_by_key(|size| area(**size));
+                largest.or_else(|| sizes.iter().min_by_key(|size| area(**size))).copied()
+            }
+            Self::Steps(width, height) => Some((width.within(most.0), height.within(most.1))),
+            Self::Unsaid => None,
+        }
+    }
+
+    /// The nearest to what is wanted that can be used.
+    fn nearest(&self, wanted: Size) -> Option<Size> {
+        let usable = |size: &Size| size.0 <= LARGEST.0 && size.1 <= LARGEST.1 && area(*size) > 0;
+        match self {
+            Self::List(sizes) => {
+                let all = sizes.iter().copied().filter(usable);
+                all.min_by_key(|size| (apart(*size, wanted), area(*size)))
+            }
+            Self::Steps(width, height) => {
+                Some((width.nearest(wanted.0), height.nearest(wanted.1))).filter(usable)
+            }
+            Self::Unsaid => None,
+        }
+    }
+}
+
+fn area(size: Size) -> u64 {
+    u64::from(size.0) * u64::from(size.1)
+}
+
+/// How far one size is from another: the square of what is missing or too much.
+fn apart(one: Size, other: Size) -> u64 {
+    let square = |a: u32, b: u32| u64::from(a.abs_diff(b)).saturating_mul(a.abs_diff(b).into());
+    square(one.0, other.0).saturating_add(square(one.1, other.1))
+}
+
+/// What is asked of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) code: PixelFormat,
+    pub(super) size: Size,
+}
+
+/// The best of what is offered: the format that is known best, at the largest size within its bounds. If a
+/// size is wanted, the nearest in any format that is known, the better one among equals.
+///
+/// # Errors
+/// No format is known; or none has a size that can be used.
+pub(super) fn choose(
+    offered: &[(PixelFormat, Sizes)],
+    wanted: Option<Size>,
+) -> Result<Choice, DeviceError> {
+    let known = KNOWN.iter().filter_map(|(known, pixels)| {
+        let (code, sizes) = offered.iter().find(|(code, _)| code.as_fourcc() == *known)?;
+        Some((*code, *pixels, sizes))
+    });
+    let Some((code, pixels, sizes)) = known.clone().next() else {
+        let codes: Vec<_> = offered.iter().map(|(code, _)| *code).collect();
+        return Err(no_format(&codes));
+    };
+    let Some(wanted) = wanted else {
+        let most = if pixels == Pixels::Jpeg { MOST } else { MOST_RAW };
+        return Ok(Choice { code, size: sizes.usual(most).unwrap_or(SIMPLE) });
+    };
+    let near = known
+        .clone()
+        .filter_map(|(code, _, sizes)| Some(Choice { code, size: sizes.nearest(wanted)? }));
+    // The first of equals is the better format.
+    let nearest = near.min_by_key(|choice| apart(choice.size, wanted));
+    // Whoever does not say which it has is asked, and answers with what it gives.
+    let asked = known.clone().find(|(.., sizes)| **sizes == Sizes::Unsaid);
+    let asked = asked.map(|(code, ..)| Choice { code, size: wanted });
+    nearest.or(asked).ok_or_else(|| DeviceError::NoSize {
+        wanted: format!("{}x{}", wanted.0, wanted.1),
+        offered: known
+            .map(|(code, _, sizes)| {
+                format!("{} {sizes}", String::from_utf8_lossy(&code.as_fourcc()))
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    })
+}
+
+/// What a device is said to have that has nothing known.
+pub(super) fn no_format(offered: &[PixelFormat]) -> DeviceError {
+    let names = offered.iter().map(|code| String::from_utf8_lossy(&code.as_fourcc()).into_owned());
+    let names: Vec<_> = names.take(8).collect();
+    DeviceError::NoFormat { offered: names.join(", ") }
 }
 
 /// How pictures lie in the device's buffers.
@@ -162,22 +308,87 @@ mod tests {
         Layout { pixels, width: 4, height: 2, stride }
     }
 
+    const YUYV: [u8; 4] = *b"YUYV";
+    const MJPG: [u8; 4] = *b"MJPG";
+
+    fn list(sizes: &[Size]) -> Sizes {
+        Sizes::List(sizes.to_vec())
+    }
+
+    fn chosen(
+        offered: &[([u8; 4], Sizes)],
+        wanted: Option<Size>,
+    ) -> Result<([u8; 4], Size), String> {
+        let codes =
+            offered.iter().map(|(code, sizes)| (PixelFormat::from_fourcc(*code), sizes.clone()));
+        let choice = choose(&codes.collect::<Vec<_>>(), wanted);
+        choice.map(|it| (it.code.as_fourcc(), it.size)).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn a_camera_that_compresses_by_itself_is_preferred_and_the_unknown_is_none() {
-        let code = PixelFormat::from_fourcc;
-        let offered = [code(*b"YUYV"), code(*b"H264"), code(*b"MJPG")];
-        assert_eq!(best(&offered), Some((code(*b"MJPG"), Pixels::Jpeg)));
-        assert_eq!(best(&offered[..2]), Some((code(*b"YUYV"), Pixels::Yuyv)));
-        assert_eq!(best(&offered[1..2]), None);
+        let one = || list(&[(640, 480)]);
+        let offered = [(YUYV, one()), (*b"H264", one()), (MJPG, one())];
+        assert_eq!(chosen(&offered, None), Ok((MJPG, (640, 480))));
+        assert_eq!(chosen(&offered[..2], None), Ok((YUYV, (640, 480))));
+        let error = chosen(&offered[1..2], None).unwrap_err();
+        assert_eq!(error, "it has none of MJPG, JPEG, YUYV, NV12 and GREY (it has: H264)");
     }
 
     #[test]
     fn the_largest_size_within_bounds_is_taken_or_else_the_smallest() {
         let sizes = [(320, 240), (640, 480), (1280, 720), (1920, 1080)];
-        assert_eq!(nearest(MOST, sizes.into_iter()), Some((1280, 720)));
-        assert_eq!(nearest(MOST_RAW, sizes.into_iter()), Some((640, 480)));
-        assert_eq!(nearest(MOST_RAW, sizes.into_iter().skip(2)), Some((1280, 720)));
-        assert_eq!(nearest(MOST, std::iter::empty()), None);
+        assert_eq!(chosen(&[(MJPG, list(&sizes))], None), Ok((MJPG, (1280, 720))));
+        assert_eq!(chosen(&[(YUYV, list(&sizes))], None), Ok((YUYV, (640, 480))));
+        assert_eq!(chosen(&[(YUYV, list(&sizes[2..]))], None), Ok((YUYV, (1280, 720))));
+        assert_eq!(chosen(&[(YUYV, Sizes::Unsaid)], None), Ok((YUYV, SIMPLE)));
+    }
+
+    #[test]
+    fn the_size_that_is_wanted_is_taken_or_else_the_nearest_in_any_format() {
+        let both = [
+            (YUYV, list(&[(640, 480), (800, 600), (1920, 1080)])),
+            (MJPG, list(&[(640, 480), (1280, 720), (1920, 1080)])),
+        ];
+        for (wanted, is) in [
+            ((1280, 720), (MJPG, (1280, 720))),
+            ((1920, 1080), (MJPG, (1920, 1080))),
+            ((800, 600), (YUYV, (800, 600))),
+            ((1270, 700), (MJPG, (1280, 720))),
+            ((64, 48), (MJPG, (640, 480))),
+            ((4096, 2304), (MJPG, (1920, 1080))),
+        ] {
+            assert_eq!(chosen(&both, Some(wanted)), Ok(is), "{wanted:?}");
+        }
+        // As far from both: the smaller.
+        let two = [(MJPG, list(&[(1000, 500), (800, 500)]))];
+        assert_eq!(chosen(&two, Some((900, 500))), Ok((MJPG, (800, 500))));
+        // A driver that does not say is asked where no other is known.
+        let simple = [(YUYV, Sizes::Unsaid), (MJPG, list(&[(640, 480)]))];
+        assert_eq!(chosen(&simple, Some((800, 600))), Ok((MJPG, (640, 480))));
+        assert_eq!(chosen(&simple[..1], Some((800, 600))), Ok((YUYV, (800, 600))));
+    }
+
+    #[test]
+    fn of_a_device_that_has_sizes_in_steps_the_nearest_step_is_taken() {
+        let steps = |least, most, step| Steps { least, most, step };
+        let offered = [(YUYV, Sizes::Steps(steps(32, 2592, 16), steps(32, 1944, 2)))];
+        assert_eq!(chosen(&offered, Some((1280, 720))), Ok((YUYV, (1280, 720))));
+        assert_eq!(chosen(&offered, Some((1287, 721))), Ok((YUYV, (1280, 720))));
+        assert_eq!(chosen(&offered, Some((1289, 4000))), Ok((YUYV, (1296, 1944))));
+        assert_eq!(chosen(&offered, None), Ok((YUYV, MOST_RAW)));
+        let broken = [(YUYV, Sizes::Steps(steps(0, 0, 0), steps(0, 0, 0)))];
+        assert!(chosen(&broken, Some((640, 480))).is_err());
+    }
+
+    #[test]
+    fn a_device_without_any_size_that_can_be_used_says_which_it_has() {
+        let huge = [(YUYV, list(&[(8000, 6000), (5000, 4000)])), (MJPG, list(&[]))];
+        assert_eq!(
+            chosen(&huge, Some((1280, 720))).unwrap_err(),
+            "it has no picture near 1280x720 that can be used, at most 4096x2304 \
+             (it has: MJPG none; YUYV 8000x6000, 5000x4000)"
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! - Tried with the kernel's simulated camera, which has no MJPEG; no real device was.
 //! - Single-planar capture with buffers of the driver; a sensor behind a media controller (as the Pi's
 //!   raw CSI node) has no such node, and is told as one that captures no pictures.
-//! - The size is chosen of what the device offers: at most 1280x720 of MJPEG, 640x480 of the others.
+//! - The size is chosen of what the device offers: at most 1280x720 of MJPEG, 640x480 of the others; or the
+//!   nearest to what is wanted, in the format that has it.
 //! - Pictures that wait for the runtime: [`WAITING`]. Then the thread waits, and the driver drops.
 
 mod error;
@@ -41,6 +42,8 @@ pub struct DeviceSettings {
     pub device: PathBuf,
     /// From one picture to the next, at least.
     pub every: Duration,
+    /// The size that is wanted, in pixels across and down; `None`: what suits.
+    pub size: Option<(u32, u32)>,
     /// No silence that is shorter is a stall.
     pub stall: Duration,
     /// Waits between attempts.
@@ -54,6 +57,7 @@ impl DeviceSettings {
             name: name.into(),
             device,
             every: Duration::from_millis(200),
+            size: None,
             // A USB camera takes a second to begin; in the dark some give two pictures a second.
             stall: Duration::from_secs(4),
             // Nothing else is asked for it than the system: what is plugged in again shall be seen

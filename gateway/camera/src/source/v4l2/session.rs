@@ -1,10 +1,9 @@
 //! One session with a device, on a thread of its own: every call here may block.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
-use linuxvideo::format::{FormatDesc, PixFormat, PixelFormat};
+use linuxvideo::format::{FormatDesc, PixFormat};
 use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, CapabilityFlags, Device, Fract};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 use super::DeviceSettings;
 use super::error::DeviceError;
-use super::format::{Layout, Pixels, best, pixels, size};
+use super::format::{Layout, Pixels, Size, Sizes, choose, no_format, pixels};
 
 /// How often it is looked whether anybody still waits for pictures.
 const LOOK: Duration = Duration::from_millis(200);
@@ -34,7 +33,7 @@ pub(super) fn live(settings: &DeviceSettings, tell: &mpsc::Sender<Told>) {
 }
 
 fn take(settings: &DeviceSettings, tell: &mpsc::Sender<Told>) -> Result<(), DeviceError> {
-    let (mut stream, layout) = open(&settings.device, settings.every)?;
+    let (mut stream, layout) = open(settings)?;
     let least = settings.every.saturating_sub(settings.every / EARLY);
     let mut last: Option<Instant> = None;
     let mut came = Instant::now();
@@ -78,7 +77,8 @@ fn ready(stream: &ReadStream) -> Result<bool, DeviceError> {
     }
 }
 
-fn open(path: &Path, every: Duration) -> Result<(ReadStream, Layout), DeviceError> {
+fn open(settings: &DeviceSettings) -> Result<(ReadStream, Layout), DeviceError> {
+    let DeviceSettings { device: path, every, size: wanted, .. } = settings;
     let device = Device::open(path).map_err(|error| DeviceError::of("open it", error))?;
     let able = device.capabilities().map_err(|error| DeviceError::of("ask what it is", error))?;
     let able = able.device_capabilities();
@@ -87,14 +87,14 @@ fn open(path: &Path, every: Duration) -> Result<(ReadStream, Layout), DeviceErro
     }
     let offered = device.formats(BufType::VIDEO_CAPTURE).collect::<io::Result<Vec<_>>>();
     let offered = offered.map_err(|error| DeviceError::of("ask for its formats", error))?;
-    let offered: Vec<_> = offered.iter().map(FormatDesc::pixel_format).collect();
-    let (code, kind) = best(&offered).ok_or_else(|| no_format(&offered))?;
-    let wanted = match device.frame_sizes(code) {
-        Ok(sizes) => size(kind, &sizes),
+    let with_sizes = |format: &FormatDesc| {
+        let code = format.pixel_format();
         // Simple drivers have one size, and say it when they are asked for another.
-        Err(_) => None,
+        (code, device.frame_sizes(code).map_or(Sizes::Unsaid, |sizes| Sizes::from(&sizes)))
     };
-    let (width, height) = wanted.unwrap_or((640, 480));
+    let offered: Vec<_> = offered.iter().map(with_sizes).collect();
+    let choice = choose(&offered, *wanted)?;
+    let (code, (width, height)) = (choice.code, choice.size);
     let device = device
         .video_capture(PixFormat::new(width, height, code))
         .map_err(|error| DeviceError::of("set its format", error))?;
@@ -108,6 +108,7 @@ fn open(path: &Path, every: Duration) -> Result<(ReadStream, Layout), DeviceErro
         height: count(format.height()),
         stride: count(format.bytes_per_line()),
     };
+    let given: Size = (format.width(), format.height());
     if kind != Pixels::Jpeg && (format.width() > LARGEST || format.height() > LARGEST) {
         return Err(DeviceError::Protocol {
             detail: format!("pictures of {}x{}", format.width(), format.height()),
@@ -124,14 +125,15 @@ fn open(path: &Path, every: Duration) -> Result<(ReadStream, Layout), DeviceErro
         height = layout.height,
         "pictures come"
     );
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != given) {
+        tracing::warn!(
+            device = %path.display(),
+            "it has no pictures of {}x{}; the nearest are taken: {}x{}",
+            wanted.0, wanted.1, given.0, given.1
+        );
+    }
     Ok((stream, layout))
 }
 
 /// No side of a picture is longer: JPEG knows no more, and a driver that says so lies.
 const LARGEST: u32 = 8192;
-
-fn no_format(offered: &[PixelFormat]) -> DeviceError {
-    let names = offered.iter().map(|code| String::from_utf8_lossy(&code.as_fourcc()).into_owned());
-    let names: Vec<_> = names.take(8).collect();
-    DeviceError::NoFormat { offered: names.join(", ") }
-}

@@ -22,6 +22,10 @@ usage: camera.py OPTIONS, a JSON object; all of these are optional:
   mutate      a seed: bytes of every answer are changed by it
   garbage     answers of the event service are none
   rtsp        its streams are there: {"main": "rtsp://127.0.0.1:8554/a", …}; no other profiles
+  masks       the masks that it paints itself, each {"type": "Color", "enabled": true, "points": [[-1, 1], …],
+              "of": "vsc"}; null: it announces none
+  discovery   answers a Probe of WS-Discovery on this UDP port of the loopback, by multicast too; 0: any
+  scopes      what it says of itself there
 
 Says its port; then takes one JSON command a line, and answers each with one line:
   {"do": "set", "topic": …, "source": …, "value": …}   a property changes, and is state from then on
@@ -38,6 +42,7 @@ import json
 import random
 import re
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -48,7 +53,8 @@ OPTIONS = {
     "auth": "none", "user": "guard", "password": "s3cret", "skew_s": 0, "slack_s": 5, "lives_s": 600,
     "keeps": True, "host": "127.0.0.1", "parameters": False, "make": "Simulated", "old": False,
     "plain": False, "longest_s": 60, "eager": False, "renews": True, "utc": None, "mutate": None,
-    "garbage": False, "guards_clock": False, "rtsp": None,
+    "garbage": False, "guards_clock": False, "rtsp": None, "masks": None, "discovery": None,
+    "scopes": ["type/video_encoder", "Profile/Streaming", "hardware/SIM-1", "name/Main%20gate", "location/north%20wall"],
 }
 OPTIONS.update(json.loads(sys.argv[1]))
 NS = {
@@ -245,6 +251,41 @@ def snapshot(call):
     return f"<trt:GetSnapshotUriResponse><trt:MediaUri>{uri}</trt:MediaUri></trt:GetSnapshotUriResponse>"
 
 
+def capabilities2(_):
+    announced = "" if OPTIONS["masks"] is None else ' Mask="true"'
+    return (
+        f'<tr2:GetServiceCapabilitiesResponse><tr2:Capabilities SnapshotUri="true"{announced}>'
+        '<tr2:ProfileCapabilities MaximumNumberOfProfiles="8"/></tr2:Capabilities></tr2:GetServiceCapabilitiesResponse>'
+    )
+
+
+def masks(call):
+    if OPTIONS["masks"] is None:
+        raise Fault("ter:ActionNotSupported", "no such call", 500)
+    of = call.findtext("tr2:ConfigurationToken", namespaces=NS)
+    each = ""
+    for number, mask in enumerate(OPTIONS["masks"]):
+        whose = mask.get("of", "vsc")
+        if of not in (None, whose):
+            continue
+        points = "".join(f'<tt:Point x="{x}" y="{y}"/>' for x, y in mask["points"])
+        each += (
+            f'<tr2:Masks token="mask-{number}"><tr2:ConfigurationToken>{whose}</tr2:ConfigurationToken>'
+            f'<tr2:Polygon>{points}</tr2:Polygon><tr2:Type>{mask.get("type", "Color")}</tr2:Type>'
+            f'<tr2:Enabled>{str(mask.get("enabled", True)).lower()}</tr2:Enabled></tr2:Masks>'
+        )
+    return f"<tr2:GetMasksResponse>{each}</tr2:GetMasksResponse>"
+
+
+def mask_options(call):
+    if OPTIONS["masks"] is None or call.findtext("tr2:ConfigurationToken", namespaces=NS) != "vsc":
+        raise Fault("ter:InvalidArgVal", "no such configuration")
+    return (
+        '<tr2:GetMaskOptionsResponse><tr2:Options RectangleOnly="true"><tr2:MaxMasks>4</tr2:MaxMasks>'
+        "<tr2:MaxPoints>4</tr2:MaxPoints><tr2:Types>Color</tr2:Types></tr2:Options></tr2:GetMaskOptionsResponse>"
+    )
+
+
 def event_properties(_):
     return (
         "<tev:GetEventPropertiesResponse><wsnt:FixedTopicSet>true</wsnt:FixedTopicSet>"
@@ -342,6 +383,8 @@ CALLS = {
     ("trt", "GetProfiles"): profiles, ("tr2", "GetProfiles"): profiles2,
     ("trt", "GetStreamUri"): stream, ("tr2", "GetStreamUri"): stream,
     ("trt", "GetSnapshotUri"): snapshot, ("tr2", "GetSnapshotUri"): snapshot,
+    ("tr2", "GetServiceCapabilities"): capabilities2, ("tr2", "GetMasks"): masks,
+    ("tr2", "GetMaskOptions"): mask_options,
     ("tev", "GetEventProperties"): event_properties, ("tev", "CreatePullPointSubscription"): subscribe,
     ("tev", "PullMessages"): pull, ("wsnt", "Renew"): renew,
     ("tev", "SetSynchronizationPoint"): synchronise, ("wsnt", "Unsubscribe"): unsubscribe,
@@ -443,12 +486,54 @@ def command(given):
     return "done"
 
 
+# --- WS-Discovery ---------------------------------------------------------------------------------
+
+def discovered(sock):
+    """Answers each Probe that asks for a camera; whatever else comes is not for us."""
+    namespaces = {
+        "s": NS["s"], "a": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+        "d": "http://schemas.xmlsoap.org/ws/2005/04/discovery",
+    }
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
+    scopes = " ".join(f"onvif://www.onvif.org/{scope}" for scope in OPTIONS["scopes"])
+    while True:
+        question, sender = sock.recvfrom(65536)
+        try:
+            root = ET.fromstring(question)
+        except ET.ParseError:
+            continue
+        asked = root.findtext("s:Header/a:MessageID", namespaces=namespaces)
+        if root.find("s:Body/d:Probe", namespaces) is None or not asked:
+            continue
+        answer = (
+            f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope {declared}><s:Header><a:RelatesTo>{asked}</a:RelatesTo>'
+            "<a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/ProbeMatches</a:Action></s:Header><s:Body>"
+            "<d:ProbeMatches><d:ProbeMatch><a:EndpointReference><a:Address>urn:uuid:5e0f7a34-0000-4000-8000-"
+            f"{PORT:012}</a:Address></a:EndpointReference><d:Types>dn:NetworkVideoTransmitter</d:Types>"
+            f"<d:Scopes>{scopes}</d:Scopes><d:XAddrs>{place('/onvif/device_service')}</d:XAddrs>"
+            "<d:MetadataVersion>1</d:MetadataVersion></d:ProbeMatch></d:ProbeMatches></s:Body></s:Envelope>"
+        )
+        sock.sendto(answer.encode(), sender)
+        # Some answer twice.
+        sock.sendto(answer.encode(), sender)
+
+
+def discovers(port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("", port))
+    group = socket.inet_aton("239.255.255.250") + socket.inet_aton("127.0.0.1")
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+    threading.Thread(target=discovered, args=(sock,), daemon=True).start()
+    return sock.getsockname()[1]
+
+
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera)
 server.daemon_threads = True
 PORT = server.server_address[1]
 booted()
 threading.Thread(target=server.serve_forever, daemon=True).start()
-print(PORT, flush=True)
+print(PORT if OPTIONS["discovery"] is None else f"{PORT} {discovers(OPTIONS['discovery'])}", flush=True)
 for line in sys.stdin:
     with LOCK:
         answer = command(json.loads(line))

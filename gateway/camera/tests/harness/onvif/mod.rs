@@ -24,6 +24,8 @@ pub struct Camera {
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     port: u16,
+    /// Where it answers a Probe, if it does.
+    discovery: Option<u16>,
 }
 
 /// What the camera was asked since the last look.
@@ -58,8 +60,17 @@ impl Camera {
         let stdin = child.stdin.take().context("piped")?;
         let mut lines = BufReader::new(child.stdout.take().context("piped")?).lines();
         let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await??;
-        let port = line.context("its port")?.parse()?;
-        Ok(Self { _child: child, stdin, lines, port })
+        let line = line.context("its port")?;
+        let (port, discovery) = match line.split_once(' ') {
+            Some((port, discovery)) => (port.parse()?, Some(discovery.parse()?)),
+            None => (line.parse()?, None),
+        };
+        Ok(Self { _child: child, stdin, lines, port, discovery })
+    }
+
+    /// The UDP port on which it answers a Probe.
+    pub fn discovery(&self) -> anyhow::Result<u16> {
+        self.discovery.context("it was started without discovery")
     }
 
     pub fn settings(&self) -> OnvifSettings {

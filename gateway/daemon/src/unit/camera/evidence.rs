@@ -10,35 +10,40 @@
 //! waits for a dead line waits in memory, and lies nowhere in the open.
 //! ```
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_camera::seal::{self, Sum};
-use gatehouse_camera::store::{Class, Policy, Reason, Removal, sweep};
+use gatehouse_camera::store::{Class, Policy, Reason, Removal, Swept, sweep};
 use gatehouse_config::{Config, PasswordSource};
 use gatehouse_core::event::{Class as EventClass, Qualifier};
 use gatehouse_core::id::Id;
 use gatehouse_core::sealed::{Identity, Recipient};
 use gatehouse_core::site::{Input, Report};
+use gatehouse_core::time::ClockState;
 use gatehouse_journal::Journal;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use super::untold::{self, Left};
+use super::picture;
+use super::untold::{self, Found, Left};
 use crate::clock::Clock;
+use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
+use crate::uplink::commands::Say;
 
 /// Below the folder of evidence.
 pub(crate) const CLIPS: &str = "clips";
 pub(crate) const PICTURES: &str = "pictures";
 /// What is shown of.
 pub(crate) const FOLDERS: [&str; 2] = [CLIPS, PICTURES];
-/// Notes of clips that nobody was told of yet.
+/// Notes of pictures and clips that nobody was told of yet.
 pub(super) const UNTOLD: &str = "untold";
 
 /// How often it is looked at: so much more than allowed may lie there for so long.
@@ -117,19 +122,27 @@ pub(in super::super) struct Keeper {
     pub(in super::super) journal: Journal,
     pub(in super::super) clock: Clock,
     pub(in super::super) inputs: Inputs,
+    /// Where pictures go to the district.
+    pub(in super::super) say: mpsc::Sender<Say>,
+    /// Where it is shown how much is written.
+    pub(in super::super) gauges: Gauges,
     /// What was there before any recorder ran.
     pub(in super::super) left: Arc<Left>,
 }
 
-/// Tells of clips that nobody was told of, then keeps evidence within its bounds, for ever. Other bounds
-/// hold as soon as the configuration says so.
+/// Tells of pictures and clips that nobody was told of, then keeps evidence within its bounds, for ever.
+/// Other bounds hold as soon as the configuration says so.
 pub(in super::super) async fn keep(mut keeper: Keeper) -> Outcome {
     let config = Arc::clone(&keeper.running.borrow().config);
     let root = root(&config);
     let (left, journal) = (keeper.left.clone(), keeper.journal.clone());
     let found = spawn_blocking(move || left.tell(&config, &journal)).await;
-    if !keeper.send(found.map_err(|error| error.to_string())?).await {
+    let found: Found = found.map_err(|error| error.to_string())?;
+    if !keeper.send(found.told).await {
         return Ok(());
+    }
+    for picture in found.pictures {
+        picture::send(&keeper.say, picture);
     }
     let mut look = tokio::time::interval(EVERY);
     loop {
@@ -142,17 +155,21 @@ pub(in super::super) async fn keep(mut keeper: Keeper) -> Outcome {
             (config.evidence.clone(), config.address.gateway.clone())
         };
         let policy = policy(&rules);
-        let (root, now, journal) = (root.clone(), keeper.clock.now(), keeper.journal.clone());
+        let now = keeper.clock.now();
+        let (root, journal) = (root.clone(), keeper.journal.clone());
         let swept = spawn_blocking(move || {
             untold::settle(&root, &journal);
             if root.is_dir() { sweep(&root, &policy, &now).map(Some) } else { Ok(None) }
         });
+        // By a clock that was never set nobody knows which files are of the last week.
+        let knows_time = now.clock != ClockState::Never;
         match swept.await {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(swept))) => {
                 for (path, error) in &swept.failed {
                     warn!(path = %path.display(), %error, "evidence that has had its time stays");
                 }
+                keeper.gauges.set_evidence(load(&swept, &rules, knows_time));
                 let told = told(&swept.removed, &gateway).into_iter().map(Input::Report);
                 if !keeper.send(told.collect()).await {
                     return Ok(());
@@ -192,6 +209,18 @@ fn policy(rules: &gatehouse_config::Evidence) -> Policy {
     }
 }
 
+/// How much is written, and what it may be.
+fn load(swept: &Swept, rules: &gatehouse_config::Evidence, knows_time: bool) -> EvidenceLoad {
+    EvidenceLoad {
+        files: swept.kept,
+        bytes: swept.kept_bytes,
+        most: rules.max_bytes,
+        a_day: knows_time.then(|| swept.loads.iter().map(|load| load.a_day).sum()),
+        budget: EvidenceLoad::budget_of(swept.medium),
+        days: u32::try_from(rules.keep.as_secs() / 86_400).unwrap_or(u32::MAX),
+    }
+}
+
 /// One event for each reason.
 fn told(removed: &[Removal], gateway: &Id) -> Vec<Report> {
     let reasons = [(Reason::Age, "age"), (Reason::Bytes, "bytes"), (Reason::Reserve, "reserve")];
@@ -219,18 +248,16 @@ fn told(removed: &[Removal], gateway: &Id) -> Vec<Report> {
     reasons.into_iter().filter_map(report).collect()
 }
 
-/// Writes a file that is there whole or not at all, and is on the medium when this returns. It is sealed
-/// before, if it is to be: then its name says so, and given is what lies there.
-pub(super) fn keep_picture(
-    path: &Path,
-    jpeg: &[u8],
+/// What is to lie on the flash of a picture: itself, or it sealed, and then what that is.
+pub(super) fn sealed<'j>(
+    jpeg: &'j [u8],
     recipients: &[Recipient],
-) -> std::io::Result<Option<Sum>> {
+) -> std::io::Result<(Cow<'j, [u8]>, Option<Sum>)> {
     if recipients.is_empty() {
-        return write(path, jpeg).map(|()| None);
+        return Ok((Cow::Borrowed(jpeg), None));
     }
     let (sealed, sum) = seal::seal(jpeg, recipients)?;
-    write(&path.with_added_extension(seal::EXTENSION), &sealed).map(|()| Some(sum))
+    Ok((Cow::Owned(sealed), Some(sum)))
 }
 
 /// Writes a file that is there whole or not at all, and is on the medium when this returns.

@@ -70,10 +70,14 @@ impl Plan {
                 };
                 Ok(Intakes { main: Intake::Snapshots(settings), sub: None })
             }
-            CameraSource::Device { path, every } => {
+            CameraSource::Device { path, size, every } => {
                 let usual = DeviceSettings::new(self.id().as_str(), path.clone());
-                let settings =
-                    DeviceSettings { every: *every, stall: usual.stall.max(*every * 3), ..usual };
+                let settings = DeviceSettings {
+                    every: *every,
+                    size: size.map(|size| (size.width, size.height)),
+                    stall: usual.stall.max(*every * 3),
+                    ..usual
+                };
                 Ok(Intakes { main: Intake::Device(settings), sub: None })
             }
             CameraSource::Chip { .. } => {

@@ -15,11 +15,12 @@ use gatehouse_core::sealed::Recipient;
 use gatehouse_core::site::{CameraLink, CameraSays, CameraTamper, Condition, Input};
 use gatehouse_core::time::Mono;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
 use super::intake::{Intake, Intakes};
+use super::later::{LATERS, Later, Views};
 use super::onvif::Told;
 use super::picture::Studio;
 use super::plan::Plan;
@@ -174,15 +175,19 @@ impl Life {
             newest: Some(newest.clone()),
         };
         take(main, sink);
+        onvif::ask_of_masks(plan, login.clone(), (clock, &ways.gauges), &mut streams)?;
         let ear = onvif::Ear::begin(plan, login, clock, &mut streams)?;
         let studio = Studio {
             camera: id.clone(),
             driver: plan.camera.rules.driver.clone(),
-            folder: plan.evidence.join(evidence::PICTURES),
+            root: plan.evidence.clone(),
             recipients,
             mask,
+            moved: moved.clone(),
             newest,
+            views: Views::default(),
             turns: ways.turns.clone(),
+            clock: clock.clone(),
             inputs: ways.inputs.clone(),
             say: ways.say.clone(),
         };
@@ -208,7 +213,8 @@ impl Life {
     pub(super) async fn live(mut self) -> Result<Infallible, String> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pictures = JoinSet::new();
+        // What is wanted at once, and the second pictures, which wait for some seconds.
+        let (mut pictures, mut laters) = (JoinSet::new(), JoinSet::new());
         loop {
             tokio::select! {
                 () = self.health.changed() => self.tell_link().await,
@@ -222,10 +228,13 @@ impl Life {
                     self.send(says, at).await;
                 }
                 (told, at) = self.ear.next() => self.tell(told, at).await,
-                wish = self.wishes.next(), if pictures.len() < AT_ONCE => {
+                wish = self.wishes.next(), if pictures.len() < AT_ONCE && laters.len() < LATERS => {
                     let studio = self.studio.clone();
                     if let Err(why) = self.may_take() {
-                        pictures.spawn(async move { studio.refuse(wish, why).await });
+                        pictures.spawn(async move {
+                            studio.refuse(wish, why).await;
+                            None
+                        });
                         continue;
                     }
                     let clip = (wish.what != What::Picture).then_some(&self.bell);
@@ -241,13 +250,18 @@ impl Life {
                         if let Some(why) = no_clip {
                             studio.no_clip(&wish, why).await;
                         }
-                        if wish.what != What::Clip {
-                            studio.take(wish).await;
-                        }
+                        if wish.what == What::Clip { None } else { studio.take(wish).await }
                     });
                 }
-                Some(ended) = pictures.join_next() => if let Err(error) = ended {
-                    error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
+                Some(ended) = pictures.join_next() => match ended {
+                    Ok(None) => {}
+                    Ok(Some(later)) => {
+                        laters.spawn(Later::take(later));
+                    }
+                    Err(error) => self.picture_bug(&error),
+                },
+                Some(ended) = laters.join_next() => if let Err(error) = ended {
+                    self.picture_bug(&error);
                 },
                 Some(ended) = self.streams.join_next() => {
                     return match ended {
@@ -261,11 +275,11 @@ impl Life {
 
     /// Whether something of it may be kept at this moment.
     fn may_take(&self) -> Result<(), &'static str> {
-        // The mask would hide something else.
-        if self.moved.load(Ordering::Acquire) && !self.studio.mask.is_none() {
-            return Err("the camera was moved: its masks may not cover what they should");
-        }
-        self.takes
+        self.studio.refused().map_or(self.takes, Err)
+    }
+
+    fn picture_bug(&self, error: &JoinError) {
+        error!(camera = %self.studio.camera, %error, "a picture has ended its task: our bug");
     }
 
     async fn tell_link(&mut self) {

@@ -30,8 +30,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::{AGAIN, Plan};
+use super::{AGAIN, Plan, own_masks};
 use crate::clock::Clock;
+use crate::gauges::Gauges;
 
 /// Findings between the camera and the rules. A camera tells a few in a minute.
 const WAITING: usize = 64;
@@ -104,6 +105,21 @@ fn settings(
 ) -> Result<OnvifSettings, String> {
     let address = Address::http(&url.to_string()).map_err(|error| error.to_string())?;
     Ok(OnvifSettings { credentials, ..OnvifSettings::new(plan.id().as_str(), address) })
+}
+
+/// Asks the camera, if it has ONVIF, what it masks itself: for people to see.
+pub(super) fn ask_of_masks(
+    plan: &Plan,
+    login: Option<Credentials>,
+    (clock, gauges): (&Clock, &Gauges),
+    tasks: &mut JoinSet<Infallible>,
+) -> Result<(), String> {
+    if let Some(url) = &plan.camera.onvif {
+        let settings = settings(plan, url, login)?;
+        let (camera, clock, gauges) = (plan.id().clone(), clock.clone(), gauges.clone());
+        tasks.spawn(own_masks::watch(camera, settings, clock, gauges));
+    }
+    Ok(())
 }
 
 /// Who finds something: the gateway itself, or the camera under a name of its own.

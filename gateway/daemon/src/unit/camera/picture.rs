@@ -1,17 +1,23 @@
 //! One picture of a camera: decoded, its masks painted in, made a JPEG, kept, told, sent.
+//!
+//! Before a picture's first byte is on the flash there is a note of it (see `untold`): what a kill leaves
+//! between the picture and its event is told at the next start.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gatehouse_camera::decode::{Limits, key};
 use gatehouse_camera::frame::Frame;
-use gatehouse_camera::picture::{JPEG_QUALITY, Mask};
-use gatehouse_camera::seal::{self, Sum};
+use gatehouse_camera::picture::{JPEG_QUALITY, Mask, Masked};
+use gatehouse_camera::seal;
+use gatehouse_camera::watch::View;
 use gatehouse_core::checkpoint::to_hex;
 use gatehouse_core::contract::MAX_SNAPSHOT;
 use gatehouse_core::event::{Class, Qualifier};
-use gatehouse_core::id::Id;
+use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::sealed::Recipient;
 use gatehouse_core::site::{Input, Report};
 use gatehouse_core::time::Mono;
@@ -22,20 +28,17 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::evidence;
+use super::later::{Choice, Later, Views};
 use super::sink::Newest;
+use super::untold::pictures::{self, Note};
 use super::watcher::{Turns, be_nice};
+use crate::clock::Clock;
 use crate::eyes::{What, Wish};
 use crate::rules::Inputs;
 use crate::uplink::commands::{Picture as Sent, Say};
 
 /// A camera that shows nothing for so long has no picture of what happened.
 const FIRST_WITHIN: Duration = Duration::from_secs(4);
-
-/// The second picture is so much later: who came in has turned round.
-const LATER: Duration = Duration::from_millis(1500);
-
-/// After that it is not waited for.
-const LATER_WITHIN: Duration = Duration::from_secs(10);
 
 /// No picture is larger: more pixels say no more on a wall, and cost the line of every site.
 const MOST: (usize, usize) = (1280, 720);
@@ -48,47 +51,50 @@ const ROOM: usize = 16;
 pub(super) struct Studio {
     pub(super) camera: Id,
     pub(super) driver: String,
-    pub(super) folder: PathBuf,
+    /// The folder of all evidence.
+    pub(super) root: PathBuf,
     /// Whom pictures are sealed for on the flash.
     pub(super) recipients: Vec<Recipient>,
     pub(super) mask: Mask,
+    /// It looks elsewhere than its masks were drawn for.
+    pub(super) moved: Arc<AtomicBool>,
     pub(super) newest: Newest,
+    /// What its last key frames look like.
+    pub(super) views: Views,
     pub(super) turns: Turns,
+    pub(super) clock: Clock,
     pub(super) inputs: Inputs,
     pub(super) say: mpsc::Sender<Say>,
 }
 
-/// A picture that is on flash.
-struct Taken {
+/// A picture that is on flash, and what is told of it.
+pub(super) struct Taken {
     jpeg: Vec<u8>,
-    sha256: String,
-    size: (usize, usize),
-    /// What lies on the flash, where that is not the picture itself.
-    sealed: Option<Sum>,
+    facts: Value,
+    view: View,
+    /// When its frame had come.
+    at: Mono,
 }
 
 impl Studio {
-    /// Takes what is wanted, and says so. Ends within seconds.
-    pub(super) async fn take(self, mut wish: Wish) {
+    /// Takes what is wanted at once, and says so. Ends within seconds, with what is left to be taken later.
+    pub(super) async fn take(self, mut wish: Wish) -> Option<Later> {
         let first = timeout(FIRST_WITHIN, self.newest.around(wish.at)).await;
         let Ok(first) = first else {
-            return self.refuse(wish, "no picture came").await;
+            self.refuse(wish, "no picture came").await;
+            return None;
         };
-        let received = first.received;
-        let told = self.one(&wish, first, "").await;
-        let failed = told.is_err();
+        let told = self.one(&wish, "", move |_| Ok((first, None))).await;
+        let (told, seen) = match told {
+            Ok(taken) => (Ok(taken.facts), Some((taken.view, taken.at))),
+            Err(why) => (Err(why), None),
+        };
         if let Some(answer) = wish.answer.take() {
             // Who asked may have gone away.
             let _ = answer.send(told);
         }
-        if failed || wish.what != What::All {
-            return;
-        }
-        let at = Mono(wish.at.plus(LATER).0.max(received.0 + 1));
-        if let Ok(later) = timeout(LATER_WITHIN, self.newest.after(at)).await {
-            // What becomes of it is told.
-            let _ = self.one(&wish, later, "-2").await;
-        }
+        let (before, first_at) = seen.filter(|_| wish.what == What::All)?;
+        Some(Later { studio: self, wish, before, first_at })
     }
 
     /// No picture is taken of this.
@@ -106,23 +112,30 @@ impl Studio {
         self.no_picture(wish, &format!("no clip: {why}")).await;
     }
 
-    async fn one(&self, wish: &Wish, frame: Frame, part: &str) -> Result<Value, String> {
-        let name = match (wish.of, &wish.command) {
-            (Some(seq), _) => format!("{}-{seq}{part}.jpg", self.camera),
-            (None, Some(command)) => format!("{}-{command}{part}.jpg", self.camera),
-            (None, None) => format!("{}-{}{part}.jpg", self.camera, wish.at.0),
-        };
-        let at = frame.received;
-        let file = name.clone();
-        let (path, mask, turns) = (self.folder.join(name), self.mask.clone(), self.turns.clone());
-        let recipients = self.recipients.clone();
+    /// Why no picture may be taken at this moment, if that is so.
+    pub(super) fn refused(&self) -> Option<&'static str> {
+        // The mask would hide something else.
+        let moved = self.moved.load(Ordering::Acquire) && !self.mask.is_none();
+        moved.then_some("the camera was moved: its masks may not cover what they should")
+    }
+
+    /// One picture: of the frame that `pick` gives, which may look at many. What becomes of it is told.
+    pub(super) async fn one(
+        &self,
+        wish: &Wish,
+        part: &str,
+        pick: impl FnOnce(&Self) -> Result<(Frame, Option<Choice>), String> + Send + 'static,
+    ) -> Result<Taken, String> {
+        let (name, command) = (name(&self.camera, wish, part), wish.command.clone());
+        let told = Of { name, of: wish.of, silent: wish.silent, command };
+        let studio = self.clone();
         // A thread of its own: niceness stays with a thread, and those of the runtime serve the journal.
         let (tell, made) = oneshot::channel();
         let thread = std::thread::Builder::new().name("picture".to_owned()).spawn(move || {
             be_nice();
-            let _turn = turns.take();
+            let made = pick(&studio).and_then(|(frame, choice)| studio.make(&frame, choice, told));
             // Who waited may have gone away.
-            let _ = tell.send(make(&frame, &mask, (&path, &recipients)));
+            let _ = tell.send(made);
         });
         thread.map_err(|error| format!("no thread for a picture: {error}"))?;
         let taken = match made.await {
@@ -133,31 +146,44 @@ impl Studio {
             }
             Err(error) => return Err(error.to_string()),
         };
-        let facts = self.tell(wish, &taken, &file, at).await;
-        self.send(wish, taken);
-        Ok(facts)
+        let kind = kind(wish.silent);
+        self.report((Class::Camera, kind), None, taken.facts.clone(), Some(taken.at)).await;
+        self.send(wish, &taken);
+        Ok(taken)
     }
 
-    async fn tell(&self, wish: &Wish, taken: &Taken, file: &str, at: Mono) -> Value {
-        let (width, height) = taken.size;
-        let sealed = taken.sealed.is_some().then_some(seal::EXTENSION);
-        let file = [Some(file), sealed].into_iter().flatten().collect::<Vec<_>>().join(".");
+    /// Decodes, masks, codes and keeps it. Nothing that is not masked leaves this function. Blocks.
+    fn make(&self, frame: &Frame, choice: Option<Choice>, told: Of) -> Result<Taken, String> {
+        let turn = self.turns.take();
+        let picture = key(frame, Limits::default()).map_err(|error| error.to_string())?;
+        let whole = self.mask.burn(picture);
+        let (jpeg, size) = coded(&whole)?;
+        let view = View::of(&whole);
+        drop(turn);
+        let unkept = |error: std::io::Error| format!("the picture cannot be kept: {error}");
+        let (bytes, sealed) = evidence::sealed(&jpeg, &self.recipients).map_err(unkept)?;
+        let Of { name, of, silent, command } = told;
+        let name = [Some(&*name), sealed.as_ref().map(|_| seal::EXTENSION)];
+        let name = name.into_iter().flatten().collect::<Vec<_>>().join(".");
         let mut facts = json!({
-            "of": wish.of, "ref": file, "bytes": taken.jpeg.len(), "width": width, "height": height,
-            "sha256": taken.sha256, "masked": !self.mask.is_none(),
+            "of": of, "ref": name, "bytes": jpeg.len(), "width": size.0, "height": size.1,
+            "sha256": to_hex(digest(&SHA256, &jpeg).as_ref()), "masked": !self.mask.is_none(),
         });
-        if let Some(sealed) = &taken.sealed {
+        if let Some(sealed) = &sealed {
             facts["sealed"] = json!({ "sha256": to_hex(&sealed.sha256), "bytes": sealed.bytes });
         }
-        if let Some(command) = &wish.command {
+        if let Some(command) = &command {
             facts["command"] = json!(command);
         }
-        let kind = if wish.silent { "camera.snapshot_silent" } else { "camera.snapshot" };
-        self.report((Class::Camera, kind), None, facts.clone(), Some(at)).await;
-        facts
+        if let Some(Choice { why, of }) = choice {
+            facts["chosen"] = json!({ "why": why.as_str(), "of": of });
+        }
+        let note = Note::new(&self.camera, silent, &facts, self.clock.now(), frame.received);
+        pictures::keep(&self.root, &name, &note, &bytes).map_err(unkept)?;
+        Ok(Taken { jpeg, facts, view, at: frame.received })
     }
 
-    async fn no_picture(&self, wish: &Wish, why: &str) {
+    pub(super) async fn no_picture(&self, wish: &Wish, why: &str) {
         // Of what is silent nothing is said.
         if !wish.silent {
             let facts = json!({ "of": wish.of });
@@ -175,20 +201,47 @@ impl Studio {
     ) {
         let report = report(&self.camera, (class, kind), cause, detail, at);
         if self.inputs.send(report).await.is_err() {
-            debug!(camera = %self.camera, driver = self.driver, "stopping: a picture is not told of");
+            debug!(camera = %self.camera, driver = self.driver, "stopping: told at the next start");
         }
     }
 
     /// Towards the district, if there is room: what finds none is on the box's flash, and its event
     /// says so.
-    fn send(&self, wish: &Wish, taken: Taken) {
-        let Taken { jpeg, sha256, .. } = taken;
-        let picture =
-            Sent { camera: self.camera.clone(), of: wish.of, sha256, jpeg: Bytes::from(jpeg) };
-        if self.say.capacity() < ROOM || self.say.try_send(Say::Picture(picture)).is_err() {
-            warn!(camera = %self.camera, of = ?wish.of, "a picture stays on the box: the line is full");
-        }
+    fn send(&self, wish: &Wish, taken: &Taken) {
+        let sha256 = taken.facts["sha256"].as_str().unwrap_or_default().to_owned();
+        let jpeg = Bytes::from(taken.jpeg.clone());
+        send(&self.say, Sent { camera: self.camera.clone(), of: wish.of, sha256, jpeg });
     }
+}
+
+/// Hands a picture to the uplink, if there is room.
+pub(super) fn send(say: &mpsc::Sender<Say>, picture: Sent) {
+    let (camera, of) = (picture.camera.clone(), picture.of);
+    if say.capacity() < ROOM || say.try_send(Say::Picture(picture)).is_err() {
+        warn!(%camera, ?of, "a picture stays on the box: the line is full");
+    }
+}
+
+/// What a picture is of.
+struct Of {
+    /// Of its file.
+    name: String,
+    of: Option<Seq>,
+    silent: bool,
+    command: Option<Id>,
+}
+
+fn name(camera: &Id, wish: &Wish, part: &str) -> String {
+    match (wish.of, &wish.command) {
+        (Some(seq), _) => format!("{camera}-{seq}{part}.jpg"),
+        (None, Some(command)) => format!("{camera}-{command}{part}.jpg"),
+        (None, None) => format!("{camera}-{}{part}.jpg", wish.at.0),
+    }
+}
+
+/// The event of a picture.
+pub(super) const fn kind(silent: bool) -> &'static str {
+    if silent { "camera.snapshot_silent" } else { "camera.snapshot" }
 }
 
 /// What a camera's evidence is told with.
@@ -212,14 +265,8 @@ pub(super) fn report(
     })
 }
 
-/// Nothing that is not masked leaves this function.
-fn make(
-    frame: &Frame,
-    mask: &Mask,
-    (path, recipients): (&Path, &[Recipient]),
-) -> Result<Taken, String> {
-    let picture = key(frame, Limits::default()).map_err(|error| error.to_string())?;
-    let whole = mask.burn(picture);
+/// A JPEG that the district takes, and its width and height.
+fn coded(whole: &Masked) -> Result<(Vec<u8>, (usize, usize)), String> {
     let mut small = whole.shrunk(MOST.0, MOST.1);
     let mut jpeg = small.jpeg(JPEG_QUALITY).map_err(|error| error.to_string())?;
     for (size, quality) in [(MOST, 60), ((640, 360), 70), ((640, 360), 40)] {
@@ -232,9 +279,5 @@ fn make(
     if jpeg.len() > MAX_SNAPSHOT {
         return Err(format!("the picture has {} bytes even when it is small", jpeg.len()));
     }
-    let sealed = evidence::keep_picture(path, &jpeg, recipients);
-    let sealed = sealed.map_err(|error| format!("the picture cannot be kept: {error}"))?;
-    let sha256 = to_hex(digest(&SHA256, &jpeg).as_ref());
-    let size = (small.picture().width(), small.picture().height());
-    Ok(Taken { jpeg, sha256, size, sealed })
+    Ok((jpeg, (small.picture().width(), small.picture().height())))
 }

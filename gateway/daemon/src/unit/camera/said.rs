@@ -20,6 +20,7 @@ pub(super) fn said(state: State, absent: &str) -> (CameraLink, Option<String>) {
             "the gateway may not open it: is its user in the group video?".to_owned()
         }
         Cause::NoCapture => "it is no camera: it captures no pictures".to_owned(),
+        Cause::NoSize => "it has only pictures that are too large for this box".to_owned(),
     };
     match state {
         State::Up => (CameraLink::Up, None),

@@ -70,7 +70,7 @@ impl Health {
 pub(super) struct Newest(Arc<Mutex<Option<Frame>>>, Arc<Notify>);
 
 impl Newest {
-    fn set(&self, frame: Frame) {
+    pub(super) fn set(&self, frame: Frame) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(frame);
         self.1.notify_waiters();
     }

@@ -1,13 +1,15 @@
-//! Clips that are on the flash before anybody was told of them.
+//! Clips and pictures that are on the flash before anybody was told of them.
 //!
 //! ```text
-//! {state-dir}/evidence/untold/{file}.json     what a clip is of, while it is made and until its event
-//!                                             is recorded
+//! {state-dir}/evidence/untold/{file}.json     what a clip or picture is of, while it is made and until
+//!                                             its event is recorded
 //! ```
-//! A note is there before its clip's first byte, and goes once the journal has the event with the clip's
-//! name. What a power cut, a kill or a hasty stop leaves is told at the next start, once, with
+//! A note is there before the first byte of what it is of, and goes once the journal has the event with
+//! that name. What a power cut, a kill or a hasty stop leaves is told at the next start, once, with
 //! `recovered: true`. A clip without a note (of an earlier version, or of a disk that was full) is told
 //! with what its name says.
+
+pub(super) mod pictures;
 
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
@@ -20,13 +22,15 @@ use gatehouse_core::id::Id;
 use gatehouse_core::site::Input;
 use gatehouse_core::time::{ClockState, Mono, UtcMs};
 use gatehouse_journal::{Journal, Query};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use super::clips::{self, Shown};
-use super::evidence::{self, CLIPS, Sealing, UNTOLD};
+use super::evidence::{self, CLIPS, PICTURES, Sealing, UNTOLD};
 use super::picture::report;
 use crate::clock::Clock;
+use crate::uplink::commands::Picture;
 
 /// So many events of a camera are looked through for a clip's, the newest first: more than a camera
 /// tells between the begin of a clip and the next start.
@@ -83,42 +87,75 @@ impl Notes for Noter {
     }
 }
 
-/// Where the note of a clip is.
+/// Where the note of a clip or picture is.
 fn note_of(root: &Path, file: &Path) -> PathBuf {
     let name = file.file_name().unwrap_or_default();
     root.join(UNTOLD).join(name).with_added_extension("json")
 }
 
-/// What was left when the daemon started: half-written files, and clips with a note.
+/// What was left when the daemon started: half-written files, and what has a note.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Left {
     half: Vec<PathBuf>,
     noted: Vec<PathBuf>,
+    pictures: Vec<PathBuf>,
+    /// Half-written pictures that nothing is known of.
+    nameless: Vec<PathBuf>,
+}
+
+/// What is to be told of what was left.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Events, some of which may be known.
+    pub(super) told: Vec<Input>,
+    /// For the district, behind them.
+    pub(super) pictures: Vec<Picture>,
 }
 
 impl Left {
     /// Looks for it. To be called before a recorder runs: what one begins later is not left.
     pub(in super::super) fn look(root: &Path) -> Self {
-        let half = match clip::half_written(&root.join(CLIPS)) {
+        let half = |folder: &str| match clip::half_written(&root.join(folder)) {
             Ok(half) => half,
             // Without cameras there is no folder.
             Err(error) if error.source.kind() == NotFound => Vec::new(),
             Err(error) => {
-                error!(%error, "half-written clips stay");
+                error!(%error, "half-written evidence stays");
                 Vec::new()
             }
         };
-        let whole = |note: PathBuf| {
-            let name = note.file_stem()?.to_owned();
-            Some(root.join(CLIPS).join(name))
-        };
-        let noted = notes(root).into_iter().filter_map(whole).filter(|clip| clip.exists());
-        Self { half, noted: noted.collect() }
+        let (mut noted, mut known) = (Vec::new(), Vec::new());
+        for name in notes(root).iter().filter_map(|note| note.file_stem()) {
+            if pictures::is_picture(Path::new(name)) {
+                known.extend(pictures::left(root, Path::new(name)));
+            } else {
+                noted.extend(Some(root.join(CLIPS).join(name)).filter(|clip| clip.exists()));
+            }
+        }
+        let mut nameless = half(PICTURES);
+        nameless.retain(|half| !known.contains(&half.with_extension("")));
+        Self { half: half(CLIPS), noted, pictures: known, nameless }
     }
 
     /// Makes clips of half-written files, and what is to be told of all that nobody was told of. Blocks
     /// on the disk. May be asked again: what was told is not told twice.
-    pub(in super::super) fn tell(&self, config: &Config, journal: &Journal) -> Vec<Input> {
+    pub(super) fn tell(&self, config: &Config, journal: &Journal) -> Found {
+        let mut found = Found { told: self.clips(config, journal), pictures: Vec::new() };
+        for picture in &self.pictures {
+            pictures::tell(config, journal, picture, &mut found);
+        }
+        for half in &self.nameless {
+            // It went when this was asked before.
+            match std::fs::remove_file(half) {
+                Ok(()) => info!(path = %half.display(), "a picture was cut off; it is removed"),
+                Err(error) if error.kind() == NotFound => {}
+                Err(error) => warn!(path = %half.display(), %error, "a half picture stays"),
+            }
+        }
+        found
+    }
+
+    fn clips(&self, config: &Config, journal: &Journal) -> Vec<Input> {
         let root = &evidence::root(config);
         let identity = Sealing::of(config).identity();
         let mut found = Vec::new();
@@ -161,7 +198,7 @@ fn told(
     file: &ClipFile,
     lasts: Option<Duration>,
 ) -> Vec<Input> {
-    let note = read(&note_of(&evidence::root(config), &file.path));
+    let note = read::<Note>(&note_of(&evidence::root(config), &file.path));
     let Some(note) = note.or_else(|| guessed(config, &file.path)) else {
         warn!(path = %file.path.display(), "a clip of no camera of this site; it is not told of");
         return Vec::new();
@@ -209,20 +246,26 @@ fn guessed(config: &Config, file: &Path) -> Option<Note> {
     Some(Note { camera, clip, merged: Vec::new(), from: None, pre_s: 0, post_s: 0, masked: None })
 }
 
-/// Removes notes of clips whose event is recorded. Blocks on the disk.
+/// Removes notes of clips and pictures whose event is recorded. Blocks on the disk.
 pub(in super::super) fn settle(root: &Path, journal: &Journal) {
+    /// All that both kinds of notes have.
+    #[derive(Deserialize)]
+    struct Whose {
+        camera: Id,
+    }
     for path in notes(root) {
         let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
-        let clip = root.join(CLIPS).join(name);
-        let settled = match read(&path) {
-            _ if clip.with_added_extension("partial").exists() => false,
+        let folder = if pictures::is_picture(Path::new(name)) { PICTURES } else { CLIPS };
+        let kept = root.join(folder).join(name);
+        let settled = match read::<Whose>(&path) {
+            _ if kept.with_added_extension("partial").exists() => false,
             // What has had its time is told of by who removed it.
-            _ if !clip.exists() => age(&path) > ABOUT_TO,
+            _ if !kept.exists() => age(&path) > ABOUT_TO,
             Some(note) => known(journal, &note.camera, name).unwrap_or(false),
             None => true,
         };
         if settled && let Err(error) = std::fs::remove_file(&path) {
-            warn!(path = %path.display(), %error, "a note of a clip stays");
+            warn!(path = %path.display(), %error, "a note of evidence stays");
         }
     }
 }
@@ -236,17 +279,17 @@ fn notes(root: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read(note: &Path) -> Option<Note> {
+fn read<N: DeserializeOwned>(note: &Path) -> Option<N> {
     let bytes = match std::fs::read(note) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == NotFound => return None,
         Err(error) => {
-            warn!(path = %note.display(), %error, "a note of a clip cannot be read");
+            warn!(path = %note.display(), %error, "a note of evidence cannot be read");
             return None;
         }
     };
     let read = serde_json::from_slice(&bytes);
-    read.inspect_err(|error| warn!(path = %note.display(), %error, "a note of a clip is damaged"))
+    read.inspect_err(|error| warn!(path = %note.display(), %error, "a note of evidence is damaged"))
         .ok()
 }
 
@@ -255,7 +298,7 @@ fn age(path: &Path) -> Duration {
     modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }
 
-/// Whether the journal has an event of this clip.
+/// Whether the journal has an event of the clip or picture of this name.
 fn known(journal: &Journal, camera: &Id, name: &str) -> Result<bool, String> {
     /// Read at once.
     const PAGE: usize = 250;
@@ -272,7 +315,7 @@ fn known(journal: &Journal, camera: &Id, name: &str) -> Result<bool, String> {
             let event: Event =
                 serde_json::from_slice(&record.payload).map_err(|error| error.to_string())?;
             let facts = event.draft.detail.unwrap_or_default();
-            if facts["clip"]["ref"] == name {
+            if facts["clip"]["ref"] == name || facts["ref"] == name {
                 return Ok(true);
             }
         }
@@ -285,117 +328,4 @@ fn known(journal: &Journal, camera: &Id, name: &str) -> Result<bool, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use gatehouse_camera::clip::mp4::{Sample, fragment, init};
-    use gatehouse_camera::frame::{Codec, Track};
-    use gatehouse_core::id::Seq;
-    use gatehouse_core::site::{self, Report};
-    use gatehouse_core::time::Now;
-    use gatehouse_journal::{ClockSource, Options};
-    use serde_json::json;
-
-    use super::*;
-
-    fn config(state: &Path) -> Config {
-        let text = format!(
-            "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\nstate-dir = \"{}\"\n\
-             [[broker]]\nid = \"b\"\nhost = \"localhost\"\n\
-             [[camera]]\nid = \"gate\"\nstream = \"rtsp://192.0.2.1/main\"\n\
-             [[camera]]\nid = \"gate-2\"\nstream = \"rtsp://192.0.2.2/main\"\n",
-            state.display()
-        );
-        Config::parse(&text, "test").unwrap()
-    }
-
-    /// A clip of two pictures, a tenth of a second apart.
-    fn film() -> Vec<u8> {
-        let track = Track {
-            codec: Codec::Jpeg,
-            width: 320,
-            height: 240,
-            parameter_sets: Vec::new(),
-            sample_entry: bytes::Bytes::from_static(b"\0\0\0\x08mp4v"),
-        };
-        let sample = |shown| Sample { size: 3, key: shown == 0, shown };
-        let head = fragment(1, &[sample(0), sample(9000)], None).unwrap();
-        [init(&track), head, b"onetwo".to_vec()].concat()
-    }
-
-    fn noted(root: &Path, camera: &str, clip: &str) {
-        let note = Note {
-            camera: camera.parse().unwrap(),
-            clip: clip.to_owned(),
-            merged: vec![format!("{camera}-9-s")],
-            from: Some(UtcMs(1_800_000_000_000)),
-            pre_s: 10,
-            post_s: 20,
-            masked: Some(true),
-        };
-        let path = note_of(root, Path::new(&format!("{clip}.mp4")));
-        std::fs::write(path, serde_json::to_vec(&note).unwrap()).unwrap();
-    }
-
-    fn reports(inputs: Vec<Input>) -> Vec<Report> {
-        let report = |input| match input {
-            Input::Report(report) => report,
-            other => panic!("{other:?}"),
-        };
-        inputs.into_iter().map(report).collect()
-    }
-
-    #[test]
-    fn what_was_left_is_told_until_the_journal_has_it_and_its_note_goes_then() {
-        let state = tempfile::tempdir().unwrap();
-        let config = config(state.path());
-        let root = evidence::root(&config);
-        evidence::folders(&root);
-        let options = Options::new(
-            state.path().join("journal"),
-            "g".parse().unwrap(),
-            "boot".to_owned(),
-            ClockSource::new(Now::default),
-        );
-        let (journal, _) = Journal::open(options).unwrap();
-        // One that was cut off, and one that was whole when the power went, before its event.
-        let clips = root.join(CLIPS);
-        let cut = [film(), b"\0\0\0\x20moof and so on".to_vec()].concat();
-        std::fs::write(clips.join("gate-7.mp4.partial"), cut).unwrap();
-        std::fs::write(clips.join("gate-2-8.mp4"), film()).unwrap();
-        noted(&root, "gate", "gate-7");
-        noted(&root, "gate-2", "gate-2-8");
-        let left = Left::look(&root);
-        let told = reports(left.tell(&config, &journal));
-        let kinds: Vec<_> =
-            told.iter().map(|report| (report.kind, report.source.1.as_str())).collect();
-        let both = |camera| [("camera.clip", camera), ("camera.clip_silent", camera)];
-        assert_eq!(kinds, [both("gate"), both("gate-2")].concat());
-        let facts = told[0].detail.clone().unwrap();
-        assert_eq!((&facts["of"], &facts["clip"]["ref"]), (&json!([7]), &json!("gate-7.mp4")));
-        assert_eq!(told[1].detail.as_ref().unwrap()["of"], json!([9]));
-        let clip = &facts["clip"];
-        assert_eq!((&clip["frames"], &clip["masked"]), (&json!(2), &json!(true)));
-        assert_eq!(clip["to"], json!(UtcMs(1_800_000_000_100)));
-        assert_eq!(std::fs::read(clips.join("gate-7.mp4")).unwrap(), film());
-        // Asked again before they are recorded: the same; a note stays.
-        settle(&root, &journal);
-        assert_eq!(reports(left.tell(&config, &journal)).len(), 4);
-        let drafts = told.into_iter().map(|report| site::draft(report, "boot", &Now::default()));
-        journal.append_and_wait(drafts.collect()).unwrap();
-        assert!(left.tell(&config, &journal).is_empty());
-        assert!(Left::look(&root).tell(&config, &journal).is_empty());
-        settle(&root, &journal);
-        assert_eq!(notes(&root), [] as [PathBuf; 0]);
-        assert_eq!(journal.read(None, Seq::ZERO, 10, usize::MAX).unwrap().len(), 4);
-    }
-
-    #[test]
-    fn a_clip_without_a_note_is_told_with_what_its_name_says_and_of_the_right_camera() {
-        let state = tempfile::tempdir().unwrap();
-        let config = config(state.path());
-        let note = guessed(&config, Path::new("/e/gate-2-8-s.2.mp4")).unwrap();
-        assert_eq!((note.camera.as_str(), &*note.clip), ("gate-2", "gate-2-8-s"));
-        assert_eq!((note.masked, note.from), (None, None));
-        assert_eq!(guessed(&config, Path::new("/e/gate-8.mp4")).unwrap().camera.as_str(), "gate");
-        assert_eq!(guessed(&config, Path::new("/e/yard-8.mp4")), None);
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::super::StoreError;
 use super::super::ledger;
-use super::super::writer::{Expired, Expiring, Over, seq};
+use super::super::writer::{Expired, Expiring, ExpiringLooks, Over, seq};
 
 const SELECT: &str = "SELECT utc_ms, arrival, seq, class, body, gw FROM gatehouse.events \
      WHERE (utc_ms, arrival) > ($1, $2) AND utc_ms < $3 ORDER BY utc_ms, arrival LIMIT $4";
@@ -89,4 +89,35 @@ pub(super) async fn told(client: &Client, over: Over<'_>) -> Result<u64, StoreEr
         }
     }
     Ok(gone)
+}
+
+/// Looks at pictures that are gone, and at incidents of whose time no event is kept.
+pub(super) async fn looks(
+    client: &Client,
+    expiring: &ExpiringLooks,
+) -> Result<Expired, StoreError> {
+    // The index of pictures begins with their district, of which a look says nothing.
+    let select = "SELECT look, CASE WHEN camera IS NULL THEN at_ms < $3 ELSE NOT EXISTS (SELECT 1 \
+         FROM gatehouse.pictures p WHERE p.district IN (SELECT district FROM gatehouse.gateways) \
+         AND p.site = l.site AND p.gateway = l.gateway AND p.sha256 = l.sha256) END \
+         FROM gatehouse.looks l WHERE look > $1 AND at_ms < $2 ORDER BY look LIMIT $4";
+    let bundles = expiring.bundles.map_or(i64::MIN, |before| before.0);
+    let limit = i64::from(expiring.limit);
+    let found =
+        client.query(select, &[&expiring.after, &expiring.before.0, &bundles, &limit]).await?;
+    let mut expired = Expired { last: (expiring.after, 0), ..Expired::default() };
+    let mut over = Vec::new();
+    for row in found {
+        let look: i64 = row.get(0);
+        expired.looked += 1;
+        expired.last.0 = look;
+        if row.get(1) {
+            over.push(look);
+        }
+    }
+    if !over.is_empty() {
+        let delete = "DELETE FROM gatehouse.looks WHERE look = ANY($1)";
+        expired.gone = client.execute(delete, &[&over]).await?;
+    }
+    Ok(expired)
 }

@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::super::writer::{
-    Expired, Expiring, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
+    Expired, Expiring, ExpiringLooks, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
 };
 use super::super::{
     Basis, FORMER, Loaded, NewCall, NewEvent, NewPicture, NewShot, Progress, StoreError, Wanted,
@@ -510,6 +510,11 @@ impl Writer for PostgresWriter<'_> {
     fn expire_told(&mut self, over: Over<'_>) -> Result<u64, StoreError> {
         let session = self.client.session()?;
         self.ask(expire::told(&session.client, over))
+    }
+
+    fn expire_looks(&mut self, expiring: &ExpiringLooks) -> Result<Expired, StoreError> {
+        let session = self.client.session()?;
+        self.ask(expire::looks(&session.client, expiring))
     }
 
     fn shot(&mut self, shot: &NewShot<'_>) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
 use super::super::ledger;
-use super::super::writer::{Expired, Expiring, Over, seq};
+use super::super::writer::{Expired, Expiring, ExpiringLooks, Over, seq};
 
 pub(super) fn expire(
     connection: &Connection,
@@ -94,4 +94,37 @@ pub(super) fn told(connection: &Connection, over: Over<'_>) -> Result<u64, Store
     }
     changes.commit()?;
     Ok(gone as u64)
+}
+
+/// Looks at pictures that are gone, and at incidents of whose time no event is kept.
+pub(super) fn looks(
+    connection: &Connection,
+    expiring: &ExpiringLooks,
+) -> Result<Expired, StoreError> {
+    let changes = super::begin(connection)?;
+    // The index of pictures begins with their district, of which a look says nothing.
+    let mut select = changes.prepare_cached(
+        "SELECT look, CASE WHEN camera IS NULL THEN at_ms < ?3 ELSE NOT EXISTS (SELECT 1 \
+         FROM pictures p WHERE p.district IN (SELECT district FROM gateways) AND p.site = l.site \
+         AND p.gateway = l.gateway AND p.sha256 = l.sha256) END \
+         FROM looks l WHERE look > ?1 AND at_ms < ?2 ORDER BY look LIMIT ?4",
+    )?;
+    let bundles = expiring.bundles.map_or(i64::MIN, |before| before.0);
+    let values = params![expiring.after, expiring.before.0, bundles, expiring.limit];
+    let found = select
+        .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(i64, bool)>, _>>()?;
+    drop(select);
+    let mut expired = Expired { last: (expiring.after, 0), ..Expired::default() };
+    let mut delete = changes.prepare_cached("DELETE FROM looks WHERE look = ?1")?;
+    for (look, over) in found {
+        expired.looked += 1;
+        expired.last.0 = look;
+        if over {
+            expired.gone += delete.execute([look])? as u64;
+        }
+    }
+    drop(delete);
+    changes.commit()?;
+    Ok(expired)
 }

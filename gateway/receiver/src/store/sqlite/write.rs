@@ -9,7 +9,7 @@ use gatehouse_core::topic::Address;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::super::writer::{
-    Expired, Expiring, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
+    Expired, Expiring, ExpiringLooks, MAX_ODD_ROWS, Over, count, seq, signed, signed_count,
 };
 use super::super::{
     Basis, FORMER, Loaded, NewCall, NewEvent, NewPicture, NewShot, Progress, StoreError, Wanted,
@@ -278,6 +278,10 @@ impl Writer for SqliteWriter<'_> {
 
     fn expire_told(&mut self, over: Over<'_>) -> Result<u64, StoreError> {
         expire::told(self.connection, over)
+    }
+
+    fn expire_looks(&mut self, expiring: &ExpiringLooks) -> Result<Expired, StoreError> {
+        expire::looks(self.connection, expiring)
     }
 
     fn shot(&mut self, shot: &NewShot<'_>) -> Result<(), StoreError> {
