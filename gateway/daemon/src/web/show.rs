@@ -170,6 +170,7 @@ mod tests {
             commits: 0,
             journal_written: 0,
             page: None,
+            store: None,
         }
     }
 
