@@ -20,5 +20,6 @@ mod sealed;
 mod simulator;
 mod site;
 mod snapshots;
+mod stored;
 mod untold;
 mod watched;
