@@ -24,6 +24,7 @@ pub(crate) use self::url::UrlKind;
 pub use self::url::{CameraUrl, Scheme};
 use crate::kind::Word;
 use crate::secret::PasswordSource;
+use crate::store::Store;
 
 /// One camera: where it is, and what the rules are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,4 +201,6 @@ pub struct Evidence {
     pub recipients: Vec<Recipient>,
     /// Where the key is that it is sealed for as well, and that the box opens it with.
     pub key: Option<PasswordSource>,
+    /// The district's store that it is sent to, too.
+    pub store: Option<Store>,
 }

@@ -53,6 +53,7 @@ mod schema;
 mod secret;
 mod shown;
 mod spec;
+mod store;
 mod time_zone;
 mod when;
 mod wiring;
@@ -82,6 +83,7 @@ pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
 pub use shown::without_secrets;
+pub use store::{Endpoint, Store, StoreOf};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 
 /// The most doors of one gateway: what one box serves.

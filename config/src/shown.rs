@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::hint::nearest;
 use crate::keys::broker::{PASSWORD_CREDENTIAL, PASSWORD_FILE};
+use crate::keys::store::SECRET_KEY_FILE;
 
 /// Whether a key of this name is likely to hold a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
@@ -80,7 +81,8 @@ fn after_telling_key(line: &str, telling: fn(&str) -> bool) -> Option<usize> {
         from = equals + 1;
         let Some(name) = name.filter(|name| telling(name)) else { continue };
         // These name the place of a secret: a path is no secret.
-        let named = [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name].contains(&name);
+        let named =
+            [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name, SECRET_KEY_FILE.name].contains(&name);
         let value = line[from..].trim_start();
         if !(named && (value.starts_with("\"/") || value.starts_with("'/"))) {
             return Some(from);

@@ -5,6 +5,7 @@
 //! | [`Broker`] | a real mosquitto on its own port and folder; killed, stopped, restarted, wiped |
 //! | [`Cluster`] | three nodes of NATS, from the shipped configuration; any of them killed |
 //! | [`Postgres`] | a real PostgreSQL on its own port and folder; killed, restarted |
+//! | [`store::ObjectStore`] | a real S3 server, rclone, on its own port and folder; killed, restarted |
 //! | [`Proxy`] | a TCP fault proxy: stalls, black holes, resets, cuts after N bytes or packets |
 //! | [`AdversarialBroker`] | a scripted MQTT broker that lies, delays, refuses and forgets |
 //! | [`World`] | the wiring of a simulated box: doors that open whether or not the box runs |
@@ -47,6 +48,7 @@ pub mod proxy;
 pub mod receiver;
 pub mod record;
 pub mod room;
+pub mod store;
 pub mod subscriber;
 pub mod tls;
 pub mod uml;

@@ -13,6 +13,7 @@ use super::brokers::{Login, password, secret};
 use super::named::Named;
 use super::partitions::Partitions;
 use super::patrol::Patrol;
+use super::store::store;
 use crate::camera::{Camera, CameraArea, CameraRule, Events, Evidence};
 use crate::devices::BusChip;
 use crate::files::FileRef;
@@ -301,6 +302,7 @@ pub(super) fn evidence(
     let recipients = table.list(&key::evidence::RECIPIENTS, notes);
     let places = (&key::evidence::KEY_FILE, &key::evidence::KEY_CREDENTIAL);
     let key = secret(table, places, notes, files);
+    let store = store(table, notes, files);
     // None is left out: what is wrong refuses the whole file.
     let recipients = recipients.map_or_else(Vec::new, |list| list.value);
     Some(Evidence {
@@ -309,5 +311,6 @@ pub(super) fn evidence(
         reserve_bytes: reserve_bytes?.value,
         recipients: recipients.into_iter().map(|at| at.value).collect(),
         key,
+        store: store.ok()?,
     })
 }

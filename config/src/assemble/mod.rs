@@ -14,6 +14,7 @@ mod page;
 mod partitions;
 mod patrol;
 mod schedules;
+mod store;
 mod wires;
 mod zones;
 

@@ -327,7 +327,7 @@ pub(crate) mod evidence {
         times: Times::AtMostOnce,
         doc: "How pictures and clips are kept on the box. What goes first is the oldest.",
         keys: &[&DAYS, &MAX, &RESERVE, &RECIPIENTS, &KEY_FILE, &KEY_CREDENTIAL],
-        tables: &[],
+        tables: &[&crate::keys::store::TABLE],
     };
 
     pub(crate) static DAYS: Key<Number<Duration>> = Key {

@@ -29,6 +29,7 @@ pub(crate) mod round;
 pub(crate) mod rs485;
 pub(crate) mod schedule;
 pub(crate) mod sim;
+pub(crate) mod store;
 pub(crate) mod supervised;
 pub(crate) mod uplink;
 pub(crate) mod zone;

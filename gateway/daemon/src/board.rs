@@ -11,6 +11,7 @@ use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::site::{self, Coming, Incident, Thing};
 use gatehouse_core::time::UtcMs;
 use gatehouse_core::uplink::Progress;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// Things that are gone and remembered, at most: more than four configurations without anything in
@@ -58,10 +59,48 @@ pub struct UplinkView {
     pub since: UtcMs,
     /// Where delivery stands.
     pub progress: Progress,
+    /// Whether alarms wait for the broker's word; of the connection that there is.
+    pub alarms: AlarmsView,
     /// The control room says that it is there.
     pub host_online: Option<bool>,
     /// Every path, in order of preference.
     pub paths: Vec<PathState>,
+}
+
+/// Alarms on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlarmsView {
+    /// The newest that the uplink knows of.
+    pub upto: Seq,
+    /// One of them is not acknowledged by the broker.
+    pub wait: bool,
+}
+
+/// The store for pictures and clips as shown. Of what is silent nothing is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreView {
+    /// Where it is.
+    pub endpoint: String,
+    /// Its bucket.
+    pub bucket: String,
+    /// Pictures and clips that it does not have yet.
+    pub pending: usize,
+    /// Their bytes.
+    pub pending_bytes: u64,
+    /// Of these, such as it has refused: each is tried again, later and later.
+    pub refused: usize,
+    /// What it has taken since the daemon's start.
+    pub stored: u64,
+    /// The newest of these: when, and which file.
+    pub last: Option<(UtcMs, String)>,
+    /// It has taken something since the daemon's start, be it the object that it is checked with.
+    pub works: bool,
+    /// What is wrong with it, and what to do.
+    pub trouble: Option<String>,
+    /// Since when either is so.
+    pub since: UtcMs,
+    /// Nothing is sent now: alarms go first.
+    pub gives_way: bool,
 }
 
 /// Everything that is shown.
@@ -82,6 +121,8 @@ pub struct View {
     pub degraded: BTreeSet<String>,
     /// The uplink.
     pub uplink: UplinkView,
+    /// The store for pictures and clips, if there is one.
+    pub store: Option<StoreView>,
 }
 
 impl View {

@@ -51,7 +51,7 @@ impl Clock {
         Self::with_mark(named.as_deref().map_or(Path::new(SYNC_MARK), Path::new))
     }
 
-    fn with_mark(mark: &Path) -> Self {
+    pub(crate) fn with_mark(mark: &Path) -> Self {
         // Without /proc there is no boot id; then every start counts as a boot of its own.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_or_else(|_| format!("start-{}", nanos(ClockId::Realtime)), |id| id.trim().into());

@@ -30,7 +30,7 @@ pub(crate) use schedule::{of_config, of_view};
 pub(crate) use wish::ask;
 pub use wish::{Digits, Outcome, Wish};
 
-use crate::board::Board;
+use crate::board::{Board, StoreView};
 use crate::clock::Clock;
 use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::{Reloaded, Request, Running};
@@ -109,6 +109,9 @@ pub struct Report {
     /// The gateway's own page, if there is one; without its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PageReport>,
+    /// The store for pictures and clips, if there is one; without what is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreView>,
 }
 
 /// One door, zone, partition or reader in a [`Report`].
@@ -346,5 +349,6 @@ pub(crate) fn report(sources: &Sources) -> Report {
         flash_used_percent: sources.gauges.flash_used_percent(),
         evidence: sources.gauges.evidence(),
         page: sources.page.report(),
+        store: view.store.clone(),
     }
 }

@@ -26,6 +26,7 @@ pub mod lenses;
 pub mod reload;
 pub mod rules;
 pub mod run;
+mod s3;
 pub mod secret;
 pub mod supervise;
 pub mod unit;

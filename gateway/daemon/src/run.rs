@@ -177,6 +177,8 @@ pub async fn live(
     let left = unit::clips_left(&config);
     let units = unit::Units::start(&mut supervisor, &config, &inputs, own, gauges.clone());
     unit::evidence(&mut supervisor, &runs, (&journal, &clock, &inputs), (&say, &gauges), left);
+    let known = (&journal, heads.subscribe());
+    unit::store(&mut supervisor, &runs, known, (&board, &clock, &inputs));
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,

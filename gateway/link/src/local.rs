@@ -18,6 +18,9 @@ pub struct Local {
     pub interface: Option<String>,
     /// An address of this machine.
     pub address: Option<IpAddr>,
+    /// Bytes that the kernel takes ahead of the network, for who must not be in the way of others on a
+    /// thin line; without it as many as the kernel likes.
+    pub send_buffer: Option<u32>,
 }
 
 impl Local {
@@ -37,6 +40,9 @@ impl Local {
             let socket = if far.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             if let Some(name) = &self.interface {
                 socket.bind_device(Some(name.as_bytes()))?;
+            }
+            if let Some(bytes) = self.send_buffer {
+                socket.set_send_buffer_size(bytes)?;
             }
             if let Some(own) = self.address {
                 socket.bind(SocketAddr::new(own, 0))?;
@@ -76,7 +82,7 @@ mod tests {
     use super::*;
 
     fn from(address: IpAddr) -> Local {
-        Local { interface: None, address: Some(address) }
+        Local { address: Some(address), ..Local::default() }
     }
 
     #[tokio::test]
@@ -84,7 +90,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let second: IpAddr = "127.0.0.2".parse().unwrap();
-        let loopback = Local { interface: Some("lo".to_owned()), address: None };
+        let loopback = Local { interface: Some("lo".to_owned()), ..Local::default() };
         for (local, seen) in [
             (Local::default(), IpAddr::from(Ipv4Addr::LOCALHOST)),
             (from(second), second),
@@ -98,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_interface_or_address_that_this_machine_has_not_is_named() {
-        let none = Local { interface: Some("no-such-if".to_owned()), address: None };
+        let none = Local { interface: Some("no-such-if".to_owned()), ..Local::default() };
         let error = tcp(&none, "127.0.0.1", 9).await.unwrap_err();
         assert!(error.to_string().contains("by the interface no-such-if"), "{error}");
         assert!(!error.is_refusal(), "a modem may come");

@@ -21,5 +21,6 @@ mod sealed;
 mod simulator;
 mod site;
 mod snapshots;
+mod stored;
 mod untold;
 mod watched;

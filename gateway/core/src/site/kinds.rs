@@ -173,6 +173,7 @@ pub fn is_silent(kind: &str) -> bool {
             | "access.duress"
             | "camera.snapshot_silent"
             | "camera.clip_silent"
+            | "camera.stored_silent"
     )
 }
 

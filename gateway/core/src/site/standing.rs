@@ -34,7 +34,7 @@ const fn sensor(began: &'static str, ended: &'static str, prevents: Option<&'sta
     Pair { of: "sensor", began, ended, concerns }
 }
 
-const PAIRS: [Pair; 7] = [
+const PAIRS: [Pair; 8] = [
     sensor("supply.lost", "supply.lost_restored", Some("mains")),
     sensor("battery.low", "battery.low_restored", Some("battery")),
     sensor("battery.missing", "battery.missing_restored", Some("battery")),
@@ -47,6 +47,7 @@ const PAIRS: [Pair; 7] = [
         ended: "uplink.restored",
         concerns: Some(("transmission", false)),
     },
+    Pair { of: "gateway", began: "store.fault", ended: "store.fault_restored", concerns: None },
 ];
 
 /// The first part of the key of a fault that is kept.

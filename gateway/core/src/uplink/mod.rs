@@ -207,6 +207,11 @@ impl<R: Outgoing, C> Uplink<R, C> {
         self.alarms_in_flight > 0 || !self.alarm.is_drained()
     }
 
+    /// The newest alarm that this knows of; one that was stored a moment ago may be newer.
+    pub const fn alarm_head(&self) -> Seq {
+        self.alarm.head()
+    }
+
     /// Whether everything that is stored was handed over and acknowledged by a broker.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.alarm.is_drained() && self.normal.is_drained()

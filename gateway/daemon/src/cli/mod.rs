@@ -6,8 +6,8 @@
 mod check;
 mod contract;
 mod credential;
-mod doctor;
 mod discover;
+mod doctor;
 mod events;
 mod evidence;
 mod ledger;

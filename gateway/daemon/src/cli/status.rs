@@ -12,6 +12,7 @@ use gatehouse_core::time::ClockState;
 
 use super::output::Paint;
 use super::{StatusArgs, output};
+use crate::board::StoreView;
 use crate::control::{Outcome, Report, Wish};
 use crate::gauges::{EvidenceLoad, LIFE_YEARS};
 
@@ -179,6 +180,9 @@ fn table(report: &Report, paint: Paint) -> String {
             }
         };
     }
+    if let Some(view) = &report.store {
+        store(&mut text, view, paint);
+    }
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }
@@ -266,6 +270,36 @@ fn size(bytes: u64) -> String {
         0..10 => format!("{whole}.{tenth} {}", UNITS[unit]),
         _ => format!("{whole} {}", UNITS[unit]),
     }
+}
+
+/// The store for pictures and clips: what waits, what it took last, and what is wrong with it.
+fn store(text: &mut String, store: &StoreView, paint: Paint) {
+    let place = format!("{}/{}", store.endpoint, store.bucket);
+    let state = match (&store.trouble, store.works) {
+        (Some(_), _) => paint.bad("takes nothing"),
+        (None, true) => paint.good("works"),
+        (None, false) => paint.warn("not tried yet"),
+    };
+    let since = paint.dim(&format!("since {}", store.since));
+    let _ = writeln!(text, "{}   {place} {state} {since}", paint.bold("store"));
+    if let Some(trouble) = &store.trouble {
+        let _ = writeln!(text, "        {}", paint.bad(trouble));
+    }
+    let waits = if store.pending == 0 {
+        paint.good("nothing waits")
+    } else {
+        let mib = store.pending_bytes.div_ceil(1 << 20);
+        paint.warn(&format!("{} wait, {mib} MiB", store.pending))
+    };
+    let refused = match store.refused {
+        0 => String::new(),
+        refused => paint.bad(&format!(", of which it refuses {refused}")),
+    };
+    let gives_way = if store.gives_way { ", alarms go first" } else { "" };
+    let last = store.last.as_ref().map_or_else(String::new, |(at, file)| {
+        format!("; {} stored since the start, the last {file} at {at}", store.stored)
+    });
+    let _ = writeln!(text, "        {waits}{refused}{gives_way}{last}");
 }
 
 /// Each path with its measures: over a week, and over the last events.

@@ -51,7 +51,7 @@ use tracing::info;
 pub(crate) use self::clips::Recorders;
 use self::life::Life;
 pub(super) use self::plan::{Plan, plan};
-pub(crate) use self::watcher::Turns;
+pub(crate) use self::watcher::{Turns, be_nice};
 use super::owner::Owner;
 use crate::clock::Clock;
 use crate::eyes::Eyes;

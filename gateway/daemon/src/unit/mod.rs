@@ -10,6 +10,7 @@ mod plan;
 pub mod reader;
 pub mod readers;
 pub mod rs485_bus;
+mod store;
 pub mod wiegand;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,12 @@ use gatehouse_config::{Chip, Config, Line, ReaderWires, Sim};
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::{Id, MAX_ID_LEN, Seq};
 use gatehouse_core::site::{Input, Report, SafeState};
-use gatehouse_journal::Journal;
+use gatehouse_journal::{Cursors, Journal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::gauges::Gauges;
 use crate::hands::Hands;
@@ -422,6 +424,20 @@ pub fn evidence(
     let (running, say, gauges) = (running.clone(), say.clone(), gauges.clone());
     let keeper = camera::evidence::Keeper { running, journal, clock, inputs, say, gauges, left };
     supervisor.unit("evidence", move || camera::evidence::keep(keeper.clone()));
+}
+
+/// Starts the unit that sends pictures and clips to the store of the configuration that holds, if it has
+/// one.
+pub fn store(
+    supervisor: &mut Supervisor,
+    running: &watch::Receiver<Running>,
+    (journal, heads): (&Journal, watch::Receiver<Cursors>),
+    (board, clock, inputs): (&Board, &Clock, &Inputs),
+) {
+    let (journal, board, clock) = (journal.clone(), board.clone(), clock.clone());
+    let (running, inputs) = (running.clone(), inputs.clone());
+    let parts = store::Parts { running, journal, heads, board, clock, inputs };
+    supervisor.unit("store", move || store::run(parts.clone()));
 }
 
 /// Starts a unit for each output. They run until the daemon stops: outputs that are wired otherwise

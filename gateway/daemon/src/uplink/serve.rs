@@ -21,7 +21,7 @@ use super::home_assistant::HomeAssistant;
 use super::link::{Link, LinkEvent, Message, Token, Wants};
 use super::looks::Looks;
 use super::{ARRIVAL, End, GRACE, Out, Uplinker, is_same_broker, stopped};
-use crate::board::View;
+use crate::board::{AlarmsView, View};
 
 /// Events of the link that are taken in one go.
 const BATCH: usize = 256;
@@ -540,7 +540,12 @@ impl Uplinker {
 
     fn show_progress(&self) {
         let progress = self.machine.progress();
-        self.parts.board.note(|view| view.uplink.progress = progress);
+        let alarms =
+            AlarmsView { upto: self.machine.alarm_head(), wait: self.machine.alarms_wait() };
+        self.parts.board.note(|view| {
+            view.uplink.progress = progress;
+            view.uplink.alarms = alarms;
+        });
     }
 
     /// Says that we stop, waits for what is in flight, and ends the session in order.

@@ -173,6 +173,7 @@ mod tests {
             flash_used_percent: None,
             evidence: None,
             page: None,
+            store: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! {state-dir}/evidence/clips/{camera}-{event}.mp4
 //! {state-dir}/evidence/pictures/{camera}-{event}.jpg
 //! {state-dir}/evidence/untold/                         see `untold`
+//! {state-dir}/evidence/store/                          see `unit::store`
 //!
 //! With `.age` behind the name it is sealed: by `recipients` and the box's own key in `[evidence]`. A
 //! picture goes to the district from memory, over the line's TLS, so that it can be shown there; one that
@@ -11,15 +12,15 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatehouse_camera::seal::{self, Sum};
-use gatehouse_camera::store::{Class, Policy, Reason, Removal, Swept, sweep};
+use gatehouse_camera::store::{Class, Policy, Reason, Removal, SweepError, Swept, sweep};
 use gatehouse_config::{Config, PasswordSource};
 use gatehouse_core::event::{Class as EventClass, Qualifier};
-use gatehouse_core::id::Id;
 use gatehouse_core::sealed::{Identity, Recipient};
 use gatehouse_core::site::{Input, Report};
 use gatehouse_core::time::ClockState;
@@ -36,6 +37,7 @@ use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::Running;
 use crate::rules::Inputs;
 use crate::supervise::Outcome;
+use crate::unit::store;
 use crate::uplink::commands::Say;
 
 /// Below the folder of evidence.
@@ -150,28 +152,32 @@ pub(in super::super) async fn keep(mut keeper: Keeper) -> Outcome {
             _ = look.tick() => {}
             changed = keeper.running.changed() => if changed.is_err() { return Ok(()) },
         }
-        let (rules, gateway) = {
-            let config = &keeper.running.borrow_and_update().config;
-            (config.evidence.clone(), config.address.gateway.clone())
-        };
+        let config = Arc::clone(&keeper.running.borrow_and_update().config);
+        let rules = config.evidence.clone();
         let policy = policy(&rules);
         let now = keeper.clock.now();
         let (root, journal) = (root.clone(), keeper.journal.clone());
         let swept = spawn_blocking(move || {
             untold::settle(&root, &journal);
-            if root.is_dir() { sweep(&root, &policy, &now).map(Some) } else { Ok(None) }
+            if !root.is_dir() {
+                return Ok(None);
+            }
+            let owed = store::notes::names(&root);
+            let swept = sweep(&root, &policy, &now)?;
+            for (path, error) in &swept.failed {
+                warn!(path = %path.display(), %error, "evidence that has had its time stays");
+            }
+            let told = told(&swept.removed, &config, &owed);
+            Ok(Some((swept, told)))
         });
         // By a clock that was never set nobody knows which files are of the last week.
         let knows_time = now.clock != ClockState::Never;
-        match swept.await {
+        let swept: Result<Result<_, SweepError>, _> = swept.await;
+        match swept {
             Ok(Ok(None)) => {}
-            Ok(Ok(Some(swept))) => {
-                for (path, error) in &swept.failed {
-                    warn!(path = %path.display(), %error, "evidence that has had its time stays");
-                }
+            Ok(Ok(Some((swept, told)))) => {
                 keeper.gauges.set_evidence(load(&swept, &rules, knows_time));
-                let told = told(&swept.removed, &gateway).into_iter().map(Input::Report);
-                if !keeper.send(told.collect()).await {
+                if !keeper.send(told.into_iter().map(Input::Report).collect()).await {
                     return Ok(());
                 }
             }
@@ -221,27 +227,32 @@ fn load(swept: &Swept, rules: &gatehouse_config::Evidence, knows_time: bool) -> 
     }
 }
 
-/// One event for each reason.
-fn told(removed: &[Removal], gateway: &Id) -> Vec<Report> {
+/// One event for each reason. `owed`: what the district's store was to have.
+fn told(removed: &[Removal], config: &Config, owed: &BTreeSet<String>) -> Vec<Report> {
     let reasons = [(Reason::Age, "age"), (Reason::Bytes, "bytes"), (Reason::Reserve, "reserve")];
     let report = |(reason, why): (Reason, &str)| {
         let these: Vec<_> = removed.iter().filter(|one| one.reason == reason).collect();
         let oldest = these.iter().map(|one| one.item.written).min()?;
         let newest = these.iter().map(|one| one.item.written).max()?;
         let bytes: u64 = these.iter().map(|one| one.item.bytes).sum();
-        info!(files = these.len(), bytes, why, "evidence is removed");
+        let paths = these.iter().map(|one| one.item.path.as_path());
+        let unstored = store::unstored(config, owed, paths);
+        info!(files = these.len(), bytes, unstored, why, "evidence is removed");
+        let mut detail = json!({
+            "why": why, "files": these.len(), "bytes": bytes, "oldest": oldest, "newest": newest,
+        });
+        if let Some(unstored) = unstored {
+            detail["unstored"] = json!(unstored);
+        }
         Some(Report {
             class: EventClass::System,
             kind: "camera.evidence_removed",
             qualifier: Qualifier::Status,
             severity: 5,
-            source: ("gateway", gateway.clone()),
+            source: ("gateway", config.address.gateway.clone()),
             closes: None,
             cause: None,
-            detail: Some(json!({
-                "why": why, "files": these.len(), "bytes": bytes,
-                "oldest": oldest, "newest": newest,
-            })),
+            detail: Some(detail),
             at: None,
         })
     };
@@ -261,7 +272,7 @@ pub(super) fn sealed<'j>(
 }
 
 /// Writes a file that is there whole or not at all, and is on the medium when this returns.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let half = path.with_added_extension("partial");
@@ -298,11 +309,27 @@ mod tests {
         };
         let removed =
             [removal(3, Reason::Age), removal(1, Reason::Age), removal(2, Reason::Reserve)];
-        let told = told(&removed, &"g".parse().unwrap());
+        let config = |store: &str| {
+            let text = format!(
+                "[gateway]\nid = \"g\"\ndistrict = \"d\"\nsite = \"s\"\n\
+                 [[broker]]\nid = \"b\"\nhost = \"localhost\"\n{store}"
+            );
+            Config::parse(&text, "test").unwrap()
+        };
+        let told_of = |store: &str| told(&removed, &config(store), &["2".to_owned()].into());
+        let told = told_of("");
         let facts: Vec<_> = told.iter().map(|report| report.detail.clone().unwrap()).collect();
         assert_eq!(facts.len(), 2);
         assert_eq!((&facts[0]["why"], &facts[0]["files"]), (&json!("age"), &json!(2)));
         assert_eq!(facts[0]["oldest"], json!(UtcMs(86_400_000)));
         assert_eq!(facts[1]["why"], "reserve");
+        assert!(facts[1]["unstored"].is_null());
+        // With a store it is told how many it never had.
+        let told = told_of(
+            "[evidence.store]\nendpoint = \"https://s3.example\"\nbucket = \"evidence\"\n\
+             access-key = \"a\"\nsecret-key-file = \"/s\"\n",
+        );
+        let unstored = |n: usize| told[n].detail.as_ref().unwrap()["unstored"].clone();
+        assert_eq!((unstored(0), unstored(1)), (json!(0), json!(1)));
     }
 }

@@ -91,7 +91,7 @@ impl Drop for Turn {
 }
 
 /// Lets everything else go first, on the thread that calls it.
-pub(super) fn be_nice() {
+pub(crate) fn be_nice() {
     let here = rustix::thread::gettid();
     if let Err(error) = rustix::process::setpriority_process(Some(here), NICER) {
         debug!(%error, "decodes at the usual priority");

@@ -23,7 +23,7 @@ pub(super) async fn open(broker: &Broker) -> Result<Box<dyn Stream>, ConnectErro
 }
 
 fn local(broker: &Broker) -> Local {
-    Local { interface: broker.interface.clone(), address: broker.bind }
+    Local { interface: broker.interface.clone(), address: broker.bind, send_buffer: None }
 }
 
 fn tls(broker: &Broker) -> Option<Tls> {
