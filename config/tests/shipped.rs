@@ -110,6 +110,7 @@ const EXCLUDED: [&str; 9] = [
     "#snapshot",
     "#device = \"/dev/v4l",
     "#every-ms",
+    "#size",
 ];
 
 fn uncommented(path: &str) -> String {

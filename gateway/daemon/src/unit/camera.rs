@@ -18,7 +18,9 @@
 //! # Limits
 //!
 //! - Frames that nobody takes in time are dropped by whole groups of pictures, and counted.
-//! - At most [`life::AT_ONCE`] pictures of a camera are made at a time; further wishes wait at its place.
+//! - At most [`life::AT_ONCE`] pictures of a camera are made at a time, and [`later::LATERS`] alarms of it
+//!   wait for their second; further wishes wait at its place.
+//! - A stop within the seconds in which a second picture is chosen takes none.
 //! - Without a password, or with one that the camera refuses, it is looked every [`AGAIN`] whether there
 //!   is another one; and so is it for the key that seals evidence, without which nothing is kept.
 

@@ -1,7 +1,9 @@
 use std::sync::atomic::Ordering;
 
 use gatehouse_camera::picture::{Mask, Polygon};
-use gatehouse_core::site::Report;
+use gatehouse_core::contract::catalogue;
+use gatehouse_core::site::{self, Report};
+use gatehouse_core::time::Now;
 use serde_json::json;
 
 use super::super::testing::{hash_of, studio, wish, yard};
@@ -22,6 +24,8 @@ struct Scene {
 async fn all(mut queue: Queue) -> Vec<Report> {
     let mut reports = Vec::new();
     while let Some(report) = queue.report().await {
+        let draft = site::draft(report.clone(), "boot", &Now::default());
+        assert_eq!(catalogue::check(&draft), Ok(()));
         reports.push(report);
     }
     reports

@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use gatehouse_camera::picture::Mask;
 use gatehouse_camera::seal;
+use gatehouse_core::contract::catalogue;
 use gatehouse_core::id::Seq;
 use gatehouse_core::site::{self, Input, Report};
 use gatehouse_journal::{ClockSource, Options};
@@ -61,7 +62,9 @@ async fn what_a_kill_leaves_between_a_picture_and_its_event_is_told_once_and_sen
         settle(&root, &journal);
         assert_eq!(left.tell(&config, &journal).told.len(), 1);
         let draft = |report| site::draft(report, "boot", &Now::default());
-        journal.append_and_wait(told.into_iter().map(draft).collect()).unwrap();
+        let drafts: Vec<_> = told.into_iter().map(draft).collect();
+        assert_eq!(catalogue::check(&drafts[0]), Ok(()));
+        journal.append_and_wait(drafts).unwrap();
         for left in [left, Left::look(&root)] {
             let again = left.tell(&config, &journal);
             assert!(again.told.is_empty() && again.pictures.is_empty());
