@@ -124,7 +124,8 @@ impl S3Error {
     /// Whether the store means this object alone: others may be taken all the same.
     pub(crate) fn is_of_one(&self) -> bool {
         match self {
-            Self::Source(_) | Self::Differs(_) => true,
+            // What it answers to one call it may not answer to others.
+            Self::Source(_) | Self::Differs(_) | Self::Garbled(_) => true,
             Self::Answered(refusal) => refusal.is_of_one(),
             _ => false,
         }
@@ -276,11 +277,12 @@ pub(super) struct Page {
     pub(super) next: Option<u32>,
 }
 
-/// The text of `root/name`.
+/// The text of `name` in a document whose name begins so: that of an upload's begin is
+/// `InitiateMultipartUploadResult`, and not with everybody.
 pub(super) fn text_of(body: &[u8], root: &str, name: &str) -> Option<String> {
     let document = roxmltree::Document::parse(std::str::from_utf8(body).ok()?).ok()?;
     let top = document.root_element();
-    let top = (top.tag_name().name() == root).then_some(top)?;
+    let top = top.tag_name().name().starts_with(root).then_some(top)?;
     let found = top.children().find(|node| node.tag_name().name() == name)?;
     Some(found.text()?.to_owned()).filter(|text| !text.is_empty())
 }

@@ -144,7 +144,7 @@ impl Client {
         let call =
             Call { query: &query, about: Some(about), ..Call::new("POST", key, Payload::empty()) };
         let body = self.request(call).await?.body;
-        text_of(&body, "InitiateMultipartUploadResult", "UploadId")
+        text_of(&body, "InitiateMultipartUpload", "UploadId")
             .ok_or_else(|| S3Error::Garbled("an upload without an id".to_owned()))
     }
 
