@@ -33,6 +33,13 @@ fn values(
         (Some(Value::Table(before)), Some(Value::Table(after))) => {
             tables(&place, before, after, places);
         }
+        // A table that was not there, or is not any more: its keys.
+        (None, Some(Value::Table(new))) if !new.is_empty() => {
+            tables(&place, &Table::new(), new, places);
+        }
+        (Some(Value::Table(old)), None) if !old.is_empty() => {
+            tables(&place, old, &Table::new(), places);
+        }
         (before, after) => match (entries(before), entries(after)) {
             (Some(before), Some(after)) if !(before.is_empty() && after.is_empty()) => {
                 let ids: BTreeSet<_> = before.iter().chain(&after).map(|(id, _)| *id).collect();

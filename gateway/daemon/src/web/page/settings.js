@@ -17,13 +17,17 @@ let added = []; // {table, read} of entries that are to come
 
 /** Shows what holds, unless somebody is in the midst of changing it. */
 export async function drawSettings(anew) {
-  if (!anew && before && edits().length) return;
+  const busy = () => !anew && before && edits().length;
+  if (busy()) return;
+  const form = byId("settings-form");
+  form.dataset.drawn = "";
   const answer = await fetch("/api/settings").catch(() => null);
   const said = answer ? await answer.json().catch(() => ({ error: "internal" })) : { error: "away" };
   const failed = !answer?.ok;
   byId("settings-why").textContent = failed ? why(said) : "";
-  byId("settings-form").hidden = failed;
-  if (!failed) {
+  form.hidden = failed;
+  // Somebody may have begun to type meanwhile.
+  if (!failed && !busy()) {
     before = said;
     [fields, taken, added] = [[], [], []];
     byId("names").replaceChildren(...NAMED.flatMap(names));
@@ -34,6 +38,7 @@ export async function drawSettings(anew) {
     count();
   }
   await drawHistory();
+  form.dataset.drawn = before?.hash ?? "";
 }
 
 /** A field that becomes a step when it is changed. */
