@@ -45,7 +45,9 @@ fn values(
                 let ids: BTreeSet<_> = before.iter().chain(&after).map(|(id, _)| *id).collect();
                 for id in &ids {
                     let of = |list: &[(&str, &Table)]| {
-                        list.iter().find(|(known, _)| known == id).map(|(_, table)| (*table).clone())
+                        list.iter()
+                            .find(|(known, _)| known == id)
+                            .map(|(_, table)| (*table).clone())
                     };
                     let place = format!("{place}.{id}");
                     let (before, after) = (of(&before), of(&after));

@@ -20,8 +20,6 @@
 //! table may change their order, which means nothing.
 
 mod differs;
-#[cfg(test)]
-mod tests;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -30,9 +28,9 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
+use crate::MAX_BYTES;
 use crate::keys::FILE;
 use crate::spec::{self, AnyKey, Times};
-use crate::MAX_BYTES;
 
 pub use differs::changed_places;
 

@@ -47,9 +47,8 @@ pub(super) fn table<'f>(
                 let id = wanted()?.as_str();
                 let tables = || list.iter().filter_map(Value::as_inline_table);
                 let known: Vec<_> = tables().filter_map(|one| id_of(one)).collect();
-                let is = |one: &Value| {
-                    one.as_inline_table().is_some_and(|one| id_of(one) == Some(id))
-                };
+                let is =
+                    |one: &Value| one.as_inline_table().is_some_and(|one| id_of(one) == Some(id));
                 let Some(place) = list.iter().position(is) else {
                     return Err(no_entry(name, id, &known));
                 };

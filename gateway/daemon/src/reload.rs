@@ -250,7 +250,9 @@ impl Reloader {
         let note = move || history.note(&Held { text: &text, at, who: &who, why });
         match tokio::task::spawn_blocking(note).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the history of configurations has no entry of this one"),
+            Ok(Err(error)) => {
+                warn!(%error, "the history of configurations has no entry of this one")
+            }
             Err(error) => warn!(%error, "the history of configurations has no entry of this one"),
         }
     }

@@ -154,9 +154,7 @@ pub(crate) fn summary(present: &Config, proposed: &Config, clock: &Clock) -> Sum
     let bounds = Bounds { most: MOST, until: Some((until, clock)) };
     let reader = Reader::open(&present.state_dir.join("journal"), clock.boot());
     let replayed = match record(present, since, &reader, &bounds) {
-        Ok(recording) => {
-            recording.replay(&proposed.site(), &present.address.gateway, since)
-        }
+        Ok(recording) => recording.replay(&proposed.site(), &present.address.gateway, since),
         Err(RecordError::TooMany(_)) => return Summary::Skipped { skipped: Skipped::TooMany },
         Err(RecordError::TooLong) => return Summary::Skipped { skipped: Skipped::TooLong },
         Err(RecordError::Read(error)) => {

@@ -22,8 +22,8 @@ use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
-use crate::unit::readers::Enrolling;
 use crate::transaction::{Held, History, Who};
+use crate::unit::readers::Enrolling;
 use crate::{checkpoints, clock_watch, commands, control, transaction, unit, uplink, web};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of

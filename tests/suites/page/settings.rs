@@ -81,7 +81,10 @@ async fn a_new_manager_names_doors_changes_a_schedule_and_a_dead_broker_comes_ba
     look(&desk).await?;
     let diff = desk.eval("document.getElementById('review-diff').textContent").await?;
     let diff = diff.as_str().context("a text")?.to_owned();
-    ensure!(diff.contains("+ name = \"Front door 前门\"") && diff.contains("− name = \"Window 窗\""), "{diff}");
+    ensure!(
+        diff.contains("+ name = \"Front door 前门\"") && diff.contains("− name = \"Window 窗\""),
+        "{diff}"
+    );
     let replay = desk.eval("document.getElementById('review-replay').textContent").await?;
     ensure!(replay == "Nothing changes that an alarm depends on.", "{replay}");
     desk.eval("document.getElementById('review-lines').open = true").await?;
@@ -95,7 +98,9 @@ async fn a_new_manager_names_doors_changes_a_schedule_and_a_dead_broker_comes_ba
     let named = json!(["door.door-0.name", "door.door-1.name", "zone.window.name"]);
     ensure!(facts["changed"] == named, "{facts}");
     let text = std::fs::read_to_string(scene.gateway.config())?;
-    ensure!(text.contains("# People leave at ten.") && text.contains("id = \"night\" # the shop's"));
+    ensure!(
+        text.contains("# People leave at ten.") && text.contains("id = \"night\" # the shop's")
+    );
     desk.click("nav [data-view='now']").await?;
     let shown = "document.getElementById('groups').textContent.includes('Front door 前门')";
     desk.until("the new name", shown).await?;
@@ -186,9 +191,11 @@ async fn dead_broker(
         Ok((desk.eval(count).await?.as_u64() >= Some(5)).then_some(()))
     })
     .await?;
+    desk.eval("document.getElementById('held').scrollIntoView()").await?;
     desk.screenshot(&shots.join("27-history.png")).await?;
     whole(desk).await?;
-    let refused = desk.eval("[...document.querySelectorAll('#held button')].at(-1).click()").await?;
+    let refused =
+        desk.eval("[...document.querySelectorAll('#held button')].at(-1).click()").await?;
     ensure!(refused == Value::Null);
     tab_says(desk, "may not do this").await?;
     desk.click("#review-no").await?;

@@ -44,7 +44,10 @@ fn file(scene: &Scene) -> anyhow::Result<String> {
 async fn quick(scene: &Scene) -> anyhow::Result<String> {
     let text = file(scene)?;
     let text = text.replace("district = ", "# Whose.\ndistrict = ");
-    let text = text.replace("\n[[door]]\nid = \"door-0\"", "confirm-within-s = 5\n\n# Front.\n[[door]]\nid = \"door-0\" # oak");
+    let text = text.replace(
+        "\n[[door]]\nid = \"door-0\"",
+        "confirm-within-s = 5\n\n# Front.\n[[door]]\nid = \"door-0\" # oak",
+    );
     ensure!(text.contains("confirm-within-s") && text.contains("# oak"), "{text}");
     scene.gateway.write_config(&text)?;
     scene.says(&["reload"]).await?;
@@ -64,7 +67,14 @@ async fn a_name_is_set_shown_listed_and_taken_back_and_comments_stay() -> anyhow
     let told = scene.says(&["config", "set", "door.door-0.name", "Lobby"]).await?;
     ensure!(told.contains("holds in place of"), "{told}");
     let named = file(&scene)?;
-    ensure!(named == text.replace("input = \"sim:0\"\ndebounce-ms = 0\n", "input = \"sim:0\"\ndebounce-ms = 0\nname = \"Lobby\"\n"), "{named}");
+    ensure!(
+        named
+            == text.replace(
+                "input = \"sim:0\"\ndebounce-ms = 0\n",
+                "input = \"sim:0\"\ndebounce-ms = 0\nname = \"Lobby\"\n"
+            ),
+        "{named}"
+    );
     let status = scene.status().await?;
     let things = status["things"].as_array().context("things")?;
     ensure!(things.iter().any(|it| it["id"] == "door-0" && it["name"] == "Lobby"), "{status}");
@@ -79,7 +89,10 @@ async fn a_name_is_set_shown_listed_and_taken_back_and_comments_stay() -> anyhow
     let history = scene.says(&["config", "history"]).await?;
     let lines: Vec<_> = history.lines().collect();
     ensure!(lines.len() == 4, "{history}");
-    ensure!(lines[0].contains("(start)") && lines[1].contains("gatehouse config uid-"), "{history}");
+    ensure!(
+        lines[0].contains("(start)") && lines[1].contains("gatehouse config uid-"),
+        "{history}"
+    );
     ensure!(lines[2].contains("door.door-0.name"), "{history}");
     ensure!(lines[3].contains("edited by hand: comments only"), "{history}");
     let told = scene.says(&["config", "return", "2"]).await?;
@@ -87,12 +100,16 @@ async fn a_name_is_set_shown_listed_and_taken_back_and_comments_stay() -> anyhow
     ensure!(file(&scene)? == text);
     // What somebody is editing is not overwritten, and what is wrong names its line.
     scene.gateway.write_config(&format!("{text}# mine\n"))?;
-    let (code, _, complaint) = scene.gateway.says(&["config", "set", "door.door-0.name", "X"]).await?;
+    let (code, _, complaint) =
+        scene.gateway.says(&["config", "set", "door.door-0.name", "X"]).await?;
     ensure!(code == 1 && complaint.contains("the file was edited"), "{code} {complaint}");
     scene.gateway.write_config(&text)?;
     let (code, _, complaint) =
         scene.gateway.says(&["config", "set", "door.door-0.held-open-s", "-1"]).await?;
-    ensure!(code == 78 && complaint.contains("held-open-s") && complaint.contains("gateway.toml:"), "{code} {complaint}");
+    ensure!(
+        code == 78 && complaint.contains("held-open-s") && complaint.contains("gateway.toml:"),
+        "{code} {complaint}"
+    );
     let (code, _, complaint) = scene.gateway.says(&["config", "set", "door.dor.name", "X"]).await?;
     ensure!(code == 1 && complaint.contains("there are door-0, door-1"), "{code} {complaint}");
     ensure!(file(&scene)? == text);
@@ -116,12 +133,16 @@ async fn a_broker_that_is_not_there_is_put_back_unless_somebody_confirms() -> an
     let told = scene.says(&["config", "set", "broker.b-0.port", &port]).await?;
     ensure!(told.contains("unconfirmed: put back in 5 s"), "{told}");
     ensure!(file(&scene)? != text);
-    let (code, _, complaint) = scene.gateway.says(&["config", "set", "door.door-0.name", "X"]).await?;
+    let (code, _, complaint) =
+        scene.gateway.says(&["config", "set", "door.door-0.name", "X"]).await?;
     ensure!(code == 1 && complaint.contains("another change is unconfirmed"), "{code} {complaint}");
     // What happens meanwhile waits on flash, and is delivered when the way is back.
     scene.world.set(0, true);
     let back = scene.event("config.rolled_back", "g-1").await?;
-    ensure!(*detail(&back, "why") == "not_confirmed" && *detail(&back, "via") == "gateway", "{back:?}");
+    ensure!(
+        *detail(&back, "why") == "not_confirmed" && *detail(&back, "via") == "gateway",
+        "{back:?}"
+    );
     ensure!(file(&scene)? == text);
     room.messages("the door and the return, by the broker of before", SOON, |all| {
         let has = |kind: &str| {
@@ -215,7 +236,8 @@ async fn whatever_is_wrong_in_a_file_the_old_one_or_the_new_one_runs_whole() -> 
     for _ in 0..150 {
         let before = scene_hash(&scene).await?;
         let wanted = mutated(&text, &mut random);
-        let told = ask(&scene, &json!({ "config": "apply", "text": wanted, "within_s": null })).await?;
+        let told =
+            ask(&scene, &json!({ "config": "apply", "text": wanted, "within_s": null })).await?;
         let now = scene_hash(&scene).await?;
         let on_disk = file(&scene)?;
         let hash = gatehouse_config::config_hash(on_disk.as_bytes());

@@ -178,7 +178,8 @@ fn table(report: &Report, paint: Paint) -> String {
         };
     }
     if let Some(one) = &report.unconfirmed {
-        let told = format!("{} is put back in {} s: gatehouse config confirm", one.after, one.left_s);
+        let told =
+            format!("{} is put back in {} s: gatehouse config confirm", one.after, one.left_s);
         let _ = writeln!(text, "{}  {}", paint.bold("config"), paint.warn(&told));
     }
     for unit in &report.degraded {

@@ -123,7 +123,8 @@ impl Changes {
     pub async fn shown(&self) -> Result<(String, String), Refusal> {
         let now = self.now();
         let hash = now.hash().to_owned();
-        let text = self.blocking(move |inner| draft::base(&inner.parts.path, &now, None, &inner.history));
+        let text =
+            self.blocking(move |inner| draft::base(&inner.parts.path, &now, None, &inner.history));
         Ok((hash, without_secrets(&text.await?)))
     }
 
@@ -137,7 +138,8 @@ impl Changes {
     ) -> Result<(String, serde_json::Value), Refusal> {
         let now = self.now();
         let hash = now.hash().to_owned();
-        let text = self.blocking(move |inner| draft::base(&inner.parts.path, &now, None, &inner.history));
+        let text =
+            self.blocking(move |inner| draft::base(&inner.parts.path, &now, None, &inner.history));
         let tables = change::tables(&text.await?, names).ok_or(Refusal::Internal)?;
         Ok((hash, tables))
     }
@@ -195,9 +197,9 @@ impl Changes {
             };
             Ok(replay::summary(&now, &proposed, &inner.parts.clock))
         });
-        let summary = summary.await.unwrap_or(replay::Summary::Skipped {
-            skipped: replay::Skipped::Unreadable,
-        });
+        let summary = summary
+            .await
+            .unwrap_or(replay::Summary::Skipped { skipped: replay::Skipped::Unreadable });
         *kept() = Some((draft.before.clone(), draft.hash.clone(), summary.clone()));
         summary
     }
@@ -238,9 +240,8 @@ impl Changes {
     /// # Errors
     /// The history cannot be read.
     pub async fn history(&self) -> Result<Vec<Entry>, Refusal> {
-        let read = self.blocking(|inner| {
-            inner.history.entries().map_err(|error| draft::unreadable(&error))
-        });
+        let read = self
+            .blocking(|inner| inner.history.entries().map_err(|error| draft::unreadable(&error)));
         read.await
     }
 

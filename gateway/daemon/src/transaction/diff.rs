@@ -73,7 +73,8 @@ pub(super) fn lines(before: &str, after: &str) -> Vec<Line> {
 fn bare(line: &str) -> String {
     let line = line.trim_end_matches(['\n', '\r']);
     let obeyed = |c: char| {
-        (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     line.replace(obeyed, "\u{fffd}")
 }

@@ -52,9 +52,20 @@ pub(super) fn check(
         confirm_within_s: (!touches.is_empty()).then_some(within),
         touches,
         needs_restart,
-        warnings: loaded.warnings().lines().map(|line| without_path(&line, path)).collect(),
+        warnings: new_warnings(now, &loaded, path),
         replay: None,
     })
+}
+
+/// What the change brings: what was unwise before is not said again with every change.
+fn new_warnings(now: &Config, then: &Config, path: &Path) -> Vec<String> {
+    let lines = |config: &Config| -> Vec<String> {
+        config.warnings().lines().map(|line| without_path(&line, path)).collect()
+    };
+    // Without the place: lines move.
+    let what = |line: &str| line.split_once(": ").map_or(line, |(_, what)| what).to_owned();
+    let known: Vec<_> = lines(now).iter().map(|line| what(line)).collect();
+    lines(then).into_iter().filter(|line| !known.contains(&what(line))).collect()
 }
 
 /// What a change can cut off.

@@ -21,10 +21,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::Touch;
+use super::who::Who;
 use gatehouse_config::config_hash;
 use serde::{Deserialize, Serialize};
-use super::who::Who;
-use super::Touch;
 
 const BEFORE: &str = "before";
 const UNCONFIRMED: &str = "unconfirmed";
@@ -185,7 +185,10 @@ pub(crate) fn settle(path: &Path) -> Vec<String> {
         // Somebody at the box has written another one since: theirs is the last word.
         Stage::About | Stage::Trial => {
             let kept = mark.over(Stage::Kept, &Who::SIGNAL, OVERTAKEN);
-            ("an unconfirmed configuration was changed by hand: nothing is put back", kept.write(path))
+            (
+                "an unconfirmed configuration was changed by hand: nothing is put back",
+                kept.write(path),
+            )
         }
     };
     let mut told = vec![format!("{text} ({} after {})", mark.after, mark.before)];
@@ -296,7 +299,10 @@ mod tests {
         let here = Box::new();
         put(&here.path(), OLD, NEW, Some(&here.mark)).unwrap();
         fs::write(here.path(), "# mine\n").unwrap();
-        assert_eq!(here.settled(), ("# mine\n".to_owned(), Some((Stage::Kept, OVERTAKEN.to_owned()))));
+        assert_eq!(
+            here.settled(),
+            ("# mine\n".to_owned(), Some((Stage::Kept, OVERTAKEN.to_owned())))
+        );
     }
 
     #[test]
@@ -309,7 +315,11 @@ mod tests {
         put(&here.path(), OLD, NEW, Some(&here.mark)).unwrap();
         fs::write(beside(&here.path(), BEFORE), "# what is this?\n").unwrap();
         let (text, left) = here.settled();
-        assert_eq!((text.as_str(), left), (NEW, Some((Stage::About, String::new()))), "tried again");
+        assert_eq!(
+            (text.as_str(), left),
+            (NEW, Some((Stage::About, String::new()))),
+            "tried again"
+        );
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl History {
             return Ok(());
         }
         let before = newest.and_then(|newest| self.text(newest.n).ok());
-        let changed = before.and_then(|before| gatehouse_config::change::changed_places(&before, held.text));
+        let changed =
+            before.and_then(|before| gatehouse_config::change::changed_places(&before, held.text));
         let mut changed = changed.unwrap_or_default();
         let changed_count = changed.len();
         changed.truncate(NAMED);
@@ -120,7 +121,9 @@ impl History {
             });
             match entry {
                 Ok(entry) if entry.n == n => all.push(entry),
-                Ok(_) => warn!(path = %path.display(), "an entry of the history has another number"),
+                Ok(_) => {
+                    warn!(path = %path.display(), "an entry of the history has another number")
+                }
                 Err(error) => {
                     warn!(path = %path.display(), %error, "an entry of the history cannot be read");
                 }

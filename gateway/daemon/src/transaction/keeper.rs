@@ -191,7 +191,10 @@ impl Inner {
 
     async fn time_is_over(&self) {
         let Some(trial) = self.trial.borrow().clone() else { return };
-        warn!(hash = trial.mark.after, "nobody has confirmed the configuration: the one before is put back");
+        warn!(
+            hash = trial.mark.after,
+            "nobody has confirmed the configuration: the one before is put back"
+        );
         if self.back(&trial.mark, &Who::GATEWAY, NOT_CONFIRMED).await.is_err() {
             self.trial.send_replace(Some(Trial::lasts(trial.mark, AGAIN, &self.parts.clock)));
         }
@@ -315,7 +318,9 @@ impl Inner {
         work: impl FnOnce(&Files) -> std::io::Result<T> + Send + 'static,
     ) -> std::io::Result<T> {
         let here = Files { parts: self.parts.clone(), history: self.history.clone() };
-        spawn_blocking(move || work(&here)).await.unwrap_or_else(|failed| Err(std::io::Error::other(failed)))
+        spawn_blocking(move || work(&here))
+            .await
+            .unwrap_or_else(|failed| Err(std::io::Error::other(failed)))
     }
 }
 

@@ -63,9 +63,7 @@ pub enum Right {
     Accounts,
 }
 
-use Right::{
-    Accounts as People, Arm, Events, Export, Incidents, Look, Network, Settings, Watch,
-};
+use Right::{Accounts as People, Arm, Events, Export, Incidents, Look, Network, Settings, Watch};
 
 /// What each role may: the one place where it stands.
 pub const RIGHTS: [(Role, &[Right]); 4] = [

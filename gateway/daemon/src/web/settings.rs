@@ -47,8 +47,18 @@ const TABLES: [&str; 9] = {
 };
 
 const SCHEDULE: &[&str] = &[
-    "id", "partition", "days", "arm-at", "disarm-at", "armed-by", "mode", "warning-min", "retry-min",
-    "force", "postpone-min", "holidays",
+    "id",
+    "partition",
+    "days",
+    "arm-at",
+    "disarm-at",
+    "armed-by",
+    "mode",
+    "warning-min",
+    "retry-min",
+    "force",
+    "postpone-min",
+    "holidays",
 ];
 
 /// What a step is made at: table, keys of its entries that may be changed, whether entries may be added
@@ -116,7 +126,8 @@ pub(super) async fn get(State(shared): State<Shared>, signed: Signed) -> Respons
     };
     let mut shown = Map::new();
     for (name, keys) in SHOWN {
-        let network = STEPS.iter().any(|(table, .., right)| *table == name && *right == Right::Network);
+        let network =
+            STEPS.iter().any(|(table, .., right)| *table == name && *right == Right::Network);
         if network && !signed.account.role.may(Right::Network) {
             continue;
         }
@@ -332,7 +343,9 @@ mod tests {
         for place in ["door.lobby.name", "schedule.night", "schedule.night.days", "holiday.h"] {
             assert!(is_settings(place), "{place}");
         }
-        for place in ["door.lobby", "door.lobby.input", "broker.b.host", "gateway.id", "schedule", "log"] {
+        for place in
+            ["door.lobby", "door.lobby.input", "broker.b.host", "gateway.id", "schedule", "log"]
+        {
             assert_eq!(is_settings(place), place == "schedule", "{place}");
         }
     }

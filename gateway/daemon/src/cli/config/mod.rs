@@ -142,7 +142,9 @@ fn asked(command: &ConfigCommand) -> Result<ExitCode, ExitCode> {
         Ok::<_, ExitCode>(text::told(&told, true, paint(config)))
     };
     let printed = match command {
-        It::Show(Bare { config }) => text::told(&ask(&Question::Show {}, config)?, false, paint(config)),
+        It::Show(Bare { config }) => {
+            text::told(&ask(&Question::Show {}, config)?, false, paint(config))
+        }
         It::Check(FileArgs { file, json, config }) | It::Diff(FileArgs { file, json, config }) => {
             let diff = matches!(command, It::Diff(_));
             let question = Question::Check { text: read(file)?, replay: !diff };

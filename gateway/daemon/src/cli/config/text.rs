@@ -67,7 +67,11 @@ fn draft_lines(draft: &Draft, paint: Paint) -> String {
     if draft.hash == draft.before {
         return format!("nothing to do: configuration {} holds already\n", draft.hash);
     }
-    let _ = writeln!(text, "right: configuration {} could hold in place of {}", draft.hash, draft.before);
+    let _ = writeln!(
+        text,
+        "right: configuration {} could hold in place of {}",
+        draft.hash, draft.before
+    );
     let _ = writeln!(text, "  changes: {}", places(&draft.changed, draft.changed.len()));
     if let Some(within) = draft.confirm_within_s {
         let touches: Vec<_> = draft.touches.iter().map(|touch| touched(*touch)).collect();
@@ -134,7 +138,16 @@ fn replay(summary: &Summary, text: &mut String, paint: Paint) {
     let _ = match summary {
         Summary::Unaffected => writeln!(text, "  alarms: nothing changes that an alarm depends on"),
         Summary::Compared {
-            days, events, more, missed, shifted, others, recorded, again, not_comparable, ..
+            days,
+            events,
+            more,
+            missed,
+            shifted,
+            others,
+            recorded,
+            again,
+            not_comparable,
+            ..
         } => {
             let plural = if *more == 1 { "" } else { "s" };
             let what = if (*more, *missed, *shifted) == (0, 0, 0) {
@@ -147,7 +160,8 @@ fn replay(summary: &Summary, text: &mut String, paint: Paint) {
             };
             let _ = writeln!(text, "  last {days} days ({events} events): {what}");
             if *others > 0 {
-                let _ = writeln!(text, "  besides alarms, {others} events would have been different");
+                let _ =
+                    writeln!(text, "  besides alarms, {others} events would have been different");
             }
             for note in not_comparable {
                 let _ = writeln!(text, "  {} {note}", paint.dim("not comparable:"));
