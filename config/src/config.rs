@@ -42,6 +42,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The control socket, for `gatehouse status`.
     pub socket: PathBuf,
+    /// How long a change that could cut off whoever made it holds without being confirmed.
+    pub confirm_within: Duration,
     /// The doors, at most [`MAX_DOORS`](crate::MAX_DOORS).
     pub doors: Vec<Door>,
     /// The areas, at most [`MAX_AREAS`](crate::MAX_AREAS).

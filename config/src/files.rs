@@ -43,26 +43,60 @@ impl Config {
     /// # Errors
     /// All mistakes at once. When the file cannot be read at all, there is nothing to fall back to.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        Self::load_with_text(path).map(|(config, _)| config)
+    }
+
+    /// The same, with the text that the file had.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with_text(path: impl AsRef<Path>) -> Result<(Self, String), ConfigErrors> {
         let path = path.as_ref();
         let name = path.display().to_string();
         let bytes = read(path).map_err(|finding| ConfigErrors::of_file(&name, *finding))?;
         let text = text(&bytes).map_err(|finding| ConfigErrors::of_file(&name, *finding))?;
+        let mut warnings = Vec::new();
+        if std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o002 != 0) {
+            warnings.push(
+                Finding::of_file("everyone on this machine can change this configuration")
+                    .hint(format!("chmod o-w {name}")),
+            );
+        }
+        let config = Self::read_as(text, path, warnings)?;
+        Ok((config, text.to_owned()))
+    }
+
+    /// Checks a text as if the file at `path` had it, the files that it names included.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn check(text: &str, path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        let path = path.as_ref();
+        if text.len() as u64 > MAX_BYTES {
+            return Err(ConfigErrors::of_file(&path.display().to_string(), too_large(MAX_BYTES)));
+        }
+        Self::read_as(text, path, Vec::new())
+    }
+
+    fn read_as(text: &str, path: &Path, warnings: Vec<Finding>) -> Result<Self, ConfigErrors> {
         let mut outcome = parse::read(text);
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         for file in &outcome.files {
             look_at(file, credentials.as_deref(), &mut outcome.notes);
         }
-        if std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o002 != 0) {
-            outcome.notes.warn(
-                Finding::of_file("everyone on this machine can change this configuration")
-                    .hint(format!("chmod o-w {name}")),
-            );
+        for warning in warnings {
+            outcome.notes.warn(warning);
         }
-        let mut config = outcome.finish(&name)?;
+        let mut config = outcome.finish(&path.display().to_string())?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.access.credentials = folder.join(&config.access.credentials);
         Ok(config)
     }
+}
+
+fn too_large(max: u64) -> Finding {
+    Finding::of_file(format!("the configuration is larger than {max} bytes"))
+        .hint("is this the right file?")
 }
 
 /// The control socket that a file names, as far as it can be read: the gateway that runs is asked
@@ -96,8 +130,7 @@ pub(crate) fn read_up_to(path: &Path, max: u64) -> Result<Vec<u8>, Box<Finding>>
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > max {
-        let title = format!("the configuration is larger than {max} bytes");
-        return Err(Box::new(Finding::of_file(title).hint("is this the right file?")));
+        return Err(Box::new(too_large(max)));
     }
     Ok(bytes)
 }

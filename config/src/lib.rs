@@ -27,6 +27,7 @@
 mod access;
 mod assemble;
 mod camera;
+pub mod change;
 mod clock;
 mod commands;
 mod config;

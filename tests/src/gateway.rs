@@ -50,6 +50,8 @@ pub struct GatewayOptions {
     pub debounce_ms: u32,
     /// In order of preference.
     pub brokers: Vec<BrokerEntry>,
+    /// Further lines below `[gateway]`.
+    pub gateway: String,
     /// Lines below `[uplink]`.
     pub uplink: String,
     /// Further tables.
@@ -69,6 +71,7 @@ impl GatewayOptions {
             doors: 1,
             debounce_ms: 0,
             brokers: Vec::new(),
+            gateway: String::new(),
             // The backlog at once and at full speed: a test has no district to spare.
             uplink: "replay-rate = 10000\nreplay-jitter-s = 0\n".into(),
             extra: String::new(),
@@ -104,6 +107,7 @@ impl GatewayOptions {
         writeln!(text, "[gateway]\nid = {id:?}\ndistrict = {district:?}\nsite = {site:?}")?;
         writeln!(text, "state-dir = {}", quoted(&folder.join("state")))?;
         writeln!(text, "socket = {}", quoted(&folder.join("control.sock")))?;
+        text.push_str(&self.gateway);
         for door in 0..self.doors {
             writeln!(text, "\n[[door]]\nid = \"door-{door}\"\ninput = \"sim:{door}\"")?;
             writeln!(text, "debounce-ms = {}", self.debounce_ms)?;

@@ -52,8 +52,9 @@ pub(crate) fn config(
         let time_zone = table.get(&keys::gateway::TIME_ZONE, notes);
         let state_dir = table.get(&keys::gateway::STATE_DIR, notes);
         let socket = table.get(&keys::gateway::SOCKET, notes);
+        let confirm = table.get(&keys::gateway::CONFIRM, notes);
         let address = Address { district: district?.value, site: site?.value, gateway: id?.value };
-        Some((address, time_zone?.value, state_dir?.value, socket?.value))
+        Some((address, time_zone?.value, state_dir?.value, socket?.value, confirm?.value))
     });
     let sim = sim(file, notes, files);
     let mut partitions = Partitions::read(file, notes);
@@ -114,7 +115,7 @@ pub(crate) fn config(
     let page = page::page(file, notes, files);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
-    let (address, time_zone, state_dir, socket) = gateway?;
+    let (address, time_zone, state_dir, socket, confirm_within) = gateway?;
     let (zones, crosses) = zones?;
     let (schedules, holidays) = schedules?;
     let patrol = patrol?;
@@ -125,6 +126,7 @@ pub(crate) fn config(
         time_zone,
         state_dir,
         socket,
+        confirm_within,
         doors: doors.all,
         areas: areas?,
         rs485: rs485?,

@@ -1,6 +1,8 @@
 //! The table `[gateway]`.
 
-use crate::kind::{Identifier, Place};
+use std::time::Duration;
+
+use crate::kind::{Identifier, Number, Place};
 use crate::spec::Presence::{Default, Required};
 use crate::spec::{Key, Table, Times};
 use crate::time_zone::Zone;
@@ -11,7 +13,7 @@ pub(crate) static TABLE: Table = Table {
     doc: "Which gateway this is. The three ids make its topics, \
           `gatehouse/v1/{district}/{site}/{id}/…`, and everyone who may look into the broker \
           sees them: no names, no addresses.",
-    keys: &[&ID, &DISTRICT, &SITE, &TIME_ZONE, &STATE_DIR, &SOCKET],
+    keys: &[&ID, &DISTRICT, &SITE, &TIME_ZONE, &STATE_DIR, &SOCKET, &CONFIRM],
     tables: &[],
 };
 
@@ -53,4 +55,12 @@ pub(crate) static SOCKET: Key<Place> = Key {
     kind: Place::Socket,
     presence: Default("\"/run/gatehouse/control.sock\""),
     doc: "The control socket that `gatehouse status` asks.",
+};
+pub(crate) static CONFIRM: Key<Number<Duration>> = Key {
+    name: "confirm-within-s",
+    kind: super::seconds(5, 3600),
+    presence: Default("120"),
+    doc: "A change of the brokers or of the page that is made by the page, by `gatehouse config` or by \
+          the district must be confirmed within so long; otherwise the configuration before it is put \
+          back. It may have cut off whoever made it. A start in between puts it back at once.",
 };

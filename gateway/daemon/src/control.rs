@@ -2,9 +2,11 @@
 //!
 //! A Unix socket of the daemon's own folder, for its own user and group. A line `status` is
 //! answered with one JSON object, `schedule` with a list of what schedules do next, `page` with the
-//! page's address and, while it has no account, the code for the first, `reload` with what came of it, a line `follow` with a line for each commit, holding the newest
+//! page's address and, while it has no account, the code for the first, `reload` with what came of it, `config`
+//! and a length with what came of the [`Question`] of so many bytes behind that line, a line `follow` with a line for each commit, holding the newest
 //! seq, until the client goes away; a [`Wish`] with what came of it, once that is stored.
 
+mod config;
 mod schedule;
 mod wish;
 
@@ -25,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 
+pub use config::{Question, Told};
 pub use schedule::{ScheduleMoment, ScheduleReport};
 pub(crate) use schedule::{of_config, of_view};
 pub(crate) use wish::ask;
@@ -35,6 +38,7 @@ use crate::clock::Clock;
 use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::{Reloaded, Request, Running};
 use crate::supervise;
+use crate::transaction::{Changes, Unconfirmed, Who};
 use crate::unit::readers::Enrolling;
 use crate::web::{PageReport, Reception};
 
@@ -106,6 +110,9 @@ pub struct Report {
     /// How much evidence is written and kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceLoad>,
+    /// A change of the configuration that waits to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
     /// The gateway's own page, if there is one; without its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PageReport>,
@@ -144,6 +151,8 @@ pub struct Sources {
     pub running: watch::Receiver<Running>,
     /// Where it is wanted that the configuration is read again.
     pub reloads: mpsc::Sender<Request>,
+    /// Where changes of the configuration are handed in.
+    pub changes: Changes,
     /// What is shown.
     pub board: Board,
     /// Readers at which the next card is wanted.
@@ -228,6 +237,12 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
             json.push(b'\n');
             write.write_all(&json).await
         }
+        Some(line) if line.starts_with("config ") => {
+            let told = config::answer(line, &mut lines, user, &sources.changes).await;
+            let mut json = serde_json::to_vec(&told)?;
+            json.push(b'\n');
+            write.write_all(&json).await
+        }
         Some("follow") => follow(write, lines, sources.heads).await,
         Some("reload") => {
             let mut json = serde_json::to_vec(&reload(user, &sources.reloads).await)?;
@@ -253,7 +268,7 @@ async fn answer(stream: UnixStream, sources: Sources) -> std::io::Result<()> {
 async fn reload(user: Option<u32>, reloads: &mpsc::Sender<Request>) -> Reloaded {
     let (answer, told) = oneshot::channel();
     let failed = |why: &str| Reloaded::Failed { why: why.to_owned() };
-    if reloads.try_send(Request { user, operator: None, answer: Some(answer) }).is_err() {
+    if reloads.try_send(Request::by(Who::console(user), Some(answer))).is_err() {
         return failed("others have asked for the same already");
     }
     told.await.unwrap_or_else(|_| failed("the gateway stopped before that"))
@@ -348,6 +363,7 @@ pub(crate) fn report(sources: &Sources) -> Report {
         journal_written: stats.bytes_written.unwrap_or(0),
         flash_used_percent: sources.gauges.flash_used_percent(),
         evidence: sources.gauges.evidence(),
+        unconfirmed: sources.changes.unconfirmed(),
         page: sources.page.report(),
         store: view.store.clone(),
     }

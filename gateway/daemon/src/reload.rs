@@ -21,9 +21,11 @@ use serde_json::json;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
+use crate::clock::Clock;
 use crate::rules::{Desk, Inputs};
 use crate::run::site_of;
 use crate::supervise::{Ended, Supervisor};
+use crate::transaction::{Held, History, Who};
 use crate::unit::{Counts, Units};
 
 /// Ids in one event at most; the rest is counted.
@@ -46,12 +48,21 @@ pub struct Running {
 /// Somebody wants the file read again.
 #[derive(Debug)]
 pub struct Request {
-    /// Which user of the system, if it came by the control socket.
-    pub user: Option<u32>,
-    /// Which operator, if it came from the district.
-    pub operator: Option<String>,
+    /// Who.
+    pub who: Who,
     /// Where the answer is waited for.
     pub answer: Option<oneshot::Sender<Reloaded>>,
+    /// It must be confirmed within so many seconds.
+    pub confirm_within_s: Option<u64>,
+    /// Why, of a configuration that is put back.
+    pub why: Option<&'static str>,
+}
+
+impl Request {
+    /// Somebody edited the file.
+    pub fn by(who: Who, answer: Option<oneshot::Sender<Reloaded>>) -> Self {
+        Self { who, answer, confirm_within_s: None, why: None }
+    }
 }
 
 /// What came of it.
@@ -101,6 +112,8 @@ pub(crate) struct Reloader {
     pub(crate) inputs: Inputs,
     pub(crate) journal: Journal,
     pub(crate) running: watch::Sender<Running>,
+    pub(crate) history: History,
+    pub(crate) clock: Clock,
 }
 
 impl Reloader {
@@ -122,12 +135,12 @@ impl Reloader {
                 self.reject(&before.config, mistakes.len(), &request).await;
                 (Reloaded::Rejected { mistakes: mistakes.len(), text }, None)
             }
-            Ok(Ok((config, credentials))) if config.hash() == before.config.hash() => {
+            Ok(Ok((config, _, credentials))) if config.hash() == before.config.hash() => {
                 self.who_may_pass(&before, credentials, &request).await;
                 info!(hash = config.hash(), "the configuration is as it was");
                 (Reloaded::Unchanged { hash: config.hash().to_owned() }, None)
             }
-            Ok(Ok(both)) => self.apply(supervisor, &before, both, &request).await,
+            Ok(Ok(all)) => self.apply(supervisor, &before, all, &request).await,
         };
         if let Some(answer) = request.answer {
             // Who asked may have gone away.
@@ -138,7 +151,7 @@ impl Reloader {
 
     /// The configuration is as it was; the list of credentials may be another one.
     async fn who_may_pass(&self, running: &Running, list: Credentials, request: &Request) {
-        let actor = request.user.map(|uid| format!("uid-{uid}"));
+        let actor = request.who.name.clone();
         let hash = list.hash().to_owned();
         let verb = Verb::Credentials { list: list.list, hash };
         if running.desk.ask(Via::Cli, actor, verb).await.is_err() {
@@ -161,7 +174,7 @@ impl Reloader {
         &mut self,
         supervisor: &mut Supervisor,
         before: &Running,
-        (mut config, credentials): (Config, Credentials),
+        (mut config, text, credentials): (Config, String, Credentials),
         request: &Request,
     ) -> (Reloaded, Option<Ended>) {
         let needs_restart = keep_until_restart(&before.config, &mut config);
@@ -173,6 +186,7 @@ impl Reloader {
             warn!(keys = ?needs_restart, "these hold from the next start on");
         }
         let (added, removed) = difference(&before.config, &config);
+        let changed = self.changed(before.config.hash(), text.clone()).await;
         let (pending, ended) = self.units.end(supervisor, &config, &self.inputs).await;
         let units = pending.counts();
         let detail = json!({
@@ -182,6 +196,8 @@ impl Reloader {
             "added": few(&added), "added_count": added.len(),
             "removed": few(&removed), "removed_count": removed.len(),
             "units": units, "needs_restart": needs_restart,
+            "changed": few(&changed), "changed_count": changed.len(),
+            "confirm_within_s": request.confirm_within_s,
         });
         let report = report("config.applied", &before.config, request, detail);
         let handed =
@@ -203,6 +219,7 @@ impl Reloader {
         if stored.is_err() {
             return (Reloaded::Failed { why: "the rules have ended".to_owned() }, ended);
         }
+        self.note(text, request).await;
         info!(before = before.config.hash(), after = hash, ?units, "the configuration is applied");
         let applied = Reloaded::Applied {
             before: before.config.hash().to_owned(),
@@ -214,6 +231,30 @@ impl Reloader {
             warnings,
         };
         (applied, ended)
+    }
+
+    /// The places in which a text differs from what held, as far as the history knows that.
+    async fn changed(&self, before: &str, text: String) -> Vec<String> {
+        let (history, before) = (self.history.clone(), before.to_owned());
+        let compare = move || {
+            let before = history.with_hash(&before)?;
+            gatehouse_config::change::changed_places(&before, &text)
+        };
+        tokio::task::spawn_blocking(compare).await.ok().flatten().unwrap_or_default()
+    }
+
+    /// Notes in the history what holds now. Where that fails the configuration holds all the same.
+    async fn note(&self, text: String, request: &Request) {
+        let (history, at) = (self.history.clone(), self.clock.now().utc);
+        let (who, why) = (request.who.clone(), request.why);
+        let note = move || history.note(&Held { text: &text, at, who: &who, why });
+        match tokio::task::spawn_blocking(note).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "the history of configurations has no entry of this one")
+            }
+            Err(error) => warn!(%error, "the history of configurations has no entry of this one"),
+        }
     }
 
     /// What the record knows of doors that are new here, or that are back.
@@ -229,10 +270,10 @@ impl Reloader {
 }
 
 /// The configuration and its list of credentials: mistakes of either refuse both.
-fn both(path: &std::path::Path) -> Result<(Config, Credentials), ConfigErrors> {
-    let config = Config::load(path)?;
+fn both(path: &std::path::Path) -> Result<(Config, String, Credentials), ConfigErrors> {
+    let (config, text) = Config::load_with_text(path)?;
     let credentials = Credentials::of(&config)?;
-    Ok((config, credentials))
+    Ok((config, text, credentials))
 }
 
 fn report(
@@ -241,15 +282,7 @@ fn report(
     request: &Request,
     mut detail: serde_json::Value,
 ) -> Report {
-    detail["via"] = json!(match request {
-        Request { operator: Some(_), .. } => "district",
-        Request { answer: Some(_), .. } => "cli",
-        Request { .. } => "signal",
-    });
-    if let Some(operator) = &request.operator {
-        detail["operator"] = json!(operator);
-    }
-    detail["user"] = json!(request.user.map(|uid| format!("uid-{uid}")));
+    request.who.tell(&mut detail);
     Report {
         class: Class::System,
         kind,
@@ -286,7 +319,7 @@ fn difference(before: &Config, after: &Config) -> (Vec<String>, Vec<String>) {
 
 /// Puts back what holds from the next start only, and names the keys that differ: where the journal
 /// is and how it is kept, by which name it is chained, where the socket is, what is logged.
-fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
+pub(crate) fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     let mut keys = Vec::new();
     let mut keep = |differs: bool, key: &str| {
         if differs {
@@ -299,7 +332,6 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     keep(before.state_dir != after.state_dir, "gateway.state-dir");
     keep(before.socket != after.socket, "gateway.socket");
     keep(before.journal != after.journal, "journal");
-    keep(before.page != after.page, "page");
     keep(before.log != after.log, "log");
     let outputs = |config: &Config| -> Vec<_> {
         let names = |it: &gatehouse_config::Output| -> Vec<_> {
@@ -322,7 +354,6 @@ fn keep_until_restart(before: &Config, after: &mut Config) -> Vec<String> {
     after.state_dir.clone_from(&before.state_dir);
     after.socket.clone_from(&before.socket);
     after.journal = before.journal.clone();
-    after.page.clone_from(&before.page);
     after.log = before.log;
     keys
 }

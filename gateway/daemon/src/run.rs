@@ -22,8 +22,9 @@ use crate::hands::Hands;
 use crate::reload::{self, Reloader, Request, Running};
 use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
+use crate::transaction::{Held, History, Who};
 use crate::unit::readers::Enrolling;
-use crate::{checkpoints, clock_watch, commands, control, unit, uplink, web};
+use crate::{checkpoints, clock_watch, commands, control, transaction, unit, uplink, web};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -179,10 +180,19 @@ pub async fn live(
     unit::evidence(&mut supervisor, &runs, (&journal, &clock, &inputs), (&say, &gauges), left);
     let known = (&journal, heads.subscribe());
     unit::store(&mut supervisor, &runs, known, (&board, &clock, &inputs));
+    let changes = transaction::Changes::new(transaction::Parts {
+        path: path.clone(),
+        running: runs.clone(),
+        reloads: reloads.clone(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+    });
+    let history = held_at_start(&config, &path, &clock);
     let sources = control::Sources {
         path: config.socket.clone(),
         running: runs,
         reloads,
+        changes: changes.clone(),
         board: board.clone(),
         enrolling,
         journal: journal.clone(),
@@ -193,8 +203,10 @@ pub async fn live(
         gauges: gauges.clone(),
         page: web::Reception::default(),
     };
-    let page = web::Parts { sources: sources.clone(), eyes: hands.eyes().clone() };
+    let kept = web::Kept::default();
+    let page = web::Parts { sources: sources.clone(), eyes: hands.eyes().clone(), kept };
     supervisor.unit("page", move || web::run(page.clone()));
+    supervisor.unit("config", move || changes.clone().run());
     let parts = commands::Parts::new(sources.clone(), say, hands.eyes().clone(), path.clone());
     supervisor.essential("commands", commands::run(parts, arrivals));
     supervisor.unit("control", move || control::run(sources.clone()));
@@ -223,8 +235,15 @@ pub async fn live(
         supervisor.unit("watchdog", move || watchdog(period));
     }
 
-    let mut reloader =
-        Reloader { path, units, inputs: inputs.clone(), journal: journal.clone(), running };
+    let mut reloader = Reloader {
+        path,
+        units,
+        inputs: inputs.clone(),
+        journal: journal.clone(),
+        running,
+        history,
+        clock: clock.clone(),
+    };
     tokio::pin!(asked);
     let ended = loop {
         let mut request = None;
@@ -232,9 +251,7 @@ pub async fn live(
             tokio::select! {
                 () = &mut asked => {}
                 Some(wish) = wanted.recv() => request = Some(wish),
-                _ = hangup.recv() => request = Some(Request {
-                    user: None, operator: None, answer: None,
-                }),
+                _ = hangup.recv() => request = Some(Request::by(Who::SIGNAL, None)),
             }
         };
         let ended = supervisor.run(interrupted).await;
@@ -271,6 +288,24 @@ pub async fn live(
         Ended::Asked => Ok(()),
         Ended::Essential { unit, reason } => Err(RunError::Essential { unit, reason }),
     }
+}
+
+/// The history of configurations, with the one that this start found in it.
+fn held_at_start(config: &Config, path: &Path, clock: &Clock) -> History {
+    let history = History::of(&config.state_dir);
+    let note = || {
+        let text = std::fs::read_to_string(path)?;
+        // Edited in this moment: then a reload notes it.
+        if gatehouse_config::config_hash(text.as_bytes()) != config.hash() {
+            return Ok(());
+        }
+        let (who, why) = transaction::at_start(path);
+        history.note(&Held { text: &text, at: clock.now().utc, who: &who, why: Some(why) })
+    };
+    if let Err(error) = note() {
+        warn!(%error, "the history of configurations has no entry of this one");
+    }
+    history
 }
 
 /// What the district is told of the key that signs checkpoints. That it cannot be read is told by the

@@ -47,6 +47,7 @@ pub(crate) fn options(wires: &Wires, doors: u32, broker: SocketAddr) -> GatewayO
         doors,
         debounce_ms: 0,
         brokers: Vec::new(),
+        gateway: String::new(),
         uplink: format!("replay-rate = 10000\nreplay-jitter-s = 0\nin-flight = {IN_FLIGHT}\n"),
         // A million events and their indexes.
         extra: "[journal]\nmax-mib = 2048\n".into(),

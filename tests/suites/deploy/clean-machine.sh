@@ -29,7 +29,7 @@ before=$(inside sort /etc/passwd /etc/group)
 echo "== install"
 inside dpkg --install /package.deb
 is "$(inside stat -c '%U:%G %a' /etc/gatehouse/gateway.toml)" "root:gatehouse 640"
-is "$(inside stat -c '%U:%G %a' /etc/gatehouse)" "root:gatehouse 750"
+is "$(inside stat -c '%U:%G %a' /etc/gatehouse)" "root:gatehouse 770"
 is "$(inside stat -c '%U:%G %a' /var/lib/gatehouse)" "gatehouse:gatehouse 700"
 must inside id --name --groups gatehouse | grep -qw gpio
 must inside test -L /etc/systemd/system/multi-user.target.wants/gatehouse.service

@@ -6,4 +6,5 @@ mod evidence;
 mod harness;
 mod refused;
 mod scene;
+mod settings;
 mod story;

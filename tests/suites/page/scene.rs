@@ -45,6 +45,14 @@ pub(crate) struct Scene {
 impl Scene {
     /// Two doors, a partition, three zones; with a camera that looks at the safe and the till.
     pub(crate) async fn start(with_camera: bool) -> anyhow::Result<Self> {
+        Self::with(with_camera, |_| ()).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn with(
+        with_camera: bool,
+        configure: impl FnOnce(&mut GatewayOptions),
+    ) -> anyhow::Result<Self> {
         let port = Port::hold()?;
         let mut extra = format!("[page]\nlisten = \"{}\"\n{ZONES}", port.address());
         let camera = if with_camera { Some(camera().await?) } else { None };
@@ -66,6 +74,7 @@ impl Scene {
         let mark = clock.path().join("synchronized");
         std::fs::write(&mark, "")?;
         options.environment.push(("GATEHOUSE_SYNC_MARK".into(), mark.display().to_string()));
+        configure(&mut options);
         let gateway = Gateway::start(options).await?;
         let url = format!("https://{}/", port.address());
         let here =

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::scene::{PASSWORD, PATIENCE, SAFE, Scene, WINDOW};
 
-const DESK: Viewport = Viewport { width: 1280, height: 800, phone: false };
-const NARROW: Viewport = Viewport { width: 360, height: 740, phone: true };
+pub(crate) const DESK: Viewport = Viewport { width: 1280, height: 800, phone: false };
+pub(crate) const NARROW: Viewport = Viewport { width: 360, height: 740, phone: true };
 
 /// Where pictures of the page go: looked at by people.
-fn shots() -> anyhow::Result<PathBuf> {
+pub(crate) fn shots() -> anyhow::Result<PathBuf> {
     let target = std::env::current_exe()?;
     let target = target.ancestors().find(|path| path.ends_with("target")).context("target")?;
     let folder = target.join("page-shots");
@@ -22,7 +22,7 @@ fn shots() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-async fn tab(browser: &Browser, viewport: Viewport) -> anyhow::Result<Tab> {
+pub(crate) async fn tab(browser: &Browser, viewport: Viewport) -> anyhow::Result<Tab> {
     let tab = browser.tab(viewport).await?;
     // As somebody who has compared the fingerprint and goes on.
     tab.call("Security.enable", json!({})).await?;
@@ -36,7 +36,7 @@ async fn tab(browser: &Browser, viewport: Viewport) -> anyhow::Result<Tab> {
     Ok(tab)
 }
 
-async fn fill(tab: &Tab, fields: &[(&str, &str)]) -> anyhow::Result<()> {
+pub(crate) async fn fill(tab: &Tab, fields: &[(&str, &str)]) -> anyhow::Result<()> {
     for (id, text) in fields {
         tab.eval(&format!("document.getElementById({id:?}).focus()")).await?;
         tab.write(text).await?;
@@ -45,7 +45,7 @@ async fn fill(tab: &Tab, fields: &[(&str, &str)]) -> anyhow::Result<()> {
 }
 
 /// Nothing went wrong that a browser would tell, and nothing is wider than the screen.
-async fn whole(tab: &Tab) -> anyhow::Result<()> {
+pub(crate) async fn whole(tab: &Tab) -> anyhow::Result<()> {
     let wrong = tab.eval("window.wrong").await?;
     ensure!(wrong == json!([]), "{wrong}");
     let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";

@@ -3,6 +3,7 @@
 
 mod replay;
 mod scene;
+mod transactions;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! device or file may not be opened, 78 configuration.
 
 mod check;
+mod config;
 mod contract;
 mod credential;
 mod discover;
@@ -39,6 +40,8 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
   gatehouse reload                         use the edited configuration
+  gatehouse config set door.lobby.name Lobby   change one thing
+  gatehouse config history                 what held before; `return N` goes back
   gatehouse replay --config new.toml       what would have been different?
   gatehouse arm lobby --mode night         protect a partition
   gatehouse schedule                       what is armed and disarmed next
@@ -65,6 +68,9 @@ enum Command {
     Check(CheckArgs),
     /// Let the running gateway read its configuration anew: what did not change is not touched.
     Reload(ConfigArg),
+    /// Show, check, change and confirm the configuration of the running gateway; what held before.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Run a proposed configuration over the journal: what would have been different?
     Replay(replay::ReplayArgs),
     /// Show the running gateway: doors, uplink, what waits.
@@ -188,6 +194,7 @@ fn act(command: Command) -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::check(&args),
         Command::Reload(args) => reload::reload(&args),
+        Command::Config(command) => config::config(&command),
         Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => status::status(&args),
         Command::Doctor(args) => doctor::doctor(&args),
@@ -252,11 +259,19 @@ fn load_credentials(config: &Config, colour: Colour) -> Result<Credentials, Exit
 }
 
 fn run(args: &ConfigArg) -> ExitCode {
+    // Before anything is read: what nobody has confirmed is no configuration to start with.
+    let settled = crate::transaction::settle(&args.config);
     let config = match load(args) {
         Ok(config) => config,
-        Err(code) => return code,
+        Err(code) => {
+            settled.iter().for_each(|told| output::eprint(&format!("{told}\n")));
+            return code;
+        }
     };
     log(&config, args.color);
+    for told in settled {
+        tracing::warn!("{told}");
+    }
     for warning in config.warnings().lines() {
         tracing::warn!("{warning}");
     }

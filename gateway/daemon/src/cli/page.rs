@@ -39,8 +39,7 @@ pub(super) fn page(args: &PageArgs) -> ExitCode {
         }
         Ok(None) => {
             output::eprint(
-                "error: this gateway has no page\nhint: add a table [page] to its configuration, and \
-                 restart it\n",
+                "error: this gateway has no page\nhint: gatehouse config set page.listen 0.0.0.0:8443\n",
             );
             ExitCode::FAILURE
         }

@@ -9,23 +9,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use gatehouse_config::Config;
-use gatehouse_core::event::Event;
-use gatehouse_core::site::{Counts, Difference, How, Recording, Replayed};
+use gatehouse_core::site::{Counts, Difference, How, Replayed};
 use gatehouse_core::time::UtcMs;
-use gatehouse_journal::{Query, ReadError, Reader};
+use gatehouse_journal::Reader;
 use serde_json::json;
 
 use super::events::When;
 use super::output::{self, Paint};
 use super::{Colour, EX_CONFIG};
 use crate::clock::Clock;
-
-/// Events that one read of the journal brings.
-const PAGE: usize = 4096;
-
-/// So long before the time that is compared the record is read too: who was armed then, and what was
-/// open.
-const BEFORE_MS: i64 = 7 * 86_400_000;
+use crate::replay::{Bounds, record};
 
 /// Differences that are listed; the rest is counted, or there with --json.
 const LISTED: usize = 200;
@@ -63,7 +56,7 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
     let clock = Clock::system();
     let since = args.since.utc(clock.now().utc);
     let dir = present.state_dir.join("journal");
-    let replayed = match record(&present, since, &Reader::open(&dir, clock.boot())) {
+    let replayed = match record(&present, since, &Reader::open(&dir, clock.boot()), &Bounds::NONE) {
         Ok(recording) => recording.replay(&proposed.site(), &present.address.gateway, since),
         Err(error) => return super::unreadable(&dir, &error),
     };
@@ -74,29 +67,6 @@ pub(super) fn replay(args: &ReplayArgs) -> ExitCode {
         output::print(&text(&replayed, since, paint));
     }
     if replayed.shown().next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The journal's events as steps, page by page.
-fn record(present: &Config, since: UtcMs, reader: &Reader) -> Result<Recording, ReadError> {
-    let mut recording = Recording::new(&present.site());
-    let mut query = Query {
-        since: Some(UtcMs(since.0.saturating_sub(BEFORE_MS))),
-        limit: PAGE,
-        ..Query::default()
-    };
-    loop {
-        let records = reader.query(&query)?;
-        for record in &records {
-            // What cannot be read has its own event.
-            if let Ok(event) = serde_json::from_slice::<Event>(&record.payload) {
-                recording.hear(&event.draft, event.draft.time.utc >= since);
-            }
-        }
-        match records.last() {
-            Some(last) if records.len() == PAGE => query.after = Some(last.seq),
-            _ => return Ok(recording),
-        }
-    }
 }
 
 fn document(replayed: &Replayed, since: UtcMs) -> serde_json::Value {

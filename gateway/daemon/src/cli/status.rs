@@ -183,6 +183,11 @@ fn table(report: &Report, paint: Paint) -> String {
     if let Some(view) = &report.store {
         store(&mut text, view, paint);
     }
+    if let Some(one) = &report.unconfirmed {
+        let told =
+            format!("{} is put back in {} s: gatehouse config confirm", one.after, one.left_s);
+        let _ = writeln!(text, "{}  {}", paint.bold("config"), paint.warn(&told));
+    }
     for unit in &report.degraded {
         let _ = writeln!(text, "{}   {unit}", paint.bad("fault"));
     }

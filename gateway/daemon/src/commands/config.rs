@@ -1,22 +1,22 @@
 //! The configuration from afar: read, proposed, and applied when it is confirmed.
 //!
 //! A proposal is checked whole, as at a start, and kept beside the file; it holds when it is
-//! confirmed, by a reload, and when that refuses it the file before is put back. It can change
-//! neither who may command what nor the gateway's own ids: these are the site's.
+//! confirmed, by the same transaction as any other change ([`Changes`]). What could have cut off the
+//! district must be confirmed once more, by the same hash and over the way that it brought: otherwise the
+//! one before is put back. It can change neither who may command what nor the gateway's own ids: these are
+//! the site's.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use gatehouse_config::{Config, Credentials, config_hash, without_secrets};
+use gatehouse_config::config_hash;
 use gatehouse_core::commands::{Outcome, Reason};
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::control::Sources;
-use crate::reload::{Reloaded, Request, Running};
+use crate::transaction::{Changes, Guard, Refusal, Who, replace};
 
 /// A piece of the configuration in one answer, in bytes.
 const PIECE: usize = 32 * 1024;
@@ -31,21 +31,11 @@ pub(super) struct Proposal {
 }
 
 /// The running configuration from byte `at` on. What looks like a secret is stars.
-pub(super) async fn get(path: &Path, running: &watch::Receiver<Running>, at: u32) -> Outcome {
-    let hash = running.borrow().config.hash().to_owned();
-    let path = path.to_owned();
-    let read = spawn_blocking(move || fs::read_to_string(path)).await;
-    let text = match read {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => return unreadable(&error),
-        Err(_) => return Outcome::failed(Reason::Internal, None),
+pub(super) async fn get(changes: &Changes, at: u32) -> Outcome {
+    let (hash, text) = match changes.shown().await {
+        Ok(shown) => shown,
+        Err(refusal) => return refused(refusal),
     };
-    let file = config_hash(text.as_bytes());
-    if file != hash {
-        let detail = json!({ "running": hash, "file": file });
-        return Outcome::failed(Reason::FileChanged, Some(detail));
-    }
-    let text = without_secrets(&text);
     let from = floor(&text, usize::try_from(at).unwrap_or(usize::MAX));
     let to = floor(&text, from.saturating_add(PIECE));
     Outcome::done(Some(json!({
@@ -58,17 +48,12 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-fn unreadable(error: &io::Error) -> Outcome {
-    error!(%error, "the configuration cannot be read");
-    Outcome::failed(Reason::Internal, None)
-}
-
 impl Proposal {
     /// Takes a piece; with the last one the whole is checked and kept beside.
     pub(super) async fn take(
         &mut self,
         path: &Path,
-        running: &watch::Receiver<Running>,
+        changes: &Changes,
         (text, at, of): (String, u32, Option<u32>),
     ) -> Outcome {
         let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -85,155 +70,100 @@ impl Proposal {
             return Outcome::done(Some(json!({ "have": self.text.len(), "of": of })));
         }
         let text = std::mem::take(&mut self.text);
-        let now = running.borrow().config.clone();
-        let path = path.to_owned();
-        let checked = spawn_blocking(move || propose(&path, &text, &now)).await;
-        checked.unwrap_or_else(|_| Outcome::failed(Reason::Internal, None))
+        let draft = match changes.draft(text.clone(), Guard::District, false).await {
+            Ok(draft) => draft,
+            Err(refusal) => return refused(refusal),
+        };
+        let (path, bytes) = (path.to_owned(), text.len());
+        let keep = move || replace(&proposed(&path), text.as_bytes(), Some(&path));
+        match spawn_blocking(keep).await {
+            Ok(Ok(())) => Outcome::done(Some(json!({
+                "hash": draft.hash, "of": bytes, "warnings": draft.warnings,
+                "changed": draft.changed, "needs_restart": draft.needs_restart,
+                "confirm_within_s": draft.confirm_within_s,
+            }))),
+            Ok(Err(error)) => unwritable(&error),
+            Err(_) => Outcome::failed(Reason::Internal, None),
+        }
     }
 
-    /// Goes on under what was proposed; or under what held before, if that is refused.
+    /// Lets hold what was proposed; or lets stay what holds unconfirmed, if it is that.
     pub(super) async fn confirm(
         &mut self,
         path: &Path,
-        sources: &Sources,
+        changes: &Changes,
         hash: &str,
         operator: &str,
     ) -> Outcome {
-        let now = sources.running.borrow().config.clone();
-        let (file, wanted) = (path.to_owned(), hash.to_owned());
-        let put = spawn_blocking(move || put(&file, &wanted, &now)).await;
-        match put {
-            Ok(Ok(())) => {}
-            Ok(Err(outcome)) => return outcome,
-            Err(_) => return Outcome::failed(Reason::Internal, None),
+        let who = Who::operator(operator);
+        if changes.unconfirmed().is_some_and(|one| one.after == hash) {
+            return match changes.confirm(who, Some(hash.to_owned())).await {
+                Ok(kept) => Outcome::done(Some(json!({
+                    "before": kept.before, "after": kept.after, "confirmed": true,
+                }))),
+                Err(refusal) => refused(refusal),
+            };
         }
-        let (answer, told) = oneshot::channel();
-        let operator = Some(operator.to_owned());
-        let request = Request { user: None, operator, answer: Some(answer) };
-        let reloaded = match sources.reloads.send(request).await {
-            Ok(()) => told.await.ok(),
-            Err(_) => None,
-        };
-        let detail = match reloaded {
-            Some(Reloaded::Applied { before, after, needs_restart, warnings, .. }) => {
-                return Outcome::done(Some(json!({
-                    "before": before, "after": after, "needs_restart": needs_restart,
-                    "warnings": warnings,
-                })));
-            }
-            Some(Reloaded::Unchanged { hash }) => {
-                return Outcome::done(Some(json!({ "already": true, "after": hash })));
-            }
-            Some(Reloaded::Rejected { mistakes, text }) => {
-                json!({ "count": mistakes, "mistakes": few(&text) })
-            }
-            // The daemon stops; the next start finds the file that held before.
-            Some(Reloaded::Failed { .. }) | None => json!({}),
-        };
-        let file = path.to_owned();
-        match spawn_blocking(move || fs::rename(beside(&file, BEFORE), &file)).await {
-            Ok(Ok(())) => info!("the configuration before is put back"),
-            Ok(Err(error)) => error!(%error, "the configuration before cannot be put back"),
-            Err(error) => error!(%error, "the configuration before cannot be put back"),
+        let file = proposed(path);
+        let read = spawn_blocking(move || fs::read_to_string(file)).await;
+        let Ok(Ok(text)) = read else { return Outcome::failed(Reason::NoProposal, None) };
+        if config_hash(text.as_bytes()) != hash {
+            let detail = json!({ "proposed": config_hash(text.as_bytes()) });
+            return Outcome::failed(Reason::NoProposal, Some(detail));
         }
-        Outcome::failed(Reason::RolledBack, Some(detail))
+        let applied = match changes.apply(text, None, (who, Guard::District), None).await {
+            Ok(applied) => applied,
+            Err(refusal) => return refused(refusal),
+        };
+        if let Err(error) = fs::remove_file(proposed(path)) {
+            warn!(%error, "what was proposed and holds cannot be removed");
+        }
+        if applied.before == applied.after {
+            return Outcome::done(Some(json!({ "already": true, "after": applied.after })));
+        }
+        Outcome::done(Some(json!({
+            "before": applied.before, "after": applied.after,
+            "needs_restart": applied.needs_restart, "warnings": applied.warnings,
+            "confirm_within_s": applied.confirm_within_s,
+        })))
     }
 }
-
-const PROPOSED: &str = "proposed";
-const BEFORE: &str = "before";
 
 /// `gateway.toml.proposed`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
+fn proposed(path: &Path) -> PathBuf {
+    path.with_added_extension("proposed")
 }
 
-/// Keeps a text beside the file if it is a configuration that may hold here.
-fn propose(path: &Path, text: &str, now: &Config) -> Outcome {
-    let proposed = beside(path, PROPOSED);
-    if let Err(error) = write(path, &proposed, text) {
-        return unwritable(&error);
-    }
-    let outcome = check(&proposed, now);
-    match outcome {
-        Ok(config) => {
-            let warnings: Vec<_> =
-                config.warnings().lines().map(|line| without_path(&line, &proposed)).collect();
-            Outcome::done(Some(json!({
-                "hash": config.hash(), "of": text.len(), "warnings": warnings,
-            })))
+fn refused(refusal: Refusal) -> Outcome {
+    let (reason, detail) = match refusal {
+        Refusal::Mistakes { count, text } => {
+            (Reason::Mistakes, Some(json!({ "count": count, "mistakes": few(&text) })))
         }
-        Err(outcome) => {
-            if let Err(error) = fs::remove_file(&proposed) {
-                warn!(%error, "what was proposed and refused cannot be removed");
-            }
-            outcome
+        Refusal::FileChanged { running, file } => {
+            (Reason::FileChanged, Some(json!({ "running": running, "file": file })))
         }
-    }
-}
-
-fn check(proposed: &Path, now: &Config) -> Result<Config, Outcome> {
-    let loaded = Config::load(proposed)
-        .and_then(|config| Credentials::of(&config).map(|_| config))
-        .map_err(|mistakes| {
-            let text = without_path(&mistakes.render(false), proposed);
-            let detail = json!({ "count": mistakes.len(), "mistakes": few(&text) });
-            Outcome::failed(Reason::Mistakes, Some(detail))
-        })?;
-    if loaded.commands != now.commands {
-        return Err(Outcome::failed(Reason::ChangesRights, None));
-    }
-    if loaded.address != now.address {
-        return Err(Outcome::failed(Reason::ChangesIdentity, None));
-    }
-    Ok(loaded)
-}
-
-/// Puts the proposal in the file's place, and the file beside.
-fn put(path: &Path, hash: &str, now: &Config) -> Result<(), Outcome> {
-    let proposed = beside(path, PROPOSED);
-    let Ok(text) = fs::read(&proposed) else {
-        return Err(Outcome::failed(Reason::NoProposal, None));
+        Refusal::RolledBack { text } => {
+            (Reason::RolledBack, Some(json!({ "mistakes": few(&text) })))
+        }
+        Refusal::Unconfirmed { left_s } => (Reason::Busy, Some(json!({ "left_s": left_s }))),
+        Refusal::Busy => (Reason::Busy, None),
+        Refusal::ChangesRights => (Reason::ChangesRights, None),
+        Refusal::ChangesIdentity => (Reason::ChangesIdentity, None),
+        Refusal::ReadOnly => (Reason::ReadOnly, None),
+        Refusal::NothingUnconfirmed => (Reason::NoProposal, None),
+        Refusal::Step { .. }
+        | Refusal::Moved { .. }
+        | Refusal::NoEntry { .. }
+        | Refusal::NotAllowed
+        | Refusal::Internal => (Reason::Internal, None),
     };
-    if config_hash(&text) != hash {
-        let detail = json!({ "proposed": config_hash(&text) });
-        return Err(Outcome::failed(Reason::NoProposal, Some(detail)));
-    }
-    // What is beside it may have changed since, and so may what holds.
-    check(&proposed, now)?;
-    let before = fs::read(path).map_err(|error| unreadable(&error))?;
-    if config_hash(&before) != now.hash() {
-        // Somebody at the site is at it: their work is not to be lost.
-        let detail = json!({ "running": now.hash(), "file": config_hash(&before) });
-        return Err(Outcome::failed(Reason::FileChanged, Some(detail)));
-    }
-    let before = String::from_utf8_lossy(&before);
-    write(path, &beside(path, BEFORE), &before).map_err(|error| unwritable(&error))?;
-    fs::rename(&proposed, path).map_err(|error| unwritable(&error))
-}
-
-/// Writes a file whole or not at all, with the rights of another.
-fn write(like: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let new = beside(path, "new");
-    let mut file = File::create(&new)?;
-    file.set_permissions(fs::metadata(like)?.permissions())?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)
+    Outcome::failed(reason, detail)
 }
 
 fn unwritable(error: &io::Error) -> Outcome {
     // Where it is stays in the log.
     error!(%error, "the configuration cannot be written; the gateway's user must be able to");
     Outcome::failed(Reason::ReadOnly, None)
-}
-
-/// Where files are stays on the box.
-fn without_path(text: &str, proposed: &Path) -> String {
-    text.replace(&proposed.display().to_string(), "gateway.toml")
 }
 
 fn few(text: &str) -> &str {

@@ -147,14 +147,14 @@ impl Parts {
             Wanted::Diag {} => self.diag(),
             Wanted::Snapshot { camera } => self.snapshot(id, &camera).await,
             Wanted::Clip { camera, seq } => self.clip(id, &camera, seq),
-            Wanted::ConfigGet { at } => config::get(&self.path, &self.sources.running, at).await,
+            Wanted::ConfigGet { at } => config::get(&self.sources.changes, at).await,
             Wanted::ConfigPropose { text, at, of } => {
                 let mut proposal = self.proposal.lock().await;
-                proposal.take(&self.path, &self.sources.running, (text, at, of)).await
+                proposal.take(&self.path, &self.sources.changes, (text, at, of)).await
             }
             Wanted::ConfigConfirm { hash } => {
                 let mut proposal = self.proposal.lock().await;
-                proposal.confirm(&self.path, &self.sources, &hash, &command.operator).await
+                proposal.confirm(&self.path, &self.sources.changes, &hash, &command.operator).await
             }
             _ => Outcome::failed(Reason::Internal, None),
         }

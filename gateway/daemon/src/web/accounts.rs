@@ -55,16 +55,20 @@ pub enum Right {
     Export,
     /// Read and export recorded events.
     Events,
+    /// Change names, schedules and holidays; confirm, undo, go back to what held.
+    Settings,
+    /// Change the ways to the box and from it: brokers, the page's address.
+    Network,
     /// Add and remove accounts, and change others' passwords.
     Accounts,
 }
 
-use Right::{Accounts as People, Arm, Events, Export, Incidents, Look, Watch};
+use Right::{Accounts as People, Arm, Events, Export, Incidents, Look, Network, Settings, Watch};
 
 /// What each role may: the one place where it stands.
 pub const RIGHTS: [(Role, &[Right]); 4] = [
-    (Role::Installer, &[Watch, Arm, Incidents, Look, Events, People]),
-    (Role::Manager, &[Watch, Arm, Incidents, Look, Export, Events, People]),
+    (Role::Installer, &[Watch, Arm, Incidents, Look, Events, Settings, Network, People]),
+    (Role::Manager, &[Watch, Arm, Incidents, Look, Export, Events, Settings, People]),
     (Role::Guard, &[Watch, Arm, Incidents, Look]),
     (Role::Auditor, &[Watch, Events]),
 ];
@@ -106,7 +110,8 @@ impl Role {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 7] = [Watch, Arm, Incidents, Look, Export, Events, People];
+    pub const ALL: [Self; 9] =
+        [Watch, Arm, Incidents, Look, Export, Events, Settings, Network, People];
 
     /// The word that the page knows it by.
     pub const fn as_str(self) -> &'static str {
@@ -117,6 +122,8 @@ impl Right {
             Self::Look => "look",
             Self::Export => "export",
             Self::Events => "events",
+            Self::Settings => "settings",
+            Self::Network => "network",
             Self::Accounts => "accounts",
         }
     }

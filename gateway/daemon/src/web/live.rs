@@ -47,6 +47,7 @@ pub(super) async fn paint(sources: Sources, painted: watch::Sender<Painted>) {
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         board.mark_unchanged();
+        let unconfirmed = sources.changes.watch();
         let config = Arc::clone(&running.borrow_and_update().config);
         // Also while nobody looks: whoever comes next sees what is, not what was.
         let shown = show::picture(&control::report(&sources), &config).to_string();
@@ -62,6 +63,7 @@ pub(super) async fn paint(sources: Sources, painted: watch::Sender<Painted>) {
             _ = board.changed() => {}
             _ = heads.changed() => {}
             _ = running.changed() => {}
+            () = unconfirmed => {}
             _ = again.tick() => {}
         }
     }

@@ -52,7 +52,7 @@ pub(super) async fn pair(
     if let Some(wait) = shared.lockout().wait(PAIRING, address, shared.mono()) {
         return locked(wait);
     }
-    let _changing = shared.changing.lock().await;
+    let _changing = shared.kept.changing().await;
     if !shared.accounts().is_empty() {
         return refuse(StatusCode::CONFLICT, "paired");
     }

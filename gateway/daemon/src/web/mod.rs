@@ -18,6 +18,9 @@
 //! Bounds: 64 connections, 32 of one address, one minute idle; 24 streams; 64 sessions of 12 hours;
 //! bodies of 8 KiB; one password at a time; 256 open looks of half an hour.
 //!
+//! Another `[page]` holds by a reload: who is logged in stays so, at the new address; connections of the old
+//! one answer nothing more.
+//!
 //! Limits: sessions end with the daemon. HTTP/1.1.
 
 mod accounts;
@@ -27,6 +30,7 @@ mod certificate;
 mod events;
 mod evidence;
 mod files;
+mod kept;
 mod live;
 mod login;
 mod page;
@@ -34,13 +38,16 @@ mod pairing;
 mod people;
 mod reception;
 mod routes;
+mod settings;
 mod show;
 mod stored;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gatehouse_config::{Config, Page};
 use gatehouse_core::time::Mono;
 use gatehouse_web::guard::Guard;
 use gatehouse_web::listen::{Bounds, Peer, Socket};
@@ -50,22 +57,18 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 pub use accounts::{Account, RIGHTS, Right, Role};
+pub use kept::Kept;
 pub use reception::{PageReport, Reception};
 pub use routes::{Need, ROUTES, Route};
 
 use accounts::Accounts;
 use audit::Audit;
 use evidence::Looks;
+use kept::SESSION;
 
 use crate::control::Sources;
 use crate::eyes::Eyes;
 use crate::supervise::Outcome;
-
-/// How long a login lasts: a shift.
-const SESSION: Duration = Duration::from_secs(12 * 3600);
-
-/// Logins at once.
-const SESSIONS: usize = 64;
 
 /// Streams at a time: pages that are open.
 const STREAMS: usize = 24;
@@ -82,6 +85,8 @@ pub struct Parts {
     pub sources: Sources,
     /// What cameras are to take.
     pub eyes: Eyes,
+    /// What outlives the page's address.
+    pub kept: Kept,
 }
 
 /// What every request needs.
@@ -91,20 +96,17 @@ struct Shared(Arc<Inner>);
 struct Inner {
     sources: Sources,
     eyes: Eyes,
+    kept: Kept,
     audit: Audit,
     reception: Reception,
-    accounts: Mutex<Arc<Accounts>>,
     /// The accounts' file.
     path: PathBuf,
-    /// Whoever holds it is the only one who changes accounts.
-    changing: tokio::sync::Mutex<()>,
-    sessions: Mutex<Sessions>,
-    lockout: Mutex<Lockout>,
-    looks: Mutex<Looks>,
     streams: Arc<Semaphore>,
     hashing: Semaphore,
     painted: watch::Receiver<live::Painted>,
     guard: Guard,
+    /// The page has moved: connections of its old address answer nothing more.
+    closed: AtomicBool,
 }
 
 /// A cookie that only this origin sets, and only over TLS.
@@ -118,20 +120,55 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// Serves the page until the task is ended; without `[page]` it only waits.
+/// Serves the page until the task is ended, as the configuration that holds says; without `[page]` it only
+/// waits for one.
 ///
 /// # Errors
 /// Certificate, accounts or address cannot be used; tried again by the supervisor.
 pub async fn run(parts: Parts) -> Outcome {
-    let Parts { sources, eyes } = parts;
-    let config = Arc::clone(&sources.running.borrow().config);
-    let Some(page) = config.page.clone() else { return std::future::pending().await };
+    let mut running = parts.sources.running.clone();
+    loop {
+        let config = Arc::clone(&running.borrow_and_update().config);
+        let page = config.page.clone();
+        let elsewhere = async {
+            let moved = running.wait_for(|now| now.config.page != page).await.is_ok();
+            if !moved {
+                std::future::pending::<()>().await;
+            }
+        };
+        let serve = async {
+            match &page {
+                Some(page) => serve(&parts, &config, page).await,
+                None => {
+                    parts.sources.page.gone();
+                    std::future::pending().await
+                }
+            }
+        };
+        tokio::select! {
+            ended = serve => return ended,
+            () = elsewhere => info!("the page is configured anew"),
+        }
+    }
+}
+
+/// Closes what was served, when the page moves or its unit ends.
+struct Closing(Shared);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn serve(parts: &Parts, config: &Config, page: &Page) -> Outcome {
+    let Parts { sources, eyes, kept } = parts;
     let reception = sources.page.clone();
     reception.closed(page.listen);
     let gateway = config.address.gateway.clone();
     let identity = || {
         let now = sources.clock.now();
-        certificate::identity(&page, &config.state_dir, &gateway, &now)
+        certificate::identity(page, &config.state_dir, &gateway, &now)
             .map_err(|error| error.to_string())
     };
     let (tls, fingerprint) = identity()?;
@@ -143,25 +180,24 @@ pub async fn run(parts: Parts) -> Outcome {
         .map_err(|error| format!("the page cannot listen on {}: {error}", page.listen))?;
     info!(listen = %page.listen, sha256 = fingerprint, accounts = accounts.len(), "the page is served");
     reception.open(&fingerprint, accounts.len());
+    kept.put(accounts);
     let (paint, painted) = watch::channel(live::Painted::default());
     let here = page.listen.ip().is_loopback().then_some(page.listen.port());
     let audit = Audit::new(sources.journal.clone(), sources.clock.clone(), gateway.clone());
     let shared = Shared(Arc::new(Inner {
         audit,
-        eyes,
+        eyes: eyes.clone(),
+        kept: kept.clone(),
         reception: reception.clone(),
-        accounts: Mutex::new(Arc::new(accounts)),
         path,
-        changing: tokio::sync::Mutex::default(),
-        sessions: Mutex::new(Sessions::new(SESSION, SESSIONS)),
-        lockout: Mutex::default(),
-        looks: Mutex::default(),
         streams: Arc::new(Semaphore::new(STREAMS)),
         hashing: Semaphore::new(1),
         painted,
         guard: Guard { secure: true, here },
+        closed: AtomicBool::new(false),
         sources: sources.clone(),
     }));
+    let _closing = Closing(shared.clone());
     let service = routes::router(&shared).into_make_service_with_connect_info::<Peer>();
     let serve = async move { axum::serve(socket, service).await };
     let renew = async {
@@ -187,26 +223,26 @@ impl Inner {
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        lock(&self.sessions)
+        self.kept.sessions()
     }
 
     fn lockout(&self) -> MutexGuard<'_, Lockout> {
-        lock(&self.lockout)
+        self.kept.lockout()
     }
 
     fn looks(&self) -> MutexGuard<'_, Looks> {
-        lock(&self.looks)
+        self.kept.looks()
     }
 
     fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&lock(&self.accounts))
+        self.kept.accounts()
     }
 
     /// Makes a change of accounts durable, then lets it hold.
     fn keep(&self, accounts: Accounts) -> Result<(), accounts::AccountsError> {
         accounts.write(&self.path)?;
         self.reception.counted(accounts.len());
-        *lock(&self.accounts) = Arc::new(accounts);
+        self.kept.put(accounts);
         Ok(())
     }
 

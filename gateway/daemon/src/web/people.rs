@@ -172,7 +172,7 @@ async fn change(
     (name, what): (&Id, &str),
     change: impl FnOnce(&mut Accounts) -> Result<Role, (StatusCode, &'static str)>,
 ) -> Response {
-    let _changing = shared.changing.lock().await;
+    let _changing = shared.kept.changing().await;
     // Whoever was removed while he waited changes nothing any more.
     let Some(now) = shared.signed(&signed.token) else {
         return refuse(StatusCode::UNAUTHORIZED, "login");

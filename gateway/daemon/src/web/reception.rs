@@ -58,6 +58,11 @@ impl Reception {
         lock(&self.0).pairing.take(code, now)
     }
 
+    /// There is no page any more.
+    pub(super) fn gone(&self) {
+        lock(&self.0).report = None;
+    }
+
     pub(super) fn closed(&self, listen: SocketAddr) {
         let report = PageReport { listen, fingerprint: None, accounts: 0, code: None };
         lock(&self.0).report = Some(report);

@@ -4,18 +4,19 @@
 //! nobody, so a handler cannot be forgotten here, only be out of reach.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use gatehouse_web::guard::{cookie, has_csrf, refuse};
 
 use super::accounts::{Account, Right};
-use super::{COOKIE, Shared, acts, events, evidence, live, login, page, people};
+use super::{COOKIE, Shared, acts, events, evidence, live, login, page, people, settings};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,14 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/media/{look}", Need::Right(Right::Look)),
     route("GET", "/api/events", Need::Right(Right::Events)),
     route("POST", "/api/events/export", Need::Right(Right::Events)),
+    route("GET", "/api/settings", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/draft", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/apply", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/confirm", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/undo", Need::Right(Right::Settings)),
+    route("GET", "/api/settings/history", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/history/{n}/draft", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/history/{n}/return", Need::Right(Right::Settings)),
     route("GET", "/api/accounts", Need::Right(Right::Accounts)),
     route("POST", "/api/accounts", Need::Right(Right::Accounts)),
     route("POST", "/api/accounts/{name}/password", Need::Right(Right::Accounts)),
@@ -98,6 +107,14 @@ pub(super) fn router(shared: &Shared) -> Router {
         .route("/api/media/{look}", get(evidence::media))
         .route("/api/events", get(events::search))
         .route("/api/events/export", post(events::export))
+        .route("/api/settings", get(settings::get))
+        .route("/api/settings/draft", post(settings::draft))
+        .route("/api/settings/apply", post(settings::apply))
+        .route("/api/settings/confirm", post(settings::confirm))
+        .route("/api/settings/undo", post(settings::undo))
+        .route("/api/settings/history", get(settings::history))
+        .route("/api/settings/history/{n}/draft", post(settings::draft_of))
+        .route("/api/settings/history/{n}/return", post(settings::return_to))
         .route("/api/accounts", get(people::list).post(people::add))
         .route("/api/accounts/{name}/password", post(people::password))
         .route("/api/accounts/{name}/remove", post(people::remove))
@@ -111,6 +128,12 @@ pub(super) fn router(shared: &Shared) -> Router {
 
 /// Refuses what does not come from a page of ours, and sets the headers of every answer.
 async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.closed.load(Ordering::Relaxed) {
+        let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "ending");
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        shared.guard.seal(response.headers_mut());
+        return response;
+    }
     let mut response = match shared.guard.refusal(request.method(), request.headers()) {
         Some(error) => refuse(StatusCode::FORBIDDEN, error),
         None => next.run(request).await,

@@ -113,6 +113,9 @@ pub(super) fn picture(report: &Report, config: &Config) -> Value {
         "things": things.collect::<Vec<_>>(),
         "incidents": incidents.collect::<Vec<_>>(),
         "degraded": report.degraded,
+        "unconfirmed": report.unconfirmed.as_ref().map(|one| json!({
+            "after": one.after, "who": one.who, "touches": one.touches, "ends": one.ends.0,
+        })),
         "path": {
             "connected": report.broker.is_some(),
             "since": report.uplink_since.0,
@@ -172,6 +175,7 @@ mod tests {
             journal_written: 0,
             flash_used_percent: None,
             evidence: None,
+            unconfirmed: None,
             page: None,
             store: None,
         }

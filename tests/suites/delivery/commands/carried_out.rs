@@ -199,6 +199,45 @@ async fn a_configuration_is_read_proposed_and_confirmed_and_the_rights_stay() ->
 }
 
 #[tokio::test]
+async fn what_touches_the_way_to_the_district_is_confirmed_twice_or_put_back() -> anyhow::Result<()>
+{
+    let mut room = Room::start(ALLOWED).await?;
+    let (text, before) = config(&mut room).await?;
+    let quick = text.replace("district = ", "confirm-within-s = 5\ndistrict = ");
+    let result = room.done("config.propose", json!({ "text": quick })).await?;
+    ensure!(result["detail"]["confirm_within_s"].is_null(), "{result}");
+    let hash = result["detail"]["hash"].clone();
+    let result = room.done("config.confirm", json!({ "hash": hash })).await?;
+    ensure!(told(&result) == ("done", ""), "{result}");
+    ensure!(result["detail"]["before"] == before, "{result}");
+    // Another window: another connection.
+    let slower = quick.replace("[uplink]\n", "[uplink]\nin-flight = 7\n");
+    let result = room.done("config.propose", json!({ "text": slower })).await?;
+    ensure!(result["detail"]["confirm_within_s"] == 5, "{result}");
+    let hash = result["detail"]["hash"].clone();
+    let heard = room.heard().await?;
+    let result = room.done("config.confirm", json!({ "hash": hash })).await?;
+    ensure!(told(&result) == ("done", "") && result["detail"]["confirm_within_s"] == 5, "{result}");
+    room.online(heard).await?;
+    let result = room.done("config.confirm", json!({ "hash": hash })).await?;
+    ensure!(told(&result) == ("done", "") && result["detail"]["confirmed"] == true, "{result}");
+    ensure!(std::fs::read_to_string(room.gateway.config())? == slower);
+    // Nobody says it twice.
+    let result = room.done("config.propose", json!({ "text": quick })).await?;
+    let hash = result["detail"]["hash"].clone();
+    let result = room.done("config.confirm", json!({ "hash": hash })).await?;
+    ensure!(told(&result) == ("done", ""), "{result}");
+    until("the configuration before", SOON, async || {
+        let events = room.gateway.events().await?;
+        let back = events.iter().any(|event| event.draft.kind == "config.rolled_back");
+        Ok(back.then_some(()))
+    })
+    .await?;
+    ensure!(std::fs::read_to_string(room.gateway.config())? == slower);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_somebody_at_the_site_is_at_is_not_overwritten() -> anyhow::Result<()> {
     let mut room = Room::start(ALLOWED).await?;
     let (text, _) = config(&mut room).await?;

@@ -7,10 +7,12 @@ import { hangUp, listen, watch } from "./live.js";
 import { get, onEnter, post, showEnter } from "./login.js";
 import { drawNow, drawVerdict } from "./now.js";
 import { drawPeople } from "./people.js";
+import { drawUnconfirmed } from "./review.js";
+import { drawSettings } from "./settings.js";
 import { may, state } from "./state.js";
 import { speak, speakOther, t } from "./words.js";
 
-const VIEWS = ["now", "cameras", "events", "people"];
+const VIEWS = ["now", "cameras", "events", "settings", "people"];
 
 // ---- theme ----
 
@@ -25,6 +27,7 @@ function theme(next) {
 
 let pending = false;
 let cameraEvents = 0;
+let unconfirmed;
 
 /** Draws before the next frame, however much has changed until then. */
 function draw() {
@@ -37,6 +40,10 @@ function drawAll() {
   if (!state.me) return;
   document.body.dataset.state = state.lost || !state.now ? "blind" : "live";
   drawVerdict();
+  drawUnconfirmed();
+  // Begun, kept or put back: something else holds.
+  const one = state.now?.unconfirmed?.after;
+  if (state.now && one !== unconfirmed) { unconfirmed = one; document.dispatchEvent(new Event("settings")); }
   const view = document.body.dataset.view;
   if (view === "now") drawNow();
   if (view === "cameras") {
@@ -58,6 +65,7 @@ function show(view) {
   history.replaceState(null, "", `#${next}`);
   if (next === "events") { fillSearch(); search(false); }
   if (next === "people") drawPeople();
+  if (next === "settings") drawSettings(true);
   drawAll();
 }
 
@@ -68,7 +76,7 @@ function enter() {
   byId("page").hidden = false;
   for (const node of document.querySelectorAll("[data-right]")) node.hidden = !may(node.dataset.right);
   const wanted = location.hash.slice(1);
-  const allowed = { cameras: may("look"), events: may("events") }[wanted] ?? true;
+  const allowed = { cameras: may("look"), events: may("events"), settings: may("settings") }[wanted] ?? true;
   show(allowed ? wanted : "now");
   listen(draw, () => leave(t("login.over")));
   byId("main").focus();
@@ -78,7 +86,7 @@ function leave(why) {
   hangUp();
   clear();
   Object.assign(state, { me: null, now: null, lost: 0 });
-  for (const id of ["incidents", "partitions", "groups", "evidence", "camera-list", "found", "people"]) byId(id).replaceChildren();
+  for (const id of ["incidents", "partitions", "groups", "evidence", "camera-list", "found", "people", "names", "schedules", "holidays", "brokers", "held"]) byId(id).replaceChildren();
   showEnter(why);
 }
 
@@ -92,6 +100,7 @@ const ACTS = {
     if (view === "cameras") { clear(); refresh(); }
     if (view === "events") fillSearch();
     if (view === "people") drawPeople();
+    if (view === "settings") drawSettings(true);
     drawAll();
   },
   theme: () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),

@@ -36,6 +36,9 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         ("/acts.js", SCRIPT, include_str!("acts.js")),
         ("/cameras.js", SCRIPT, include_str!("cameras.js")),
         ("/events.js", SCRIPT, include_str!("events.js")),
+        ("/settings.css", CSS, include_str!("settings.css")),
+        ("/review.js", SCRIPT, include_str!("review.js")),
+        ("/settings.js", SCRIPT, include_str!("settings.js")),
         ("/people.js", SCRIPT, include_str!("people.js")),
         ("/words/en.json", JSON, words("en", include_str!("words/en.json"))),
         ("/words/zh.json", JSON, words("zh", include_str!("words/zh.json"))),
@@ -98,6 +101,14 @@ mod tests {
             "paired",
             "refused",
             "away",
+            "mistakes",
+            "step",
+            "file_changed",
+            "moved",
+            "unconfirmed",
+            "confirmed",
+            "read_only",
+            "rolled_back",
         ];
         let errors = errors.map(|word| format!("error.{word}"));
         let refusals = schemars::schema_for!(gatehouse_core::site::Refusal).to_value();
@@ -105,6 +116,14 @@ mod tests {
         let refusals: Vec<_> =
             refusals.map(|one| format!("refusal.{}", one["const"].as_str().unwrap())).collect();
         assert!(refusals.len() > 8);
+        let ways = ["signal", "cli", "web", "district", "gateway"].map(|way| format!("via.{way}"));
+        let puts = ["not_confirmed", "undone", "restart", "start"].map(|why| format!("put.{why}"));
+        let others = ["touch.broker", "touch.page", "replay.too-many", "replay.too-long"];
+        let others = others.map(str::to_owned).into_iter().chain(["replay.unreadable".to_owned()]);
+        let days = ["mon", "tues", "wednes", "thurs", "fri", "satur", "sun"];
+        let days = days.map(|day| format!("day.{day}day"));
+        let refusals: Vec<_> =
+            refusals.into_iter().chain(ways).chain(puts).chain(others).chain(days).collect();
         let more = events.chain(roles).chain(rights).chain(verdicts).chain(errors).chain(refusals);
         assert_eq!(page::complaints(&FILES, more), [""; 0]);
     }
