@@ -66,7 +66,7 @@ pub(super) fn discover(args: &DiscoverArgs) -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    found.sort_by(|a, b| a.address.to_string().cmp(&b.address.to_string()));
+    found.sort_by_key(|camera| camera.address.to_string());
     let text = if json { lines(&found) } else { proposal(&found) };
     output::print(&text);
     ExitCode::SUCCESS
