@@ -104,7 +104,7 @@ pub(crate) fn fill(state: &Path) -> anyhow::Result<Filled> {
             detail
         };
         let event = store(report(Class::Camera, kind, "camera", detail))?;
-        day = event.draft.time.utc.to_string()[..10].to_owned();
+        day = event.draft.time.utc.to_string().chars().take(10).collect();
         pieces.push(Piece { file, content, id: event.id });
     }
     journal.close();

@@ -350,13 +350,8 @@ impl Client {
         {
             self.open = None;
         }
-        match self.open.take() {
-            Some(open) => Ok(self.open.insert(open)),
-            None => {
-                let open = self.dial().await?;
-                Ok(self.open.insert(open))
-            }
-        }
+        let open = if let Some(open) = self.open.take() { open } else { self.dial().await? };
+        Ok(self.open.insert(open))
     }
 
     async fn dial(&self) -> Result<Open, S3Error> {

@@ -415,7 +415,7 @@ impl Pusher {
 async fn changed(heads: &mut watch::Receiver<Cursors>) {
     if heads.changed().await.is_err() {
         // Nothing is stored any more: we are about to be stopped.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -104,18 +104,19 @@ impl Pusher {
             Err(error) if error.kind() == NotFound => return Ok(Went::Gone),
             Err(error) => return Err(S3Error::Source(error).into()),
         };
-        let sums = match note.sums.clone().filter(|sums| sums.bytes == bytes) {
-            Some(sums) => sums,
-            None => {
-                let sums = feed::sums(Arc::clone(&content), self.plan.store.part_bytes).await;
-                let sums = sums.map_err(S3Error::Source)?;
-                if note.said.as_ref().is_some_and(|said| *said != sums.sha256) {
-                    warn!(camera = %note.camera, "evidence is not what its event says; it is sent, and told");
-                }
-                (note.sums, note.upload) = (Some(sums.clone()), None);
-                self.save(&note).await?;
-                sums
+        let known = note.sums.clone().filter(|sums| sums.bytes == bytes);
+        let sums = if let Some(sums) = known {
+            sums
+        } else {
+            let sums = feed::sums(Arc::clone(&content), self.plan.store.part_bytes).await;
+            let sums = sums.map_err(S3Error::Source)?;
+            if note.said.as_ref().is_some_and(|said| *said != sums.sha256) {
+                let camera = &note.camera;
+                warn!(%camera, "evidence is not what its event says; it is sent, and told");
             }
+            (note.sums, note.upload) = (Some(sums.clone()), None);
+            self.save(&note).await?;
+            sums
         };
         let key = key(&self.plan, &note);
         if sums.parts.len() > 1 {
