@@ -52,16 +52,15 @@ pub(super) async fn watch(
 }
 
 fn said(camera: &Id, masks: Option<&OwnMasks>) {
-    match masks {
-        Some(masks) => {
-            let OwnMasks { hiding, blurring, off, permille, most, rectangles, .. } = *masks;
-            info!(
-                %camera, hiding, blurring, off, permille, most, rectangles,
-                "by ONVIF {masks}; the gateway paints its own all the same"
-            );
-        }
-        None => debug!(%camera, "it announces no masks of its own"),
-    }
+    let Some(masks) = masks else {
+        debug!(%camera, "it announces no masks of its own");
+        return;
+    };
+    let OwnMasks { hiding, blurring, off, permille, most, rectangles, .. } = *masks;
+    info!(
+        %camera, hiding, blurring, off, permille, most, rectangles,
+        "by ONVIF {masks}; the gateway paints its own all the same"
+    );
 }
 
 /// What is shown of a camera while it is asked.

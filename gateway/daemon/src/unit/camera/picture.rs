@@ -127,7 +127,7 @@ impl Studio {
         pick: impl FnOnce(&Self) -> Result<(Frame, Option<Choice>), String> + Send + 'static,
     ) -> Result<Taken, String> {
         let (name, command) = (name(&self.camera, wish, part), wish.command.clone());
-        let told = Of { name, of: wish.of, silent: wish.silent, command };
+        let told = Of { name, event: wish.of, silent: wish.silent, command };
         let studio = self.clone();
         // A thread of its own: niceness stays with a thread, and those of the runtime serve the journal.
         let (tell, made) = oneshot::channel();
@@ -162,11 +162,11 @@ impl Studio {
         drop(turn);
         let unkept = |error: std::io::Error| format!("the picture cannot be kept: {error}");
         let (bytes, sealed) = evidence::sealed(&jpeg, &self.recipients).map_err(unkept)?;
-        let Of { name, of, silent, command } = told;
+        let Of { name, event, silent, command } = told;
         let name = [Some(&*name), sealed.as_ref().map(|_| seal::EXTENSION)];
         let name = name.into_iter().flatten().collect::<Vec<_>>().join(".");
         let mut facts = json!({
-            "of": of, "ref": name, "bytes": jpeg.len(), "width": size.0, "height": size.1,
+            "of": event, "ref": name, "bytes": jpeg.len(), "width": size.0, "height": size.1,
             "sha256": to_hex(digest(&SHA256, &jpeg).as_ref()), "masked": !self.mask.is_none(),
         });
         if let Some(sealed) = &sealed {
@@ -226,7 +226,7 @@ pub(super) fn send(say: &mpsc::Sender<Say>, picture: Sent) {
 struct Of {
     /// Of its file.
     name: String,
-    of: Option<Seq>,
+    event: Option<Seq>,
     silent: bool,
     command: Option<Id>,
 }

@@ -47,7 +47,7 @@ async fn scene(mask: Mask, shown: &[Shown], spoil: impl Fn(&Studio, &mut [Frame]
         let mut last = Duration::ZERO;
         for frame in &frames {
             let at = frame.received.since(begin);
-            tokio::time::sleep(at - last).await;
+            tokio::time::sleep(at.saturating_sub(last)).await;
             last = at;
             newest.set(frame.clone());
         }

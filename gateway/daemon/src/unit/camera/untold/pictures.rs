@@ -107,7 +107,7 @@ pub(super) fn tell(config: &Config, journal: &Journal, path: &Path, found: &mut 
         Ok(true) => return,
         // Told twice is better than never.
         Err(error) => {
-            warn!(%error, picture = name, "the journal cannot say whether it was told of")
+            warn!(%error, picture = name, "the journal cannot say whether it was told of");
         }
     }
     let bytes = match whole(path, &note) {
