@@ -5,7 +5,6 @@ use gatehouse_config::change::{ChangeError, Edit, Plain, change, changed_places,
 use proptest::prelude::*;
 use toml::{Table, Value};
 
-
 const COMMUNITY: &str = include_str!("../examples/community.toml");
 const COMPOUND: &str = include_str!("../examples/compound.toml");
 const COMMENTED: &str = include_str!("../gateway.toml");
