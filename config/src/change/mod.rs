@@ -314,7 +314,7 @@ fn of_plain(value: &Plain) -> Value {
         Plain::Whole(n) => (*n).into(),
         Plain::Real(n) => (*n).into(),
         Plain::Text(text) => text.as_str().into(),
-        Plain::List(list) => Value::from_iter(list.iter().map(of_plain)),
+        Plain::List(list) => list.iter().map(of_plain).collect(),
     }
 }
 

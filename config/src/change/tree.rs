@@ -100,16 +100,13 @@ pub(super) fn remove(file: &mut DocumentMut, at: &[String]) -> Result<(), Change
     if foreign.trim().is_empty() {
         return Ok(());
     }
-    match next(file.as_table_mut(), position) {
-        Some(table) => {
-            let joined = format!("{foreign}{}", self::above(table));
-            table.decor_mut().set_prefix(joined);
-        }
-        None => {
-            let trailing = file.trailing().as_str().unwrap_or_default();
-            let joined = format!("{foreign}{trailing}");
-            file.set_trailing(joined);
-        }
+    if let Some(table) = next(file.as_table_mut(), position) {
+        let joined = format!("{foreign}{}", self::above(table));
+        table.decor_mut().set_prefix(joined);
+    } else {
+        let trailing = file.trailing().as_str().unwrap_or_default();
+        let joined = format!("{foreign}{trailing}");
+        file.set_trailing(joined);
     }
     Ok(())
 }

@@ -251,7 +251,7 @@ impl Reloader {
         match tokio::task::spawn_blocking(note).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                warn!(%error, "the history of configurations has no entry of this one")
+                warn!(%error, "the history of configurations has no entry of this one");
             }
             Err(error) => warn!(%error, "the history of configurations has no entry of this one"),
         }

@@ -229,6 +229,7 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> String {
 async fn whatever_is_wrong_in_a_file_the_old_one_or_the_new_one_runs_whole() -> anyhow::Result<()> {
     let scene = Scene::start().await?;
     let mut text = quick(&scene).await?;
+    let first = text.clone();
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -258,7 +259,8 @@ async fn whatever_is_wrong_in_a_file_the_old_one_or_the_new_one_runs_whole() -> 
     }
     println!("{applied} applied, {refused} refused");
     ensure!(applied > 5 && refused > 30, "{applied} applied, {refused} refused");
-    // It records on.
+    // It records on. Which journal that is says the file, which may name another folder by now.
+    scene.gateway.write_config(&first)?;
     let stored = scene.gateway.events().await?.len();
     ensure!(stored > applied, "{stored} events of {applied} changes");
     Ok(())

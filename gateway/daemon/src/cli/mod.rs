@@ -264,7 +264,9 @@ fn run(args: &ConfigArg) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
         Err(code) => {
-            settled.iter().for_each(|told| output::eprint(&format!("{told}\n")));
+            for told in settled {
+                output::eprint(&format!("{told}\n"));
+            }
             return code;
         }
     };

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader, Lines, Take};
 use crate::transaction::{Applied, Changes, Draft, Entry, Guard, Refusal, Unconfirmed, Who};
 
 /// The longest question: a configuration, each byte of it escaped.
-const LONGEST: usize = 6 * MAX_BYTES as usize + 4096;
+const LONGEST: u64 = 6 * MAX_BYTES + 4096;
 
 /// Whoever takes longer to send it is not one of ours.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,14 +90,15 @@ pub(super) async fn answer<R: AsyncRead + Unpin>(
     user: Option<u32>,
     changes: &Changes,
 ) -> Told {
-    let length = line.strip_prefix("config ").and_then(|length| length.parse::<usize>().ok());
+    let length = line.strip_prefix("config ").and_then(|length| length.parse::<u64>().ok());
     let Some(length) = length.filter(|length| *length <= LONGEST) else {
         return Told::Error(format!("a question is at most {LONGEST} bytes long"));
     };
     let reader = lines.get_mut();
-    reader.get_mut().set_limit(length as u64);
-    let mut bytes = vec![0; length];
-    match tokio::time::timeout(PATIENCE, reader.read_exact(&mut bytes)).await {
+    // What is read ahead already counts, too: the length says where it ends.
+    reader.get_mut().set_limit(length);
+    let mut bytes = Vec::new();
+    match tokio::time::timeout(PATIENCE, reader.take(length).read_to_end(&mut bytes)).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => return Told::Error(error.to_string()),
         Err(_) => return Told::Error("the question did not come whole".to_owned()),

@@ -122,7 +122,7 @@ impl History {
             match entry {
                 Ok(entry) if entry.n == n => all.push(entry),
                 Ok(_) => {
-                    warn!(path = %path.display(), "an entry of the history has another number")
+                    warn!(path = %path.display(), "an entry of the history has another number");
                 }
                 Err(error) => {
                     warn!(path = %path.display(), %error, "an entry of the history cannot be read");

@@ -223,25 +223,25 @@ impl Inner {
             let path = &here.parts.path;
             let file = gatehouse_config::config_hash(&std::fs::read(path).unwrap_or_default());
             if file == before {
-                return Ok(true);
+                return Ok(None);
             }
             if file != after {
                 // Edited by hand, and not reloaded yet: it is theirs.
-                return Ok(false);
+                return Ok(Some(file));
             }
             match (files::put_back(path, &before), here.history.with_hash(&before)) {
                 (Err(error), Some(text)) => {
                     warn!(%error, "the file before is not beside: the history has it");
-                    files::replace(path, text.as_bytes(), Some(path)).map(|()| true)
+                    files::replace(path, text.as_bytes(), Some(path)).map(|()| None)
                 }
-                (put, _) => put.map(|()| true),
+                (put, _) => put.map(|()| None),
             }
         });
-        let is_ours = put.await.map_err(|error| draft::unwritable(&error))?;
-        if !is_ours {
+        let theirs = put.await.map_err(|error| draft::unwritable(&error))?;
+        if let Some(file) = theirs {
             let running = self.parts.running.borrow().config.hash().to_owned();
             if *who != Who::GATEWAY {
-                return Err(Refusal::FileChanged { running, file: "?".to_owned() });
+                return Err(Refusal::FileChanged { running, file });
             }
             warn!("the file was edited by hand: nothing is put back");
             let kept = mark.over(Stage::Kept, &Who::SIGNAL, OVERTAKEN);

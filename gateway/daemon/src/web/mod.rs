@@ -137,13 +137,11 @@ pub async fn run(parts: Parts) -> Outcome {
             }
         };
         let serve = async {
-            match &page {
-                Some(page) => serve(&parts, &config, page).await,
-                None => {
-                    parts.sources.page.gone();
-                    std::future::pending().await
-                }
+            if let Some(page) = &page {
+                return serve(&parts, &config, page).await;
             }
+            parts.sources.page.gone();
+            std::future::pending().await
         };
         tokio::select! {
             ended = serve => return ended,
