@@ -155,16 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn no_key_of_ours_is_taken_for_a_secret_but_the_two_that_name_one() {
+    fn no_key_of_ours_is_taken_for_a_secret_but_those_that_name_one() {
         fn visit(table: &crate::spec::Table, found: &mut Vec<&'static str>) {
             found.extend(table.names().filter(|name| is_secret(name)));
             table.tables.iter().for_each(|table| visit(table, found));
         }
         let mut found = Vec::new();
         visit(&crate::keys::FILE, &mut found);
-        // Of cameras, then of brokers.
+        // Of cameras, of the store, then of brokers.
         let names = [PASSWORD_FILE.name, PASSWORD_CREDENTIAL.name];
-        assert_eq!(found, [names, names].concat());
+        let store = ["secret-key-file", "secret-key-credential"];
+        assert_eq!(found, [names, store, names].concat());
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Site {
         let commons = self.commons();
         let old = std::mem::replace(self, new);
         self.take_over(old, now, &mut out);
+        // Also what was told while it was taken over, as by a zone that is a camera's from now on.
+        self.settle(&mut out);
         effects.append(&mut out.effects);
+        out.warned = 0;
         for (zone, condition) in again {
             let place = self.zones.iter().position(|known| known.config.id == zone);
             let Some(place) = place else { continue };
