@@ -60,7 +60,7 @@ async fn a_name_is_set_shown_listed_and_taken_back_and_comments_stay() -> anyhow
     let scene = Scene::start().await?;
     let text = quick(&scene).await?;
     let shown = scene.says(&["config", "set", "door.door-0.name", "Lobby", "--dry-run"]).await?;
-    ensure!(shown.contains("+") && shown.contains("name = \"Lobby\""), "{shown}");
+    ensure!(shown.contains('+') && shown.contains("name = \"Lobby\""), "{shown}");
     ensure!(shown.contains("changes: door.door-0.name"), "{shown}");
     ensure!(shown.contains("nothing changes that an alarm depends on"), "{shown}");
     ensure!(file(&scene)? == text, "it was only looked at");
