@@ -10,7 +10,7 @@ const COMPOUND: &str = include_str!("../examples/compound.toml");
 const COMMENTED: &str = include_str!("../gateway.toml");
 
 fn at(text: &str) -> Vec<String> {
-    place(text).unwrap()
+    place(text).expect("a place of the test")
 }
 
 fn set(place: &str, typed: &str) -> Edit {

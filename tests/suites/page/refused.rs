@@ -14,9 +14,8 @@ use crate::scene::{PASSWORD, Scene};
 fn path(route: &Route) -> String {
     let parts = route.path.split('/').map(|part| match part {
         "{id}" | "{name}" => "nobody",
-        "{seq}" => "999999",
+        "{seq}" | "{n}" => "999999",
         "{look}" => "0",
-        "{n}" => "999999",
         part => part,
     });
     parts.collect::<Vec<_>>().join("/")

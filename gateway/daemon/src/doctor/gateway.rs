@@ -191,6 +191,7 @@ fn advice(kind: &str, state: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Verdict::{Advice, Good, Wrong};
     use super::*;
 
     fn report() -> Report {
@@ -216,7 +217,6 @@ mod tests {
         let findings = things(&report());
         let told: Vec<_> =
             findings.iter().map(|finding| (finding.of.as_str(), finding.verdict)).collect();
-        use super::super::Verdict::{Advice, Good, Wrong};
         assert_eq!(
             told,
             [("zone pir", Wrong), ("zone pir", Advice), ("doors, zones and the rest", Good)]
@@ -225,7 +225,6 @@ mod tests {
 
     #[test]
     fn delivery_is_good_only_with_the_control_rooms_word() {
-        use super::super::Verdict::{Advice, Good, Wrong};
         let of = |change: &dyn Fn(&mut Report)| {
             let mut report = report();
             change(&mut report);

@@ -91,7 +91,8 @@ mod tests {
             Mark::Gap => '~',
         };
         let all = lines(before, after);
-        all.iter().map(|line| format!("{}{} {}\n", mark(line.mark), line.n, line.text)).collect()
+        let line = |line: &Line| format!("{}{} {}\n", mark(line.mark), line.n, line.text);
+        all.iter().map(line).collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -109,7 +110,7 @@ mod tests {
     fn nothing_that_a_terminal_obeys_is_shown_and_equal_files_have_no_lines() {
         assert_eq!(told("", "a = \"\u{1b}[2J\u{202e}\"\r\n"), "+1 a = \"\u{fffd}[2J\u{fffd}\"\n");
         assert_eq!(told("a = 1\n", "a = 1\n"), "");
-        let long: String = (0..5000).map(|n| format!("# {n}\n")).collect();
+        let long = (0..5000).map(|n| format!("# {n}\n")).collect::<Vec<_>>().concat();
         assert_eq!(lines("", &long).len(), MOST + 1);
     }
 }
