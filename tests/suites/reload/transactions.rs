@@ -184,6 +184,8 @@ async fn killed_while_unconfirmed_it_comes_back_with_the_one_before() -> anyhow:
     ensure!(scene.hash().await? != before);
     scene.gateway.kill().await?;
     scene.gateway.launch().await?;
+    // Recording comes first, then it answers.
+    until("the gateway to answer", SOON, async || Ok(scene.hash().await.ok().map(drop))).await?;
     ensure!(scene.hash().await? == before && file(&scene)? == text);
     let back = scene.event("config.rolled_back", "g-1").await?;
     ensure!(*detail(&back, "why") == "restart", "{back:?}");
