@@ -135,6 +135,18 @@ impl<S> Site<S> {
         found.await.with_context(|| format!("{:#?}", self.gateway.log().all()))
     }
 
+    /// Waits until the state of a camera has these flags. A state has a way of its own, behind its event.
+    pub(crate) async fn flagged(&self, camera: &str, flags: &[&str]) -> anyhow::Result<()> {
+        let topic = format!("gatehouse/v1/d-1/s-1/g-1/camera/{camera}");
+        let wanted = serde_json::json!(flags);
+        let found = self.heard.messages().wait_for(&format!("flags {wanted}"), PATIENCE, |all| {
+            let last = all.iter().rfind(|message| message.publish.topic == topic)?;
+            let value: Value = serde_json::from_slice(&last.publish.payload).ok()?;
+            (value["flags"] == wanted).then_some(())
+        });
+        found.await.with_context(|| format!("{:#?}", self.gateway.log().all()))
+    }
+
     /// Waits for the `count`th event of this type at the control room.
     pub(crate) async fn event(&self, kind: &str, count: usize) -> anyhow::Result<Event> {
         let what = format!("{count} × {kind}");

@@ -36,8 +36,7 @@ async fn motion_is_told_in_its_area_and_a_covered_camera_is_tampered_with() -> a
     // Whoever covered it is in the seconds before.
     let incident = covered.draft.detail.unwrap()["incident"].clone();
     assert!(incident.is_string(), "{incident}");
-    let shown = site.state("yard", "up").await?;
-    assert_eq!(shown["flags"], serde_json::json!(["covered"]));
+    site.flagged("yard", &["covered"]).await?;
     let motions = site.told().iter().filter(|one| one.ends_with("camera.motion")).count();
     assert_eq!(motions, 1, "{:?}", site.told());
     Ok(())
