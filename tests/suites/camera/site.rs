@@ -139,7 +139,8 @@ impl<S> Site<S> {
     pub(crate) async fn flagged(&self, camera: &str, flags: &[&str]) -> anyhow::Result<()> {
         let topic = format!("gatehouse/v1/d-1/s-1/g-1/camera/{camera}");
         let wanted = serde_json::json!(flags);
-        let found = self.heard.messages().wait_for(&format!("flags {wanted}"), PATIENCE, |all| {
+        let what = format!("{camera} to have the flags {wanted}");
+        let found = self.heard.messages().wait_for(&what, PATIENCE, |all| {
             let last = all.iter().rfind(|message| message.publish.topic == topic)?;
             let value: Value = serde_json::from_slice(&last.publish.payload).ok()?;
             (value["flags"] == wanted).then_some(())
