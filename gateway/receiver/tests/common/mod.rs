@@ -674,6 +674,7 @@ impl Proxy {
                 let muted = Arc::clone(&for_task);
                 let mut cut = cut.clone();
                 cut.mark_unchanged();
+                let ended = cut.clone();
                 connections.spawn(async move {
                     let (mut from_client, mut to_client) = client.into_split();
                     let (mut from_server, mut to_server) = server.into_split();
@@ -685,8 +686,12 @@ impl Proxy {
                                 return;
                             }
                             // Muted words are lost, as in a connection that is cut later.
-                            if !muted.load(Ordering::SeqCst)
-                                && to_server.write_all(&bytes[..count]).await.is_err()
+                            if muted.load(Ordering::SeqCst) {
+                                continue;
+                            }
+                            // Looked up after it: whoever cuts and then lets others speak means others.
+                            if ended.has_changed().unwrap_or(true)
+                                || to_server.write_all(&bytes[..count]).await.is_err()
                             {
                                 return;
                             }
