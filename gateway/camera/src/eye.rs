@@ -3,7 +3,7 @@
 //! ```text
 //!  frames   K p p p p p p p K p p p p p p p K
 //!  learning ■ ■ ■           ■ ■ ■           ■ ■ ■    the beginning of each group
-//!  calm     ■               ■               ■        key frames alone
+//!  calm     ■               ■               ■        key frames alone, three a second at most
 //!  doubt    ■ ◂ ◂ ◂ ◂ ◂ ◂ ◂ ■ ■ ■ ■ ■ ■ ■ ■ ■        the group before it, then all
 //! ```
 //!
@@ -34,6 +34,11 @@ const BETWEEN: Duration = Duration::from_secs(10);
 /// many cameras start at once, and are no better.
 const LEARNT_OF: Duration = Duration::from_millis(400);
 
+/// While nothing is the matter, key frames that come sooner after the last one that was decoded are left
+/// out: cameras that send nothing but key frames (JPEG), or one at each change of noise, would cost as
+/// much as all frames. With it something that moves is still seen within 0.3 s and two such frames.
+const CALM: Duration = Duration::from_millis(350);
+
 /// Which frames are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
@@ -59,9 +64,9 @@ pub struct Eye {
     decoder: Option<(Codec, Box<dyn Decoder>)>,
     /// The decoder has seen all frames since a key frame.
     follows: bool,
-    /// When the last key frame came.
-    key: Mono,
-    /// The frames since the last key frame, with it; none if one is missing.
+    /// When the last key frame came that was decoded.
+    key: Option<Mono>,
+    /// The frames since that one, with it; none if one is missing.
     group: Vec<Frame>,
     bytes: usize,
     looked_back: Option<Mono>,
@@ -75,7 +80,7 @@ impl Eye {
             frames,
             decoder: None,
             follows: false,
-            key: Mono(0),
+            key: None,
             group: Vec::new(),
             bytes: 0,
             looked_back: None,
@@ -90,14 +95,19 @@ impl Eye {
 
     /// Whether [`Eye::look`] would decode this frame, which takes milliseconds.
     pub fn decodes(&self, frame: &Frame) -> bool {
-        frame.key || (self.follows && self.wants(frame.received))
+        let wants = self.wants(frame.received);
+        if !frame.key {
+            return self.follows && wants;
+        }
+        wants || self.key.is_none_or(|key| frame.received.since(key) >= CALM)
     }
 
     /// Takes the next frame of the stream; every one, whether it is decoded or not.
     pub fn look(&mut self, frame: &Frame) -> Looked {
         let mut looked = Looked::default();
         looked.findings.extend(self.watch.compressed(frame));
-        if self.decodes(frame) {
+        let decodes = self.decodes(frame);
+        if decodes {
             match self.decode(frame) {
                 Ok(Some(picture)) => {
                     looked.findings.extend(self.watch.picture(&picture, frame.received));
@@ -107,7 +117,7 @@ impl Eye {
                 Err(error) => looked.error = Some(error),
             }
             if frame.key {
-                self.key = frame.received;
+                self.key = Some(frame.received);
             }
             self.follows = self.wants(frame.received) && looked.error.is_none();
         } else {
@@ -118,7 +128,7 @@ impl Eye {
         {
             decoder.rest();
         }
-        self.keep(frame);
+        self.keep(frame, decodes);
         looked
     }
 
@@ -131,7 +141,7 @@ impl Eye {
     fn wants(&self, at: Mono) -> bool {
         self.frames == Frames::All
             || self.watch.wants_all()
-            || (self.watch.learns() && at.since(self.key) < LEARNT_OF)
+            || (self.watch.learns() && self.key.is_some_and(|key| at.since(key) < LEARNT_OF))
     }
 
     fn decode(&mut self, frame: &Frame) -> Result<Option<crate::picture::Picture>, DecodeError> {
@@ -161,11 +171,11 @@ impl Eye {
         self.watch.look_back(pictures.flatten())
     }
 
-    fn keep(&mut self, frame: &Frame) {
+    fn keep(&mut self, frame: &Frame, decoded: bool) {
         if self.frames == Frames::All || frame.track.codec == Codec::Jpeg {
             return;
         }
-        if frame.key {
+        if frame.key && decoded {
             self.forget();
         } else if self.group.is_empty() {
             return;

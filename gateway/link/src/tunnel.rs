@@ -114,6 +114,25 @@ impl DialError {
             Self::Local { .. } | Self::Unreachable { .. } => false,
         }
     }
+
+    /// It for a peer that is no broker, but a `store` or a `server`. Names of hosts stay as they are.
+    pub fn told(&self, peer: &str) -> String {
+        match self {
+            Self::Broker { at, why } => format!("the {peer} at {at} is not trusted: {why}"),
+            Self::Refused { ours, alert } => {
+                format!(
+                    "the {peer} refuses {ours}: {}",
+                    alert.replace("the broker", &format!("the {peer}"))
+                )
+            }
+            Self::Tls { at, source } => {
+                format!("no TLS with {at}: {source}; does the {peer} speak TLS at this port?")
+            }
+            Self::Files(_) | Self::Local { .. } | Self::Name(_) | Self::Unreachable { .. } => {
+                self.to_string()
+            }
+        }
+    }
 }
 
 /// Opens the way to a broker for rumqttc's event loop. Without TLS that is rumqttc's own doing. With
@@ -299,4 +318,29 @@ fn reason(alert: AlertDescription) -> String {
         other => return format!("{other:?}"),
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_no_broker_is_called_what_it_is_and_its_host_by_its_name() {
+        let at = || "broker-store.example:443".to_owned();
+        let refused = DialError::Refused {
+            ours: "no certificate".to_owned(),
+            alert: reason(AlertDescription::UnknownCA),
+        };
+        assert_eq!(
+            refused.told("store"),
+            "the store refuses no certificate: the store does not know the authority that signed it"
+        );
+        let away = DialError::Unreachable { at: at(), source: io::ErrorKind::TimedOut.into() };
+        assert_eq!(away.told("store"), "cannot reach broker-store.example:443: timed out");
+        let plain = DialError::Tls { at: at(), source: io::ErrorKind::InvalidData.into() };
+        assert_eq!(
+            plain.told("server"),
+            "no TLS with broker-store.example:443: invalid data; does the server speak TLS at this port?"
+        );
+    }
 }

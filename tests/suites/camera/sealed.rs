@@ -64,7 +64,8 @@ fn pieces(content: &[u8]) -> Vec<Vec<u8>> {
     (1..8).map(|n| content[n * step..][..32].to_vec()).collect()
 }
 
-fn age(identity: &Identity, file: &Path) -> anyhow::Result<(bool, Vec<u8>)> {
+/// What Debian's `age` makes of a file: whether it is whole, and its content.
+pub(crate) fn age(identity: &Identity, file: &Path) -> anyhow::Result<(bool, Vec<u8>)> {
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("key");
     std::fs::write(&key, identity.to_text().as_bytes())?;

@@ -45,6 +45,41 @@ fn a_camera_that_sends_jpegs_is_watched_as_well() {
 }
 
 #[test]
+fn of_a_camera_that_sends_nothing_but_key_frames_few_are_decoded_until_something_moves() {
+    make(&["box"]);
+    let stills = folder().join("box-stills");
+    std::fs::create_dir_all(&stills).unwrap();
+    let (source, out) = (folder().join("box.h264"), stills.join("%03d.jpg"));
+    let read = ["-f", "h264", "-r", "15", "-i", source.to_str().unwrap()];
+    ffmpeg(&[&read[..], &["-t", "20", "-q:v", "4", out.to_str().unwrap()]].concat());
+    let frame = |index: usize| {
+        let file = std::fs::read(stills.join(format!("{:03}.jpg", index + 1))).unwrap();
+        jpeg(file, (640, 360), index, 15)
+    };
+    let mut eye = Eye::new(Watch::new(Settings::default()), Frames::Key);
+    let (mut calm, mut begun, mut moving) = (0, None, 0);
+    for index in 0..290 {
+        let frame = frame(index);
+        let decoded = usize::from(eye.decodes(&frame));
+        // The view is learnt by 10 s; the box comes at 15 s.
+        match index {
+            165..225 => calm += decoded,
+            _ if begun.is_some() => moving += decoded,
+            _ => {}
+        }
+        let found = eye.look(&frame).findings;
+        if found.iter().any(|found| matches!(found, Finding::Motion { on: true, .. })) {
+            begun = Some(index);
+        }
+    }
+    // Four seconds of 15 pictures; every sixth is 0.4 s behind the one before.
+    assert_eq!(calm, 10);
+    let begun = begun.expect("the box is seen");
+    assert!((225..225 + 7 + 15).contains(&begun), "at picture {begun}");
+    assert_eq!(moving, 290 - begun - 1, "all of them while it moves");
+}
+
+#[test]
 fn who_confirms_a_new_view_ends_the_tamper_and_the_view_is_learnt() {
     make(&["moved"]);
     let path = folder().join("moved.h264");

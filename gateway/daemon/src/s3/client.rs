@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gatehouse_config::Store;
 use gatehouse_core::time::{ClockState, UtcMs};
-use gatehouse_link::{DialError, Local, Tls, open_from};
+use gatehouse_link::{Local, Tls, open_from};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::client::conn::http1;
@@ -373,8 +373,10 @@ impl Client {
         let dialled = timeout(CONNECT, open_from(&local, &host, endpoint.port, tls.as_ref())).await;
         let stream = match dialled {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if error.is_refusal() => return Err(S3Error::Untrusted(text(&error))),
-            Ok(Err(error)) => return Err(S3Error::Unreachable(text(&error))),
+            Ok(Err(error)) if error.is_refusal() => {
+                return Err(S3Error::Untrusted(error.told("store")));
+            }
+            Ok(Err(error)) => return Err(S3Error::Unreachable(error.told("store"))),
             Err(_) => {
                 let seconds = CONNECT.as_secs();
                 let why = format!("no connection to {endpoint} within {seconds} s");
@@ -406,19 +408,6 @@ async fn read(answer: Response<hyper::body::Incoming>) -> Result<(u16, HeaderMap
     let body = Limited::new(body, BODY).collect().await;
     let body = body.map_err(|error| S3Error::Unreachable(line(&error.to_string())))?.to_bytes();
     Ok((head.status.as_u16(), head.headers, body))
-}
-
-/// What the network says; the way to a store is that to a broker, whose words it has.
-fn text(error: &DialError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if !text.contains(&cause.to_string()) {
-            let _ = write!(text, ": {cause}");
-        }
-        source = cause.source();
-    }
-    text.replace("broker", "store")
 }
 
 fn said(error: &hyper::Error) -> S3Error {

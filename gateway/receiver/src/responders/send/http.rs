@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use gatehouse_link::{DialError, Tls};
+use gatehouse_link::Tls;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode, header};
@@ -22,8 +22,9 @@ pub(super) async fn post(
     headers: &[(&'static str, String)],
     body: Vec<u8>,
 ) -> Result<(), String> {
-    let stream =
-        gatehouse_link::open(&url.host, url.port, tls).await.map_err(|error| dialled(&error))?;
+    let stream = gatehouse_link::open(&url.host, url.port, tls)
+        .await
+        .map_err(|error| error.told("server"))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| said(&error))?;
     let mut request = Request::builder()
@@ -80,20 +81,6 @@ async fn judged(status: StatusCode, mut body: hyper::body::Incoming) -> Result<(
         format!(": {short}")
     };
     Err(format!("the server answers {}{shown}", status.as_u16()))
-}
-
-/// What the network says, without the address.
-fn dialled(error: &DialError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if !text.contains(&cause.to_string()) {
-            let _ = write!(text, ": {cause}");
-        }
-        source = cause.source();
-    }
-    // The way to a broker is the way to any server; its words are about brokers.
-    text.replace("broker", "server")
 }
 
 fn said(error: &hyper::Error) -> String {
