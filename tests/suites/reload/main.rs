@@ -1,6 +1,7 @@
 //! A new configuration for a daemon that runs: nothing is lost, and nothing that did not change
 //! notices. Proposed ones, replayed over the journal.
 
+mod often;
 mod replay;
 mod scene;
 mod transactions;
