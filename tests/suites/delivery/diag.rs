@@ -59,7 +59,7 @@ async fn a_bundle_has_what_helps_and_no_secret_no_picture_and_no_name() -> anyho
         "[[broker]]\nid = \"main\"\nhost = \"127.0.0.1\"\nport = 1\nusername = \"somebody\"\n\
          password-file = {broker:?}\n[broker.tls]\nca = {ca:?}\ncertificate = {own:?}\nkey = {own_key:?}\n\
          # {NOTE}\n[[zone]]\nid = \"attic\"\nname = \"{PERSON}\"\nkind = \"24h\"\ninput = \"sim:1\"\n\
-         debounce-ms = 0\n[[camera]]\nid = \"gate\"\nsource = \"rtsp://127.0.0.1:1/{CAMERA}\"\n\
+         debounce-ms = 0\n[[camera]]\nid = \"gate\"\nstream = \"rtsp://127.0.0.1:1/{CAMERA}\"\n\
          username = \"somebody\"\npassword-file = {camera:?}\n[[rs485]]\nid = \"north\"\n\
          device = \"/dev/not-there\"\nkey-file = {bus:?}\n[[reader]]\nid = \"front\"\nbus = \"north\"\n\
          address = 1\ndoor = \"door-0\"\n[evidence.store]\nendpoint = \"http://127.0.0.1:1\"\nbucket = \"b-1\"\n\

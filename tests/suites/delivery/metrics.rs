@@ -149,7 +149,7 @@ async fn a_scraper_reads_how_the_box_does_and_nothing_about_its_people() -> anyh
         "gatehouse_resident_memory_bytes",
         "gatehouse_journal_written_bytes_total",
         "gatehouse_events_recorded_total",
-        "gatehouse_path_transmission_seconds{path=\"b-0\",measure=\"mean\"}",
+        "gatehouse_path_availability_ratio{path=\"b-0\"}",
     ] {
         ensure!(samples.get(name).is_some_and(|value| *value > 0.0), "{name}\n{body}");
     }
