@@ -89,7 +89,7 @@ fn outside(event: &Event) -> Option<Value> {
         "state": draft.state,
         "opens": draft.opens,
         "cause": draft.cause.as_ref().filter(|_| told),
-        "detail": draft.detail.as_ref().map(|detail| facts(detail)),
+        "detail": draft.detail.as_ref().map(facts),
         "flags": draft.flags,
     }))
 }

@@ -81,7 +81,7 @@ pub async fn gather(path: &Path, extent: Extent) -> Bundle {
     };
     bundle.add("gateway.toml", "the configuration, secrets and names as stars", text);
     let checked: String = match &loaded {
-        Ok(config) => config.warnings().lines().map(|line| format!("{line}\n")).collect(),
+        Ok(config) => config.warnings().lines().flat_map(|line| [line, "\n".to_owned()]).collect(),
         Err(mistakes) => {
             let told = for_others(&mistakes.render(false));
             // A mistake in a name shows the name.
@@ -118,7 +118,9 @@ pub async fn gather(path: &Path, extent: Extent) -> Bundle {
             }
         }
         None => {
-            bundle.left_out.push("doctor.json, events.jsonl: the configuration has mistakes".into())
+            bundle
+                .left_out
+                .push("doctor.json, events.jsonl: the configuration has mistakes".into());
         }
     }
     bundle.log(extent.log_lines, config.is_some());
@@ -263,6 +265,6 @@ mod tests {
         let bytes = String::from_utf8(bundle.tar()).unwrap();
         assert!(bytes.contains("check.txt") && bytes.contains("id = \"G!\""));
         assert!(!bytes.contains("hunter2") && !bytes.contains("Flat of Li"));
-        assert!(bundle.file_name().ends_with(".tar"));
+        assert!(bundle.file_name().starts_with("gatehouse-diag-2"));
     }
 }
