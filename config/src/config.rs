@@ -25,7 +25,7 @@ use crate::finding::Warnings;
 use crate::kind::Word;
 use crate::network::Broker;
 use crate::output::{Challenge, Output};
-use crate::page::Page;
+use crate::page::{Metrics, Page};
 use crate::patrol::{Checkpoint, HelpPoint, Round};
 use crate::protection::{KeySwitch, Partition, Zone};
 use crate::schema;
@@ -104,6 +104,8 @@ pub struct Config {
     pub home_assistant: HomeAssistant,
     /// Where the gateway's own page is served, if it is.
     pub page: Option<Page>,
+    /// Where the gateway's figures are served, if they are.
+    pub metrics: Option<Metrics>,
     /// How events are kept.
     pub journal: JournalConfig,
     /// The simulated wiring, if there is one.

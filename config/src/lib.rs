@@ -79,11 +79,11 @@ pub use finding::{ConfigErrors, Warnings};
 pub use man::{credentials_man_page, man_page};
 pub use network::{Broker, ClientCertificate, Look, Protocol, Tls};
 pub use output::{Challenge, Output};
-pub use page::Page;
+pub use page::{Metrics, Page};
 pub use patrol::{Checkpoint, HelpPoint, Round};
 pub use protection::{KeySwitch, Partition, Zone};
 pub use secret::{PasswordSource, Secret, SecretError};
-pub use shown::without_secrets;
+pub use shown::{for_others, without_secrets};
 pub use store::{Endpoint, Store, StoreOf};
 pub use wiring::{Bias, Chip, Contact, Drive, Level, Line, WiredInput};
 

@@ -1,6 +1,6 @@
-//! The gateway's own web page.
+//! The gateway's own web page, and what it tells of itself in figures: where they are served.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -17,17 +17,30 @@ pub struct Page {
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
-/// An address with a port.
-pub(crate) struct Listen;
+/// Where the gateway's own figures are served, for a monitoring system that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// An address of this machine, and the port.
+    pub listen: SocketAddr,
+}
 
-/// What a page is served at if nobody says otherwise.
-const PORT: u16 = 8443;
+/// An address with a port.
+pub(crate) struct Listen {
+    /// What is listened on if nobody says otherwise: every address, or this machine's own.
+    pub(crate) address: Ipv4Addr,
+    /// The port that goes with it.
+    pub(crate) port: u16,
+}
 
 impl Kind for Listen {
     type Out = SocketAddr;
 
     fn allowed(&self) -> String {
-        "an IP address of this machine and a port, as \"0.0.0.0:8443\" or \"[::]:8443\"".into()
+        let Self { address, port } = self;
+        let six = if address.is_loopback() { "::1" } else { "::" };
+        format!(
+            "an IP address of this machine and a port, as \"{address}:{port}\" or \"[{six}]:{port}\""
+        )
     }
 
     fn schema(&self) -> Value {
@@ -40,7 +53,7 @@ impl Kind for Listen {
         if let DeValue::Integer(port) = value
             && let Ok(port) = port.as_str().parse::<u16>()
         {
-            return Err(Wrong::hint(format!("write {name} = \"0.0.0.0:{port}\"")));
+            return Err(Wrong::hint(format!("write {name} = \"{}:{port}\"", self.address)));
         }
         let given = text(name, value)?;
         if let Ok(address) = given.parse::<SocketAddr>()
@@ -49,10 +62,13 @@ impl Kind for Listen {
             return Ok(address);
         }
         let whole = match (given.parse::<IpAddr>(), given.rsplit_once(':')) {
-            (Ok(address), _) => Some(SocketAddr::new(address, PORT)),
-            (_, Some(("" | "*" | "localhost", port))) => {
-                let all = if given.starts_with("localhost") { [127, 0, 0, 1] } else { [0; 4] };
-                port.parse().ok().map(|port: u16| (all, port).into())
+            (Ok(address), _) => Some(SocketAddr::new(address, self.port)),
+            (_, Some((host @ ("" | "*" | "localhost"), port))) => {
+                let address = match host {
+                    "localhost" => Ipv4Addr::LOCALHOST,
+                    _ => self.address,
+                };
+                port.parse().ok().map(|port: u16| (address, port).into())
             }
             _ => None,
         };

@@ -29,6 +29,55 @@ pub(crate) fn without_pins(text: &str) -> String {
     without(text, |name| is_secret(name) || name.to_ascii_lowercase().contains("pin"))
 }
 
+/// What of a configuration may leave the box, for somebody who helps from afar: neither what looks like a secret
+/// nor logins, nor the names that people gave to things, nor what they wrote beside it. Its lines stay where they
+/// are.
+pub fn for_others(text: &str) -> String {
+    let personal = |name: &str| {
+        matches!(name, "name" | "label" | "username" | "access-key") || is_secret(name)
+    };
+    without(&without_comments(text), personal)
+}
+
+/// The text without comments: what people write there is about people as well. A `#` within a string is none.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // What ends the string that is open.
+    let mut open: Option<&str> = None;
+    for line in text.split_inclusive('\n') {
+        // A string of one line ends with it, closed or not.
+        open = open.filter(|end| end.len() == 3);
+        let (mut at, mut end) = (0, line.len());
+        while at < line.len() {
+            let rest = &line[at..];
+            let marks = ["\"\"\"", "'''", "\"", "'"];
+            at += match open {
+                Some(mark) if rest.starts_with(mark) => {
+                    open = None;
+                    mark.len()
+                }
+                Some("\"" | "\"\"\"") if rest.starts_with('\\') => {
+                    1 + rest[1..].chars().next().map_or(0, char::len_utf8)
+                }
+                None if rest.starts_with('#') => {
+                    end = at;
+                    break;
+                }
+                None if marks.iter().any(|mark| rest.starts_with(mark)) => {
+                    open = marks.into_iter().find(|mark| rest.starts_with(mark));
+                    open.map_or(1, str::len)
+                }
+                _ => rest.chars().next().map_or(1, char::len_utf8),
+            };
+        }
+        out.push_str(if end < line.len() { line[..end].trim_end() } else { line });
+        if end < line.len() && line.ends_with('\n') {
+            out.push('\n');
+        }
+    }
+    out
+}
+
 fn without(text: &str, telling: fn(&str) -> bool) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut until: Option<&str> = None;
@@ -152,6 +201,18 @@ mod tests {
         ] {
             assert_eq!(without_secrets(line), shown);
         }
+    }
+
+    #[test]
+    fn for_others_there_are_neither_names_nor_logins_nor_what_people_wrote_beside_it() {
+        let text = "id = \"a#b\" # ask Li\n# Wang, 12\nname = \"Flat of Li\"\nusername = 'li'\n\
+                    x = \"a\\\"#b\" # no\ny = '''#\n# in it''' # out\nz = \"é\" # é\n[t] # last";
+        assert_eq!(
+            for_others(text),
+            "id = \"a#b\"\n\nname =*************\nusername =*****\nx = \"a\\\"#b\"\ny = '''#\n# in it'''\n\
+             z = \"é\"\n[t]"
+        );
+        assert_eq!(for_others("password = \"x\"\nhost = \"mqtt://u:p@h\"").matches('p').count(), 1);
     }
 
     #[test]

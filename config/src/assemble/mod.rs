@@ -8,6 +8,7 @@ mod commands;
 mod devices;
 mod doors;
 mod feeds;
+mod metrics;
 mod named;
 mod outputs;
 mod page;
@@ -113,6 +114,7 @@ pub(crate) fn config(
     let brokers = brokers::brokers(file, reporting, notes, files);
     let home_assistant = file.optional(&keys::home_assistant::TABLE, notes, home_assistant);
     let page = page::page(file, notes, files);
+    let metrics = metrics::metrics(file, page.as_ref().ok().and_then(Option::as_ref), notes);
     let journal = file.optional(&keys::journal::TABLE, notes, journal);
     let log = file.optional(&keys::log::TABLE, notes, log);
     let (address, time_zone, state_dir, socket, confirm_within) = gateway?;
@@ -154,6 +156,7 @@ pub(crate) fn config(
         uplink: uplink?,
         home_assistant: home_assistant?,
         page: page.ok()?,
+        metrics: metrics.ok()?,
         journal: journal?,
         sim,
         log: log?,

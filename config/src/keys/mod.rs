@@ -21,6 +21,7 @@ pub(crate) mod home_assistant;
 pub(crate) mod journal;
 pub(crate) mod key_switch;
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod output;
 pub(crate) mod page;
 pub(crate) mod partition;
@@ -76,6 +77,7 @@ pub(crate) static FILE: Table = Table {
         &uplink::TABLE,
         &home_assistant::TABLE,
         &page::TABLE,
+        &metrics::TABLE,
         &journal::TABLE,
         &log::TABLE,
         &sim::TABLE,

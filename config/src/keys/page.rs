@@ -1,5 +1,7 @@
 //! The table `[page]`.
 
+use std::net::Ipv4Addr;
+
 use crate::kind::Place;
 use crate::page::Listen;
 use crate::spec::Presence::{Default, Optional};
@@ -18,7 +20,7 @@ pub(crate) static TABLE: Table = Table {
 
 pub(crate) static LISTEN: Key<Listen> = Key {
     name: "listen",
-    kind: Listen,
+    kind: Listen { address: Ipv4Addr::UNSPECIFIED, port: 8443 },
     presence: Default("\"0.0.0.0:8443\""),
     doc: "The address of this machine, and the port, on which the page is served; 0.0.0.0 is every \
           address. It must not be reachable from the internet.",

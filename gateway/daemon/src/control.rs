@@ -37,6 +37,7 @@ use crate::board::{Board, StoreView};
 use crate::clock::Clock;
 use crate::gauges::{EvidenceLoad, Gauges};
 use crate::reload::{Reloaded, Request, Running};
+use crate::sandbox::{self, Sandbox};
 use crate::supervise;
 use crate::transaction::{Changes, Unconfirmed, Who};
 use crate::unit::readers::Enrolling;
@@ -119,6 +120,9 @@ pub struct Report {
     /// The store for pictures and clips, if there is one; without what is silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreView>,
+    /// What the daemon took from itself at its start; none: it tried nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
 }
 
 /// One door, zone, partition or reader in a [`Report`].
@@ -366,5 +370,6 @@ pub(crate) fn report(sources: &Sources) -> Report {
         unconfirmed: sources.changes.unconfirmed(),
         page: sources.page.report(),
         store: view.store.clone(),
+        sandbox: sandbox::of_this_process().cloned(),
     }
 }

@@ -6,7 +6,8 @@
 //! ([`Site::reconfigure`](gatehouse_core::site::Site::reconfigure)); what is new begins. Then the
 //! others learn of it: control socket, uplink, `desc`.
 //!
-//! What holds from the next start only is named, and goes on as it was: [`keep_until_restart`].
+//! What holds from the next start only is named, and goes on as it was: [`keep_until_restart`]. A file that
+//! names places which the daemon closed to itself ([`sandbox`]) is refused, and says so.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::rules::{Desk, Inputs};
 use crate::run::site_of;
+use crate::sandbox;
 use crate::supervise::{Ended, Supervisor};
 use crate::transaction::{Held, History, Who};
 use crate::unit::{Counts, Units};
@@ -132,7 +134,8 @@ impl Reloader {
             Ok(Err(mistakes)) => {
                 let text = mistakes.render(false);
                 error!("the new configuration is not used:\n{text}");
-                self.reject(&before.config, mistakes.len(), &request).await;
+                let cause = "the file has mistakes; what ran before runs on";
+                self.reject(&before.config, mistakes.len(), cause, &request).await;
                 (Reloaded::Rejected { mistakes: mistakes.len(), text }, None)
             }
             Ok(Ok((config, _, credentials))) if config.hash() == before.config.hash() => {
@@ -140,7 +143,20 @@ impl Reloader {
                 info!(hash = config.hash(), "the configuration is as it was");
                 (Reloaded::Unchanged { hash: config.hash().to_owned() }, None)
             }
-            Ok(Ok(all)) => self.apply(supervisor, &before, all, &request).await,
+            Ok(Ok(all)) => match sandbox::outside(&all.0) {
+                outside if outside.is_empty() => {
+                    self.apply(supervisor, &before, all, &request).await
+                }
+                // Applied it would be a broker without its authority, or a bus without its device.
+                outside => {
+                    let text = sandbox::refusal(&outside);
+                    error!("the new configuration is not used:\n{text}");
+                    let cause =
+                        "the file names places that only a restart opens; what ran before runs on";
+                    self.reject(&before.config, outside.len(), cause, &request).await;
+                    (Reloaded::Rejected { mistakes: outside.len(), text }, None)
+                }
+            },
         };
         if let Some(answer) = request.answer {
             // Who asked may have gone away.
@@ -159,10 +175,10 @@ impl Reloader {
         }
     }
 
-    async fn reject(&self, running: &Config, mistakes: usize, request: &Request) {
+    async fn reject(&self, running: &Config, mistakes: usize, cause: &str, request: &Request) {
         let report = Report {
             severity: 3,
-            cause: Some("the file has mistakes; what ran before runs on".to_owned()),
+            cause: Some(cause.to_owned()),
             ..report("config.rejected", running, request, json!({ "mistakes": mistakes }))
         };
         if self.inputs.send(Input::Report(report)).await.is_err() {

@@ -24,7 +24,7 @@ use crate::rules::{self, Desk, Inputs, Rules};
 use crate::supervise::{Ended, Notice, Supervisor};
 use crate::transaction::{Held, History, Who};
 use crate::unit::readers::Enrolling;
-use crate::{checkpoints, clock_watch, commands, control, transaction, unit, uplink, web};
+use crate::{checkpoints, clock_watch, commands, control, metrics, transaction, unit, uplink, web};
 
 /// How many of a door's newest events are looked at to recall its state: a state stands in one of
 /// the last two or three, faults may lie above.
@@ -206,6 +206,8 @@ pub async fn live(
     let kept = web::Kept::default();
     let page = web::Parts { sources: sources.clone(), eyes: hands.eyes().clone(), kept };
     supervisor.unit("page", move || web::run(page.clone()));
+    let figures = sources.clone();
+    supervisor.unit("metrics", move || metrics::run(figures.clone()));
     supervisor.unit("config", move || changes.clone().run());
     let parts = commands::Parts::new(sources.clone(), say, hands.eyes().clone(), path.clone());
     supervisor.essential("commands", commands::run(parts, arrivals));

@@ -4,12 +4,15 @@
 
 mod adversary;
 mod commands;
+mod diag;
 mod doctor;
+mod metrics;
 mod outage;
 mod outputs;
 mod paths;
 mod patrol;
 mod protection;
+mod sandbox;
 mod scene;
 mod secured;
 mod smoke;

@@ -77,3 +77,24 @@ fn every_file_that_the_unit_speaks_of_is_shipped() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_filter_of_the_unit_lets_the_daemon_bound_itself() -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(deploy("systemd/gatehouse.service"))?;
+    let listed = run(Command::new("systemd-analyze").args(["syscall-filter", "@system-service"]))?;
+    let (mut allowed, mut refused) = (listed, String::new());
+    for filter in text.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        match filter.strip_prefix('~') {
+            Some(filter) => refused.push_str(filter),
+            None => allowed.push_str(filter),
+        }
+        allowed.push('\n');
+    }
+    for call in
+        ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"]
+    {
+        let word = |text: &str| text.split_whitespace().any(|word| word == call);
+        ensure!(word(&allowed) && !word(&refused), "{call} is refused around the daemon");
+    }
+    Ok(())
+}

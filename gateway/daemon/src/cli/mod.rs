@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod contract;
 mod credential;
+mod diag;
 mod discover;
 mod doctor;
 mod events;
@@ -36,6 +37,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse run                            watch the doors (systemd does this)
   gatehouse status                         what is happening now
   gatehouse doctor                         what is wrong, and what to do
+  gatehouse diag                           all of it in one file, for who helps from afar
   gatehouse page                           where the web page is, and how to get in
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
@@ -77,6 +79,9 @@ enum Command {
     Status(StatusArgs),
     /// Look at everything this box hangs on, and say what to do about what is wrong.
     Doctor(doctor::DoctorArgs),
+    /// Write one file for whoever helps from afar: versions, configuration, status, doctor, events, log and
+    /// machine, without secrets, pictures and names.
+    Diag(diag::DiagArgs),
     /// Show the page: its address, its fingerprint, and the code for the first account.
     Page(page::PageArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -198,6 +203,7 @@ fn act(command: Command) -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => status::status(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Diag(args) => diag::diag(&args),
         Command::Page(args) => page::page(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),
@@ -284,6 +290,7 @@ fn run(args: &ConfigArg) -> ExitCode {
     for warning in credentials.warnings().lines() {
         tracing::warn!("{warning}");
     }
+    crate::sandbox::enter(&config, &args.config);
     match crate::run::run(config, credentials, args.config.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

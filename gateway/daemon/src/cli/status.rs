@@ -183,6 +183,11 @@ fn table(report: &Report, paint: Paint) -> String {
     if let Some(view) = &report.store {
         store(&mut text, view, paint);
     }
+    if let Some(sandbox) = &report.sandbox {
+        let told = sandbox.to_string();
+        let told = if sandbox.is_whole() { paint.good(&told) } else { paint.warn(&told) };
+        let _ = writeln!(text, "{} {told}", paint.bold("sandbox"));
+    }
     if let Some(one) = &report.unconfirmed {
         let told =
             format!("{} is put back in {} s: gatehouse config confirm", one.after, one.left_s);

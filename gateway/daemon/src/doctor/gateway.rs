@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 
 use super::Finding;
 use crate::control::Report;
+use crate::sandbox::{Held, Sandbox};
 
 /// The longest answer that is read: a thousand things of a hundred bytes each are a tenth of it.
 const LONGEST: u64 = 1024 * 1024;
@@ -18,7 +19,7 @@ const LATE_S: u64 = 60;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Silent {
+pub(crate) enum Silent {
     /// Nobody listens there.
     Absent(io::Error),
     /// Somebody does, and this user may not ask.
@@ -28,7 +29,7 @@ pub(super) enum Silent {
 }
 
 /// Asks the gateway at this socket.
-pub(super) async fn ask(socket: &Path) -> Result<Report, Silent> {
+pub(crate) async fn ask(socket: &Path) -> Result<Report, Silent> {
     let asked = async {
         let mut stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Silent::Forbidden,
@@ -66,9 +67,28 @@ pub(super) fn look(running: Result<&Report, &Silent>, config: &Config) -> Vec<Fi
             "it is tried on by itself; journalctl -u gatehouse says why it fails",
         ));
     }
+    findings.extend(report.sandbox.as_ref().map(sandbox));
     findings.extend(delivery(report));
     findings.extend(things(report));
     findings
+}
+
+/// What the daemon took from itself. An older kernel's part of it is no reason to worry: nobody replaces a
+/// kernel for it, and the unit's sandbox stands around it.
+fn sandbox(sandbox: &Sandbox) -> Finding {
+    let told = sandbox.to_string();
+    if sandbox.is_off() {
+        let advice = "the sandbox is switched off for this service: once the reason is gone, take \
+                      GATEHOUSE_SANDBOX out (systemctl edit gatehouse) and restart it";
+        return Finding::advice("sandbox", told, advice);
+    }
+    let none = |held: &Held| matches!(held, Held::Not(_));
+    if none(&sandbox.files) || none(&sandbox.calls) {
+        let advice = "give the box a kernel with CONFIG_SECURITY_LANDLOCK and CONFIG_SECCOMP_FILTER, and \
+                      landlock in its lsm= parameter; the unit's own sandbox holds meanwhile";
+        return Finding::advice("sandbox", told, advice);
+    }
+    Finding::good("sandbox", told)
 }
 
 fn not_running(silent: &Silent) -> Finding {
@@ -239,6 +259,19 @@ mod tests {
             report.oldest_unreceived_s = 61;
         };
         assert_eq!(of(&late), Wrong);
+    }
+
+    #[test]
+    fn a_sandbox_that_does_not_hold_is_told_with_what_to_do() {
+        let of = |files: Held, calls: Held| sandbox(&Sandbox { files, calls });
+        let older = || Held::Partly("version 2".into());
+        assert_eq!(of(Held::Whole, Held::Whole).verdict, Good);
+        assert_eq!(of(older(), Held::Whole).verdict, Good);
+        let none = of(Held::Not("this kernel has no landlock".into()), Held::Whole);
+        assert_eq!(none.verdict, Advice);
+        assert!(none.found.contains("no landlock") && none.advice.unwrap().contains("lsm="));
+        let off = || Held::Not("GATEHOUSE_SANDBOX=off".into());
+        assert!(of(off(), off()).advice.unwrap().contains("systemctl edit"));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@
 //! * [`paths`]: each broker answers.
 
 mod certificates;
-mod gateway;
+pub(crate) mod gateway;
 mod machine;
 mod paths;
 mod wiring;
@@ -19,6 +19,8 @@ use std::path::Path;
 
 use gatehouse_config::Config;
 use serde::Serialize;
+
+use crate::control::Report;
 
 /// How good a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,8 +89,15 @@ pub struct Section {
 /// Looks at everything that this configuration names. Takes as long as brokers take to answer, at
 /// most some ten seconds.
 pub async fn examine(config: &Config) -> Vec<Section> {
+    examine_with(config, gateway::ask(&config.socket).await).await
+}
+
+/// The same with what the running gateway said.
+pub(crate) async fn examine_with(
+    config: &Config,
+    running: Result<Report, gateway::Silent>,
+) -> Vec<Section> {
     let dev = Path::new("/dev");
-    let running = gateway::ask(&config.socket).await;
     let sections = [
         ("gateway", gateway::look(running.as_ref(), config)),
         ("wiring", wiring::look(config, dev, running.is_ok())),

@@ -10,6 +10,7 @@ use tracing::error;
 use super::history::History;
 use super::{Draft, Refusal, Touch, diff};
 use crate::reload::keep_until_restart;
+use crate::sandbox;
 
 /// Whose change it is, as far as it is judged by that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub(super) fn check(
             count: mistakes.len(),
             text: without_path(&mistakes.render(false), path),
         })?;
+    let outside = sandbox::outside(&loaded);
+    if !outside.is_empty() {
+        let text = without_path(&sandbox::refusal(&outside), path);
+        return Err(Refusal::Mistakes { count: outside.len(), text });
+    }
     if guard == Guard::District {
         if loaded.commands != now.commands {
             return Err(Refusal::ChangesRights);

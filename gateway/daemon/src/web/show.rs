@@ -178,6 +178,7 @@ mod tests {
             unconfirmed: None,
             page: None,
             store: None,
+            sandbox: None,
         }
     }
 
