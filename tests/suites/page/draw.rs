@@ -94,7 +94,7 @@ fn masks(text: &str) -> anyhow::Result<Vec<Vec<[f64; 2]>>> {
     let outline = |mask: &toml::Value| -> anyhow::Result<Vec<[f64; 2]>> {
         let corners = mask.as_str().context("a text")?.split(' ').map(|corner| {
             let (x, y) = corner.split_once(',').context("a corner")?;
-            Ok([x.parse()?, y.parse()?])
+            anyhow::Ok([x.parse::<f64>()?, y.parse::<f64>()?])
         });
         corners.collect()
     };
