@@ -62,7 +62,7 @@ pub(super) struct May {
 /// What is printed on a card.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Number {
+pub(super) struct Typed {
     format: String,
     #[serde(default)]
     facility: u32,
@@ -75,13 +75,13 @@ pub(super) struct New {
     /// As a reader has read it.
     credential: Option<String>,
     /// Or as it is printed.
-    printed: Option<Number>,
+    printed: Option<Typed>,
     may: May,
     pin: Option<Digits>,
 }
 
 impl May {
-    fn new(self) -> NewCredential {
+    fn written(self) -> NewCredential {
         let typed = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         NewCredential {
             label: typed(self.label),
@@ -104,17 +104,15 @@ pub(super) async fn list(State(shared): State<Shared>) -> Response {
     let read = spawn_blocking(move || {
         let text = credentials::text(&config).map_err(|error| {
             error!(%error, "the list of credentials cannot be read");
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "disk")
+            Not::Word(StatusCode::SERVICE_UNAVAILABLE, "disk")
         })?;
         let list = Credentials::parse(&text, "credentials.toml", &config)
-            .map_err(|errors| mistakes(errors.render(false)))?;
-        Ok::<_, Response>(
-            json!({ "entries": entries(&text, &list, &now), "may": choices(&config) }),
-        )
+            .map_err(|errors| Not::Mistakes(errors.render(false)))?;
+        Ok::<_, Not>(json!({ "entries": entries(&text, &list, &now), "may": choices(&config) }))
     });
     match read.await {
         Ok(Ok(said)) => Json(said).into_response(),
-        Ok(Err(answer)) => answer,
+        Ok(Err(not)) => not.answer(),
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "ending"),
     }
 }
@@ -178,24 +176,25 @@ pub(super) async fn add(
             (None, Some(number)) => hashed(&number, &config)?,
             _ => return Err(no_card()),
         };
-        let mut new = may.new();
+        let mut new = may.written();
         if let Some(digits) = pin.filter(|digits| !digits.0.is_empty()) {
-            new.pin = Some(credentials::pin(hash, &digits.0, &config).map_err(no_hash)?);
+            new.pin =
+                Some(credentials::pin(hash, &digits.0, &config).map_err(|error| no_hash(&error))?);
         }
         judged(hash, &new, &config)?;
         credentials::change(&config, |text| edit::enrol(text, hash, &new))
             .map_err(|error| refused(error, &config))?;
-        Ok::<_, Response>(hash)
+        Ok::<_, Not>(hash)
     });
     load(&shared, &signed, made.await).await
 }
 
-fn hashed(number: &Number, config: &Config) -> Result<CredentialHash, Response> {
-    let Number { format, facility, number } = number;
+fn hashed(typed: &Typed, config: &Config) -> Result<CredentialHash, Not> {
+    let Typed { format, facility, number } = typed;
     let known = FORMATS.iter().find(|(name, _)| name == format);
     let (_, format) = known.ok_or_else(no_card)?;
     let printed = Printed { format: *format, facility: *facility, number: *number };
-    credentials::card(&printed, config).map_err(no_hash)
+    credentials::card(&printed, config).map_err(|error| no_hash(&error))
 }
 
 /// Gives a card other rights.
@@ -205,7 +204,7 @@ pub(super) async fn change(
     Path(hash): Path<String>,
     Json(may): Json<May>,
 ) -> Response {
-    let new = may.new();
+    let new = may.written();
     rewrite(&shared, &signed, &hash, move |text, hash| edit::alter(text, hash, &new)).await
 }
 
@@ -249,27 +248,27 @@ async fn rewrite(
     let made = spawn_blocking(move || {
         credentials::change(&config, |text| change(text, hash))
             .map_err(|error| refused(error, &config))?;
-        Ok::<_, Response>(hash)
+        Ok::<_, Not>(hash)
     });
     load(shared, signed, made.await).await
 }
 
 /// What was typed is judged alone first, so that its mistakes name its own lines and nobody else's.
-fn judged(hash: CredentialHash, new: &NewCredential, config: &Config) -> Result<(), Response> {
+fn judged(hash: CredentialHash, new: &NewCredential, config: &Config) -> Result<(), Not> {
     let text = edit::enrol("", hash, new).map_err(|error| refused(error.into(), config))?;
     let judged = Credentials::parse(&text, "credentials.toml", config);
-    judged.map(drop).map_err(|errors| mistakes(errors.render(false)))
+    judged.map(drop).map_err(|errors| Not::Mistakes(errors.render(false)))
 }
 
 /// The rules take the changed list, and record it with who changed it.
 async fn load(
     shared: &Shared,
     signed: &Signed,
-    made: Result<Result<CredentialHash, Response>, tokio::task::JoinError>,
+    made: Result<Result<CredentialHash, Not>, tokio::task::JoinError>,
 ) -> Response {
     let hash = match made {
         Ok(Ok(hash)) => hash,
-        Ok(Err(answer)) => return answer,
+        Ok(Err(not)) => return not.answer(),
         Err(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "ending"),
     };
     let actor = Some(signed.account.name.to_string());
@@ -285,43 +284,59 @@ async fn load(
     }
 }
 
-fn no_card() -> Response {
-    refuse(StatusCode::BAD_REQUEST, "card")
+/// Why nothing was done, as the page is told.
+#[derive(Debug)]
+enum Not {
+    /// A word that the page has a sentence for.
+    Word(StatusCode, &'static str),
+    /// What is wrong, in the words of the configuration.
+    Mistakes(String),
 }
 
-fn mistakes(text: String) -> Response {
-    let body = json!({ "error": "mistakes", "text": text });
-    (StatusCode::CONFLICT, Json(body)).into_response()
-}
-
-fn no_hash(error: HashError) -> Response {
-    match error {
-        HashError::Card(_) => no_card(),
-        HashError::Pin => refuse(StatusCode::BAD_REQUEST, "pin"),
-        HashError::Key(error) => {
-            error!(%error, "no card can be added");
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "disk")
+impl Not {
+    fn answer(self) -> Response {
+        match self {
+            Self::Word(status, word) => refuse(status, word),
+            Self::Mistakes(text) => {
+                let body = json!({ "error": "mistakes", "text": text });
+                (StatusCode::CONFLICT, Json(body)).into_response()
+            }
         }
     }
 }
 
-fn refused(error: ChangeError, config: &Config) -> Response {
+fn no_card() -> Not {
+    Not::Word(StatusCode::BAD_REQUEST, "card")
+}
+
+fn no_hash(error: &HashError) -> Not {
     match error {
-        ChangeError::Edit(EditError::There) => refuse(StatusCode::CONFLICT, "there"),
-        ChangeError::Edit(EditError::NotThere) => refuse(StatusCode::NOT_FOUND, "unknown"),
+        HashError::Card(_) => no_card(),
+        HashError::Pin => Not::Word(StatusCode::BAD_REQUEST, "pin"),
+        HashError::Key(error) => {
+            error!(%error, "no card can be added");
+            Not::Word(StatusCode::SERVICE_UNAVAILABLE, "disk")
+        }
+    }
+}
+
+fn refused(error: ChangeError, config: &Config) -> Not {
+    match error {
+        ChangeError::Edit(EditError::There) => Not::Word(StatusCode::CONFLICT, "there"),
+        ChangeError::Edit(EditError::NotThere) => Not::Word(StatusCode::NOT_FOUND, "unknown"),
         ChangeError::Edit(EditError::OtherForm | EditError::Unreadable) => {
-            refuse(StatusCode::CONFLICT, "by_hand")
+            Not::Word(StatusCode::CONFLICT, "by_hand")
         }
         ChangeError::Mistakes(errors) => {
             // Where the file is stays on the box.
             let path = config.access.credentials.display().to_string();
-            mistakes(errors.render(false).replace(&path, "credentials.toml"))
+            Not::Mistakes(errors.render(false).replace(&path, "credentials.toml"))
         }
-        ChangeError::Busy => refuse(StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        ChangeError::Busy => Not::Word(StatusCode::SERVICE_UNAVAILABLE, "busy"),
         ChangeError::Io { .. } => {
             // Where it is stays in the log.
             error!(%error, "the list of credentials cannot be changed");
-            refuse(StatusCode::CONFLICT, "read_only")
+            Not::Word(StatusCode::CONFLICT, "read_only")
         }
     }
 }

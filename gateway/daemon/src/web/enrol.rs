@@ -33,7 +33,7 @@ pub(super) async fn begin(
     if let Outcome::Error(_) = before {
         return refuse(StatusCode::NOT_FOUND, "unknown");
     }
-    answer(wish(&shared, &signed, &reader, WITHIN_S).await)
+    answer(&wish(&shared, &signed, &reader, WITHIN_S).await)
 }
 
 /// The card is not wanted any more.
@@ -42,7 +42,7 @@ pub(super) async fn end(
     signed: Signed,
     Path(reader): Path<Id>,
 ) -> Response {
-    answer(wish(&shared, &signed, &reader, 0).await)
+    answer(&wish(&shared, &signed, &reader, 0).await)
 }
 
 async fn wish(shared: &Shared, signed: &Signed, reader: &Id, within_s: u8) -> Outcome {
@@ -51,7 +51,7 @@ async fn wish(shared: &Shared, signed: &Signed, reader: &Id, within_s: u8) -> Ou
     control::ask(wish, (Via::Web, actor), &shared.sources).await
 }
 
-fn answer(outcome: Outcome) -> Response {
+fn answer(outcome: &Outcome) -> Response {
     match outcome {
         Outcome::Answer(Answer::Shown { credential }) => {
             Json(json!({ "credential": credential })).into_response()
