@@ -13,7 +13,7 @@ use gatehouse_tests::wait::until;
 use gatehouse_tests::{Browser, Tab};
 use serde_json::{Value, json};
 
-use crate::client::Answer;
+use crate::client::{Answer, Client};
 use crate::scene::{PASSWORD, PATIENCE, READER, Scene};
 use crate::story::{DESK, NARROW, fill, shots, tab, whole};
 
@@ -347,6 +347,13 @@ async fn what_is_wrong_is_refused_by_name_and_whoever_may_not_is_refused_at_all(
     Ok(())
 }
 
+/// Says for ever that no card is wanted any more.
+async fn gives_up(client: &Client) -> anyhow::Result<Answer> {
+    loop {
+        client.post("/api/readers/front/enrol/end", &json!({})).await?;
+    }
+}
+
 #[tokio::test]
 async fn whoever_waits_for_a_card_may_give_up_and_nobody_else_ends_it() -> anyhow::Result<()> {
     let scene = scene().await?;
@@ -369,16 +376,9 @@ async fn whoever_waits_for_a_card_may_give_up_and_nobody_else_ends_it() -> anyho
     ensure!(read?.json()["credential"] == json!(hash(&scene, 77)?));
     // One's own is, long before its time is over.
     let begun = tokio::time::Instant::now();
-    let ending = async {
-        loop {
-            if let Err(error) = manager.post("/api/readers/front/enrol/end", &none).await {
-                return Err::<Answer, _>(error);
-            }
-        }
-    };
     let ended = tokio::select! {
         answer = manager.post("/api/readers/front/enrol", &none) => answer,
-        never = ending => never,
+        never = gives_up(&manager) => never,
     };
     let ended = ended?;
     ensure!(ended.error() == "refused" && ended.json()["reason"] == "time-out", "{ended:?}");

@@ -66,7 +66,7 @@ async fn mouse(tab: &Tab, kind: &str, (x, y): (f64, f64)) -> anyhow::Result<()> 
 async fn drag(tab: &Tab, from: (f64, f64), to: (f64, f64)) -> anyhow::Result<()> {
     let (from, to) = (at(tab, from.0, from.1).await?, at(tab, to.0, to.1).await?);
     mouse(tab, "mousePressed", from).await?;
-    mouse(tab, "mouseMoved", ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0)).await?;
+    mouse(tab, "mouseMoved", (f64::midpoint(from.0, to.0), f64::midpoint(from.1, to.1))).await?;
     mouse(tab, "mouseMoved", to).await?;
     mouse(tab, "mouseReleased", to).await
 }
