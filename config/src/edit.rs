@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use gatehouse_core::credential::CredentialHash;
 use toml::de::{DeTable, DeValue};
+use toml_edit::{Datetime, DocumentMut, Item, TableLike, Value};
 
 use crate::keys::credential as keys;
 
@@ -74,11 +75,17 @@ pub fn enrol(text: &str, hash: CredentialHash, new: &NewCredential) -> Result<St
     };
     let some = |all: &[String]| (!all.is_empty()).then(|| list(all));
     let hashed = |hash: CredentialHash| quoted(&hash.to_string());
+    // What is no moment stays a text, which the checker refuses by name: nothing that somebody types
+    // becomes a line of the file.
+    let moment = |text: &str| match text.parse::<Datetime>() {
+        Ok(moment) => moment.to_string(),
+        Err(_) => quoted(text),
+    };
     let lines = [
         (keys::HASH.name, Some(hashed(hash))),
         (keys::LABEL.name, new.label.as_deref().map(quoted)),
-        (keys::FROM.name, new.from.clone()),
-        (keys::UNTIL.name, new.until.clone()),
+        (keys::FROM.name, new.from.as_deref().map(moment)),
+        (keys::UNTIL.name, new.until.as_deref().map(moment)),
         (keys::WEEKLY.name, some(&new.weekly)),
         (keys::DOORS.name, new.doors.as_deref().map(list)),
         (keys::AREAS.name, new.areas.as_deref().map(list)),
@@ -94,6 +101,54 @@ pub fn enrol(text: &str, hash: CredentialHash, new: &NewCredential) -> Result<St
         let _ = writeln!(out, "{key} = {value}");
     }
     Ok(out)
+}
+
+/// The text with a credential that may do something else: label, time, doors, areas and partitions are
+/// as `new` says, what it leaves out is taken out. PINs, duress and whether it is blocked stay as they
+/// are, and so do comments.
+///
+/// # Errors
+/// See [`EditError`].
+pub fn alter(text: &str, hash: CredentialHash, new: &NewCredential) -> Result<String, EditError> {
+    let place = entries(text)?.iter().position(|entry| entry.hash == Some(hash));
+    let place = place.ok_or(EditError::NotThere)?;
+    let mut file: DocumentMut = text.parse().map_err(|_| EditError::Unreadable)?;
+    let list = file.get_mut(keys::TABLE.name).and_then(Item::as_array_of_tables_mut);
+    let entry = list.and_then(|list| list.get_mut(place)).ok_or(EditError::OtherForm)?;
+    let moment = |text: &str| match text.parse::<Datetime>() {
+        Ok(moment) => Value::from(moment),
+        Err(_) => Value::from(text),
+    };
+    let list = |all: &[String]| all.iter().map(String::as_str).collect::<Value>();
+    let some = |all: &[String]| (!all.is_empty()).then(|| list(all));
+    for (key, value) in [
+        (keys::LABEL.name, new.label.as_deref().map(Value::from)),
+        (keys::FROM.name, new.from.as_deref().map(moment)),
+        (keys::UNTIL.name, new.until.as_deref().map(moment)),
+        (keys::WEEKLY.name, some(&new.weekly)),
+        (keys::DOORS.name, new.doors.as_deref().map(list)),
+        (keys::AREAS.name, new.areas.as_deref().map(list)),
+        (keys::ARMS.name, some(&new.arms)),
+        (keys::DISARMS.name, some(&new.disarms)),
+    ] {
+        put(entry, key, value);
+    }
+    Ok(file.to_string())
+}
+
+/// Sets a key or takes it out; what stands behind a value in its line stays.
+fn put(entry: &mut dyn TableLike, key: &str, value: Option<Value>) {
+    let Some(mut value) = value else {
+        entry.remove(key);
+        return;
+    };
+    match entry.get_mut(key) {
+        Some(Item::Value(old)) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        _ => drop(entry.insert(key, Item::Value(value))),
+    }
 }
 
 /// The text with a credential blocked, or not any more.
@@ -213,6 +268,53 @@ mod tests {
         assert!(removed.starts_with("# Cards of Willow Court.\n\n# Cleaners.\n[[credential]]"));
         assert_eq!(remove(&removed, a), Err(EditError::NotThere));
         assert_eq!(remove(&removed, b).unwrap(), "# Cards of Willow Court.\n\n");
+    }
+
+    #[test]
+    fn what_a_credential_may_do_is_altered_and_everything_else_stays() {
+        let (a, b) = (hash(1), hash(2));
+        let text = format!(
+            "# Ours.\n[[credential]]\nhash = \"{a}\" # blue\nlabel = \"Flat 3\" # left\nfrom = 2026-03-01\n\
+             pin = \"{b}\"\nduress-pin = \"{a}\"\nblocked = true\n\n# Cleaners.\n[[credential]]\n\
+             hash = \"{b}\"\n"
+        );
+        let new = NewCredential {
+            label: Some("Flat 4".to_owned()),
+            until: Some("2026-12-31".to_owned()),
+            doors: Some(vec!["lobby".to_owned()]),
+            ..NewCredential::default()
+        };
+        let wanted = text
+            .replace("\"Flat 3\" # left", "\"Flat 4\" # left")
+            .replace("from = 2026-03-01\n", "")
+            .replace(
+                "blocked = true\n",
+                "blocked = true\nuntil = 2026-12-31\ndoors = [\"lobby\"]\n",
+            );
+        assert_eq!(alter(&text, a, &new).unwrap(), wanted);
+        assert_eq!(alter(&text, hash(3), &new), Err(EditError::NotThere));
+        let other = NewCredential { doors: Some(vec![]), ..NewCredential::default() };
+        assert!(alter(&text, b, &other).unwrap().ends_with("doors = []\n"));
+    }
+
+    #[test]
+    fn nothing_that_somebody_types_becomes_a_line_of_the_file() {
+        let a = hash(1);
+        let typed = "2026-01-01\nduress = true".to_owned();
+        let new = NewCredential {
+            label: Some("x\"\nduress = true #".to_owned()),
+            from: Some(typed.clone()),
+            until: Some(typed),
+            ..NewCredential::default()
+        };
+        let enrolled = enrol("", a, &new).unwrap();
+        let once = enrol("", a, &NewCredential::default()).unwrap();
+        for text in [enrolled, alter(&once, a, &new).unwrap()] {
+            let file: toml::Table = text.parse().unwrap();
+            let entry = &file["credential"][0];
+            assert!(entry.get("duress").is_none(), "{text}");
+            assert!(entry["from"].is_str() && entry["until"].is_str(), "{text}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub use access::{Access, Area, CardReader, Direction, ReaderWires, Rs485};
 pub use assemble::hash as config_hash;
 pub use camera::{
     Camera, CameraArea, CameraRule, CameraSource, CameraUrl, Events, Evidence, PictureSize, Scheme,
-    Shape, Transport, Watch,
+    Shape, ShapeError, Transport, Watch,
 };
 pub use commands::{CommandKey, Commands};
 pub use config::{

@@ -193,12 +193,18 @@ impl Tab {
         text.as_str().map(str::to_owned).with_context(|| format!("no element {selector}"))
     }
 
-    /// Presses a key and lets it go: a letter, or `Enter`, `Escape`, `Tab`.
+    /// Presses a key and lets it go: a letter, or `Enter`, `Escape`, `Tab`, `Delete`, `ArrowLeft` and the
+    /// like.
     pub async fn press(&self, key: &str) -> anyhow::Result<()> {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "Tab" => (9, ""),
+            "ArrowLeft" => (37, ""),
+            "ArrowUp" => (38, ""),
+            "ArrowRight" => (39, ""),
+            "ArrowDown" => (40, ""),
+            "Delete" => (46, ""),
             key => (u32::from(key.to_uppercase().as_bytes()[0]), key),
         };
         let shift = u8::from(key.len() == 1 && key.chars().all(char::is_uppercase)) * 8;

@@ -16,6 +16,58 @@ const LEAST_AREA: i64 = 200;
 /// Parts of a side of the picture, in which corners are given.
 const WHOLE: u16 = 10_000;
 
+/// Why an outline is no shape: a slip of whoever drew or wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// Not corners at all, or more than four digits behind the point.
+    #[error("write corners as \"0.1,0.2 0.4,0.2 0.4,0.6\", with at most 4 digits behind the point")]
+    Unreadable,
+    /// A corner is beyond the picture's edge.
+    #[error("a corner is outside of the picture: every number is 0 to 1")]
+    Outside,
+    /// Pixels were given.
+    #[error("divide by the picture's width and height: every number is 0 to 1")]
+    Pixels,
+    /// A line or a point encloses nothing.
+    #[error("it has too few corners: a shape has 3 or more")]
+    Few,
+    /// More than anybody draws.
+    #[error("it has too many corners: a shape has {MAX_CORNERS} at most")]
+    Many,
+    /// Inside and outside would not be clear.
+    #[error("its outline crosses or touches itself: move a corner, or draw two shapes")]
+    Crosses,
+    /// A slip of the hand.
+    #[error("it is smaller than two pixels, or all its corners lie on one line")]
+    Small,
+}
+
+impl ShapeError {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Unreadable,
+        Self::Outside,
+        Self::Pixels,
+        Self::Few,
+        Self::Many,
+        Self::Crosses,
+        Self::Small,
+    ];
+
+    /// A word for it, for those who say it in their own language.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Outside => "outside",
+            Self::Pixels => "pixels",
+            Self::Few => "few",
+            Self::Many => "many",
+            Self::Crosses => "crosses",
+            Self::Small => "small",
+        }
+    }
+}
+
 /// A polygon in a picture, whatever the picture's size. Shows itself as in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape(Vec<(u16, u16)>);
@@ -28,17 +80,31 @@ impl Shape {
         self.0.iter().map(move |(x, y)| (part(*x), part(*y)))
     }
 
-    fn parse(given: &str) -> Option<Self> {
+    /// An outline as it stands in the file. A box asks this of what is drawn, too, so that one who
+    /// draws is told the same as one who writes.
+    ///
+    /// # Errors
+    /// What is wrong with it; of several mistakes the first to mend.
+    pub fn parse(given: &str) -> Result<Self, ShapeError> {
         let corner = |text: &str| {
             let (x, y) = text.split_once(',')?;
             Some((part(x)?, part(y)?))
         };
-        let corners: Vec<_> = given.split_ascii_whitespace().map(corner).collect::<Option<_>>()?;
-        let shape = Self(corners);
-        let good = (3..=MAX_CORNERS).contains(&shape.0.len())
-            && shape.twice_area().abs() >= LEAST_AREA
-            && !shape.crosses_itself();
-        good.then_some(shape)
+        let corners = given.split_ascii_whitespace().map(corner).collect::<Option<Vec<_>>>();
+        let shape = Self(corners.ok_or_else(|| unreadable(given))?);
+        match shape.0.len() {
+            0..=2 => return Err(ShapeError::Few),
+            3..=MAX_CORNERS => {}
+            _ => return Err(ShapeError::Many),
+        }
+        // A bow tie's halves cancel out: that it crosses itself is what helps.
+        if shape.crosses_itself() {
+            return Err(ShapeError::Crosses);
+        }
+        if shape.twice_area().abs() < LEAST_AREA {
+            return Err(ShapeError::Small);
+        }
+        Ok(shape)
     }
 
     /// Whether two of its sides meet elsewhere than in a corner that they share: inside and outside
@@ -82,6 +148,20 @@ fn meet(one: (Corner, Corner), other: (Corner, Corner)) -> bool {
     this <= 0 && that <= 0
 }
 
+/// Why numbers are none of ours.
+fn unreadable(given: &str) -> ShapeError {
+    let numbers = given.split(|c: char| c == ',' || c.is_whitespace());
+    let numbers: Vec<_> = numbers.filter_map(|n| n.parse::<f64>().ok()).collect();
+    // Beyond twice the picture nobody slips: that is a size in pixels.
+    if numbers.iter().any(|n| *n > 2.0) {
+        ShapeError::Pixels
+    } else if numbers.iter().any(|n| !(0.0..=1.0).contains(n)) {
+        ShapeError::Outside
+    } else {
+        ShapeError::Unreadable
+    }
+}
+
 /// `0.25` in parts of [`WHOLE`].
 fn part(text: &str) -> Option<u16> {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -122,15 +202,7 @@ impl Kind for ShapeKind {
 
     fn read(&self, name: &str, value: &DeValue<'_>) -> Result<Shape, Wrong> {
         let given = text(name, value)?;
-        Shape::parse(given).ok_or_else(|| {
-            let numbers = given.split(|c: char| c == ',' || c.is_whitespace());
-            let large = numbers.filter_map(|n| n.parse::<f64>().ok()).any(|n| n > 1.0);
-            if large {
-                Wrong::hint("divide by the picture's width and height: every number is 0 to 1")
-            } else {
-                Wrong::default()
-            }
-        })
+        Shape::parse(given).map_err(|error| Wrong::hint(error.to_string()))
     }
 }
 
@@ -142,17 +214,26 @@ mod tests {
     fn a_shape_is_a_polygon_within_the_picture() {
         let shape = Shape::parse("0,0 1,0 0.5,0.3333").unwrap();
         assert_eq!(shape.to_string(), "0,0 1,0 0.5,0.3333");
-        for wrong in [
-            "0,0 1,1 1,0 0,1",
-            "0,0 1,0 0.5,0 0.5,1",
-            "",
-            "0,0 1,1",
-            "0,0 0.5,0.5 1,1",
-            "0,0 1.1,0 1,1",
-            "0,0 1,0 1,x",
-            "-1,0 1,0 1,1",
+        let many = "0,0 ".repeat(65);
+        for (wrong, why) in [
+            ("0,0 1,1 1,0 0,1", ShapeError::Crosses),
+            ("0,0 1,0 0.5,0 0.5,1", ShapeError::Crosses),
+            ("", ShapeError::Few),
+            ("0,0 1,1", ShapeError::Few),
+            ("0,0 0.5,0.5 1,1", ShapeError::Small),
+            ("0,0 0.001,0 0,0.001", ShapeError::Small),
+            ("0,0 1.1,0 1,1", ShapeError::Outside),
+            ("-1,0 1,0 1,1", ShapeError::Outside),
+            ("0,0 640,0 640,360", ShapeError::Pixels),
+            ("0,0 1,0 1,x", ShapeError::Unreadable),
+            ("0,0 1,0 0.12345,1", ShapeError::Unreadable),
+            (many.as_str(), ShapeError::Many),
         ] {
-            assert!(Shape::parse(wrong).is_none(), "{wrong}");
+            assert_eq!(Shape::parse(wrong), Err(why), "{wrong}");
+        }
+        for (place, error) in ShapeError::ALL.iter().enumerate() {
+            let twice = ShapeError::ALL[..place].iter().any(|it| it.as_str() == error.as_str());
+            assert!(!twice && !error.to_string().is_empty(), "{error:?}");
         }
     }
 }

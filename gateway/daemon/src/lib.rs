@@ -15,6 +15,7 @@ pub mod clock;
 pub mod clock_watch;
 pub mod commands;
 pub mod control;
+pub mod credentials;
 pub mod device_key;
 pub mod diag;
 pub mod doctor;

@@ -25,6 +25,9 @@ pub(crate) const WINDOW: u32 = 2;
 pub(crate) const SAFE: u32 = 5;
 pub(crate) const TILL: u32 = 6;
 
+/// The lines of a card reader, which rest at level 1.
+pub(crate) const READER: (u32, u32) = (7, 8);
+
 const ZONES: &str = "[[partition]]\nid = \"shop\"\nname = \"Shop 商店\"\n\
     [[zone]]\nid = \"window\"\nname = \"Window 窗\"\nkind = \"instant\"\npartition = \"shop\"\n\
     input = \"sim:2\"\ndebounce-ms = 0\n\
@@ -65,6 +68,9 @@ impl Scene {
             )?;
         }
         let world = World::start(0..10)?;
+        for line in [READER.0, READER.1] {
+            world.set(line, true);
+        }
         let broker = Broker::start(BrokerOptions::default()).await?;
         let district = District::start(broker.address()).await?;
         let mut options = GatewayOptions::new(&world).doors(2).broker(broker.address());

@@ -14,12 +14,12 @@ const SCHEDULE: &str = "# People leave at ten.\n[[schedule]]\nid = \"night\" # t
     days = [\"monday\", \"friday\"]\narm-at = \"22:00\"\nwarning-min = 0\n";
 
 /// The settings are drawn, and nothing is under way that draws them anew.
-const DRAWN: &str = "document.getElementById('settings-form').dataset.drawn";
+pub(crate) const DRAWN: &str = "document.getElementById('settings-form').dataset.drawn";
 
-const REVIEW: &str = "document.getElementById('review').open";
+pub(crate) const REVIEW: &str = "document.getElementById('review').open";
 
 /// Sets a field as somebody types it.
-async fn set(tab: &Tab, field: &str, text: &str) -> anyhow::Result<()> {
+pub(crate) async fn set(tab: &Tab, field: &str, text: &str) -> anyhow::Result<()> {
     let script = format!(
         "(() => {{ const field = {field}; field.value = {text:?}; \
          field.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()"
@@ -28,7 +28,7 @@ async fn set(tab: &Tab, field: &str, text: &str) -> anyhow::Result<()> {
 }
 
 /// The field with this label within an entry.
-fn field(entry: &str, label: &str) -> String {
+pub(crate) fn field(entry: &str, label: &str) -> String {
     format!(
         "[...[...document.querySelectorAll('.names, .entry')].find((n) => \
          n.textContent.includes({entry:?})).querySelectorAll('label')].find((n) => \
@@ -36,17 +36,17 @@ fn field(entry: &str, label: &str) -> String {
     )
 }
 
-async fn look(tab: &Tab) -> anyhow::Result<()> {
+pub(crate) async fn look(tab: &Tab) -> anyhow::Result<()> {
     tab.eval("document.getElementById('settings-review').click()").await?;
     tab.until("what would change", REVIEW).await
 }
 
-async fn apply(tab: &Tab) -> anyhow::Result<()> {
+pub(crate) async fn apply(tab: &Tab) -> anyhow::Result<()> {
     tab.click("#review-yes").await?;
     tab.until("the end of the question", &format!("!{REVIEW}")).await
 }
 
-async fn login(tab: &Tab, scene: &Scene, name: &str, query: &str) -> anyhow::Result<()> {
+pub(crate) async fn login(tab: &Tab, scene: &Scene, name: &str, query: &str) -> anyhow::Result<()> {
     tab.open(&format!("{}{query}#settings", scene.url)).await?;
     tab.until("the login", "!document.getElementById('login-form').hidden").await?;
     fill(tab, &[("login-name", name), ("login-password", PASSWORD)]).await?;

@@ -36,7 +36,7 @@ impl Site {
     /// Does what is wanted. `None`: the answer comes later.
     pub(super) fn command(&mut self, command: &Command, out: &mut Out<'_>) -> Option<Answer> {
         if let Verb::Enrol { reader, lasts } = command.verb {
-            return self.enrol(command, reader, lasts, out).err().map(refused);
+            return self.enrol(command, reader, lasts, out);
         }
         if let Verb::Challenge { nonce } = &command.verb {
             self.challenge_begin(command, nonce, out);

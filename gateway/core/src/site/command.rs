@@ -130,7 +130,8 @@ pub enum Verb {
     Enrol {
         /// Its place in [`SiteConfig::readers`](super::SiteConfig::readers).
         reader: usize,
-        /// How long it is waited for at most, up to [`LONGEST_ENROL`](super::LONGEST_ENROL).
+        /// How long it is waited for at most, up to [`LONGEST_ENROL`](super::LONGEST_ENROL); zero: it
+        /// is not wanted any more.
         lasts: Duration,
     },
     /// Another list of credentials.

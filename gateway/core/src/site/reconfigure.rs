@@ -191,7 +191,7 @@ impl Site {
 
         self.gateway = gateway;
         let by = By { via: Via::Rules, actor: None };
-        self.credentials_changed(&credentials.hash, by, now.mono, out);
+        self.credentials_changed((&credentials.hash, None), by, now.mono, out);
         self.dark = dark;
         self.standing = standing;
         self.incidents.take_over(incidents);

@@ -1,14 +1,10 @@
 //! `gatehouse credential list|show|enrol|block|unblock|remove|reload`.
 //!
-//! The list is a file that people may edit too, so it is changed as text: comments and order stay. A
-//! changed list is checked whole before it takes the place of the old one, and then the running gateway
-//! is asked to load it.
+//! The list is changed as [`credentials`] does it, for the page as well; then the running gateway is asked
+//! to load it.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,15 +19,13 @@ use super::{
     ConfigArg, EX_CONFIG, EX_SOFTWARE, EX_USAGE, load, load_credentials, output, status, wish,
 };
 use crate::control::{Digits, Outcome, Wish};
+use crate::credentials::{self, ChangeError};
 
 /// The daemon answers at the latest when the time of the card is over, and then the commit.
 const PATIENCE: Duration = LONGEST_ENROL.saturating_add(Duration::from_secs(10));
 
 /// Fewer digits of a hash could mean another credential soon.
 const SHORTEST_PREFIX: usize = 4;
-
-/// Only the gateway's user writes it, and only its group may look.
-const MODE: u32 = 0o640;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct CredentialArgs {
@@ -275,7 +269,7 @@ fn enrol(args: EnrolArgs) -> Result<(), ExitCode> {
         ExitCode::from(EX_USAGE)
     })?;
     output::eprint(&format!("present the card at the reader {} now\n", args.reader));
-    let answer = ask(&config, &Wish::Enrol { reader: args.reader }, PATIENCE)?;
+    let answer = ask(&config, &Wish::Enrol { reader: args.reader, within_s: None }, PATIENCE)?;
     let hash = match answer {
         Outcome::Answer(Answer::Shown { credential }) => credential,
         Outcome::Answer(answer) => {
@@ -369,64 +363,17 @@ fn reload(config: &Config) -> Result<(), ExitCode> {
     Ok(())
 }
 
-/// Changes the list: written beside it, checked whole, synced, and only then under its name.
+/// Changes the list, and says why it cannot be.
 fn rewrite(
     config: &Config,
-    change: impl Fn(&str) -> Result<String, EditError>,
+    change: impl FnOnce(&str) -> Result<String, EditError>,
 ) -> Result<(), ExitCode> {
-    let path = &config.access.credentials;
-    let mut beside = path.clone().into_os_string();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let io = |error: io::Error| fail(format!("the list {}: {error}", path.display()), EX_SOFTWARE);
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(io(error)),
-    };
-    let changed = change(&text).map_err(|error| fail(error, EX_USAGE))?;
-    Credentials::parse(&changed, &path.display().to_string(), config).map_err(|errors| {
-        output::eprint(&errors.render(false));
-        ExitCode::from(EX_CONFIG)
-    })?;
-    // Nobody else changes it meanwhile, or one of the two changes would be lost.
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(MODE).open(&beside).map_err(|error| {
-        let shown = beside.display();
-        fail(
-            format!(
-                "{shown}: {error}; another change is under way, or was cut off: then remove it"
-            ),
-            EX_SOFTWARE,
-        )
-    })?;
-    let put = put(file, &changed, (path, &beside), &config.state_dir);
-    if put.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    put.map_err(io)
-}
-
-fn put(
-    mut file: File,
-    text: &str,
-    (path, beside): (&Path, &Path),
-    state_dir: &Path,
-) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    // As the list before it; the first one is for the gateway's group, whose the journal's folder is.
-    let own = file.metadata()?;
-    let (owner, group, mode) = match std::fs::metadata(path) {
-        Ok(facts) => (facts.uid(), facts.gid(), facts.mode() & 0o777 & !0o002),
-        Err(_) => (own.uid(), std::fs::metadata(state_dir).map_or(own.gid(), |it| it.gid()), MODE),
-    };
-    if (own.uid(), own.gid()) != (owner, group) {
-        std::os::unix::fs::fchown(&file, Some(owner), Some(group))?;
-    }
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(beside, path)?;
-    File::open(folder)?.sync_all()
+    credentials::change(config, change).map_err(|error| match error {
+        ChangeError::Mistakes(errors) => {
+            output::eprint(&errors.render(false));
+            ExitCode::from(EX_CONFIG)
+        }
+        ChangeError::Edit(_) => fail(error, EX_USAGE),
+        ChangeError::Busy | ChangeError::Io { .. } => fail(error, EX_SOFTWARE),
+    })
 }

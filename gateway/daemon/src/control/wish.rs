@@ -4,27 +4,22 @@
 //! refused with what does.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use gatehouse_config::{Config, Credentials};
-use gatehouse_core::credential::{CredentialHash, PinContext};
+use gatehouse_core::credential::CredentialHash;
 use gatehouse_core::event::{Class, Qualifier};
 use gatehouse_core::id::Id;
 use gatehouse_core::site::{
     self, Act, Answer, LONGEST_ENROL, LONGEST_NONCE, LONGEST_WALK, Mode, Question, Report, Verb,
     Via,
 };
-use gatehouse_drivers::wiegand::MAX_PIN;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use super::Sources;
-use crate::unit::readers::site_key_file;
-
-/// Fewer than four digits are guessed before the reader locks; more than a keypad takes cannot be typed.
-const PIN_DIGITS: RangeInclusive<usize> = 4..=MAX_PIN;
+use crate::credentials;
 
 /// What is wanted, as the socket carries it: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +107,9 @@ pub enum Wish {
     Enrol {
         /// Its id.
         reader: Id,
+        /// So many seconds; none: as long as it may be, 0: not any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_s: Option<u8>,
     },
     /// Make the hash of a PIN that belongs to a card. The digits go no further.
     HashPin {
@@ -183,13 +181,14 @@ pub(crate) async fn ask(
     let running = sources.running.borrow().clone();
     let (config, desk) = (&*running.config, &running.desk);
     if let Wish::HashPin { card, digits } = wish {
-        return hash_pin(card, &digits, config).unwrap_or_else(Outcome::Error);
+        let hash = credentials::pin(card, &digits.0, config);
+        return hash.map_or_else(|error| Outcome::Error(error.to_string()), Outcome::Hash);
     }
     if let Wish::EvidenceOpened { file } = wish {
         return looked(file, actor, config, sources).await.unwrap_or_else(Outcome::Error);
     }
     let enrolled = match &wish {
-        Wish::Enrol { reader } => Some(reader.clone()),
+        Wish::Enrol { reader, within_s: None | Some(1..) } => Some(reader.clone()),
         _ => None,
     };
     let verb = match verb(wish, config) {
@@ -233,17 +232,6 @@ async fn looked(
     Ok(Outcome::Answer(Answer::Told { facts }))
 }
 
-/// Digits of a keypad, made into the hash that the list holds.
-fn hash_pin(card: CredentialHash, digits: &Digits, config: &Config) -> Result<Outcome, String> {
-    let good = PIN_DIGITS.contains(&digits.0.len()) && digits.0.bytes().all(|b| b.is_ascii_digit());
-    if !good {
-        return Err(format!("a PIN has {} to {} digits", PIN_DIGITS.start(), PIN_DIGITS.end()));
-    }
-    let key = crate::secret::site_key(&site_key_file(config)).map_err(|error| error.to_string())?;
-    let numbers = Zeroizing::new(digits.0.bytes().map(|digit| digit - b'0').collect::<Vec<_>>());
-    Ok(Outcome::Hash(key.pin(PinContext::Card(card), &numbers)))
-}
-
 fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
     let partition = |id: &Id| {
         place("partition", id, config.partitions.iter().map(|partition| &partition.rules.id))
@@ -282,9 +270,10 @@ fn verb(wish: Wish, config: &Config) -> Result<Verb, String> {
             let by = Duration::from_secs(u64::from(minutes) * 60);
             Verb::Postpone { partition: partition(&id)?, by }
         }
-        Wish::Enrol { reader: id } => {
+        Wish::Enrol { reader: id, within_s } => {
             let reader = place("reader", &id, config.readers.iter().map(|one| &one.rules.id))?;
-            Verb::Enrol { reader, lasts: LONGEST_ENROL }
+            let lasts = within_s.map_or(LONGEST_ENROL, |s| Duration::from_secs(s.into()));
+            Verb::Enrol { reader, lasts }
         }
         Wish::Credentials {} => {
             let list = Credentials::of(config).map_err(|errors| errors.render(false))?;

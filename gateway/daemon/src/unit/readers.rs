@@ -11,7 +11,7 @@
 //! - Without the site's key, or that of its bus, a unit does not start: its readers are lost, with the
 //!   reason, until the file is good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,7 +50,7 @@ const LONGEST_CAUSE: usize = 200;
 /// Readers at which the next unknown card is wanted: there a card does not wait for its PIN. A clone is
 /// the same set.
 #[derive(Clone, Debug, Default)]
-pub struct Enrolling(Arc<Mutex<BTreeSet<Id>>>);
+pub struct Enrolling(Arc<Mutex<BTreeMap<Id, usize>>>);
 
 /// While it is held, the next card at its reader is wanted.
 #[derive(Debug)]
@@ -62,22 +62,29 @@ pub struct Wanted {
 impl Enrolling {
     /// The next card at this reader is wanted, as long as the answer is held.
     pub fn want(&self, reader: Id) -> Wanted {
-        self.set(|all| all.insert(reader.clone()));
+        // Counted: who is told that another waits already takes nothing from that one.
+        self.set(|all| *all.entry(reader.clone()).or_default() += 1);
         Wanted { enrolling: self.clone(), reader }
     }
 
     fn is_wanted(&self, reader: &Id) -> bool {
-        self.set(|all| all.contains(reader))
+        self.set(|all| all.contains_key(reader))
     }
 
-    fn set<T>(&self, act: impl FnOnce(&mut BTreeSet<Id>) -> T) -> T {
+    fn set<T>(&self, act: impl FnOnce(&mut BTreeMap<Id, usize>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Drop for Wanted {
     fn drop(&mut self) {
-        self.enrolling.set(|all| all.remove(&self.reader));
+        self.enrolling.set(|all| {
+            let others = all.get(&self.reader).copied().unwrap_or_default().saturating_sub(1);
+            match others {
+                0 => all.remove(&self.reader),
+                others => all.insert(self.reader.clone(), others),
+            }
+        });
     }
 }
 

@@ -57,18 +57,31 @@ pub enum Right {
     Events,
     /// Change names, schedules and holidays; confirm, undo, go back to what held.
     Settings,
+    /// Draw what cameras hide and where they look for motion.
+    Masks,
+    /// Enrol, change, block and remove cards.
+    Credentials,
     /// Change the ways to the box and from it: brokers, the page's address.
     Network,
     /// Add and remove accounts, and change others' passwords.
     Accounts,
 }
 
-use Right::{Accounts as People, Arm, Events, Export, Incidents, Look, Network, Settings, Watch};
+use Right::{
+    Accounts as People, Arm, Credentials, Events, Export, Incidents, Look, Masks, Network,
+    Settings, Watch,
+};
 
 /// What each role may: the one place where it stands.
 pub const RIGHTS: [(Role, &[Right]); 4] = [
-    (Role::Installer, &[Watch, Arm, Incidents, Look, Events, Settings, Network, People]),
-    (Role::Manager, &[Watch, Arm, Incidents, Look, Export, Events, Settings, People]),
+    (
+        Role::Installer,
+        &[Watch, Arm, Incidents, Look, Events, Settings, Masks, Credentials, Network, People],
+    ),
+    (
+        Role::Manager,
+        &[Watch, Arm, Incidents, Look, Export, Events, Settings, Masks, Credentials, People],
+    ),
     (Role::Guard, &[Watch, Arm, Incidents, Look]),
     (Role::Auditor, &[Watch, Events]),
 ];
@@ -110,8 +123,19 @@ impl Role {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 9] =
-        [Watch, Arm, Incidents, Look, Export, Events, Settings, Network, People];
+    pub const ALL: [Self; 11] = [
+        Watch,
+        Arm,
+        Incidents,
+        Look,
+        Export,
+        Events,
+        Settings,
+        Masks,
+        Credentials,
+        Network,
+        People,
+    ];
 
     /// The word that the page knows it by.
     pub const fn as_str(self) -> &'static str {
@@ -123,6 +147,8 @@ impl Right {
             Self::Export => "export",
             Self::Events => "events",
             Self::Settings => "settings",
+            Self::Masks => "masks",
+            Self::Credentials => "credentials",
             Self::Network => "network",
             Self::Accounts => "accounts",
         }
@@ -356,5 +382,9 @@ mod tests {
         let wanted = [of(Role::Installer, &Role::ALL), of(Role::Manager, &Role::ALL[1..])].concat();
         assert_eq!(may, wanted);
         assert!(!Role::Auditor.may(Right::Look) && !Role::Guard.may(Right::Events));
+        for right in [Right::Masks, Right::Credentials] {
+            let who: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(right)).collect();
+            assert_eq!(who, [Role::Installer, Role::Manager], "{right:?}");
+        }
     }
 }

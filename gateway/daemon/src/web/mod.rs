@@ -16,7 +16,7 @@
 //! * Who looks at a picture is recorded before its first byte leaves.
 //!
 //! Bounds: 64 connections, 32 of one address, one minute idle; 24 streams; 64 sessions of 12 hours;
-//! bodies of 8 KiB; one password at a time; 256 open looks of half an hour.
+//! bodies of 8 KiB, of settings 64 KiB; one password at a time; 256 open looks of half an hour.
 //!
 //! Another `[page]` holds by a reload: who is logged in stays so, at the new address; connections of the old
 //! one answer nothing more.
@@ -27,6 +27,8 @@ mod accounts;
 mod acts;
 mod audit;
 mod certificate;
+mod credentials;
+mod enrol;
 mod events;
 mod evidence;
 mod files;

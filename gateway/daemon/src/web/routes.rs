@@ -16,7 +16,9 @@ use axum::routing::{get, post};
 use gatehouse_web::guard::{cookie, has_csrf, refuse};
 
 use super::accounts::{Account, Right};
-use super::{COOKIE, Shared, acts, events, evidence, live, login, page, people, settings};
+use super::{
+    COOKIE, Shared, acts, credentials, enrol, events, evidence, live, login, page, people, settings,
+};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/events", Need::Right(Right::Events)),
     route("POST", "/api/events/export", Need::Right(Right::Events)),
     route("GET", "/api/settings", Need::Right(Right::Settings)),
+    route("POST", "/api/settings/shapes", Need::Right(Right::Masks)),
     route("POST", "/api/settings/draft", Need::Right(Right::Settings)),
     route("POST", "/api/settings/apply", Need::Right(Right::Settings)),
     route("POST", "/api/settings/confirm", Need::Right(Right::Settings)),
@@ -71,6 +74,14 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/settings/history", Need::Right(Right::Settings)),
     route("POST", "/api/settings/history/{n}/draft", Need::Right(Right::Settings)),
     route("POST", "/api/settings/history/{n}/return", Need::Right(Right::Settings)),
+    route("GET", "/api/credentials", Need::Right(Right::Credentials)),
+    route("POST", "/api/credentials", Need::Right(Right::Credentials)),
+    route("POST", "/api/credentials/{hash}/change", Need::Right(Right::Credentials)),
+    route("POST", "/api/credentials/{hash}/block", Need::Right(Right::Credentials)),
+    route("POST", "/api/credentials/{hash}/unblock", Need::Right(Right::Credentials)),
+    route("POST", "/api/credentials/{hash}/remove", Need::Right(Right::Credentials)),
+    route("POST", "/api/readers/{id}/enrol", Need::Right(Right::Credentials)),
+    route("POST", "/api/readers/{id}/enrol/end", Need::Right(Right::Credentials)),
     route("GET", "/api/accounts", Need::Right(Right::Accounts)),
     route("POST", "/api/accounts", Need::Right(Right::Accounts)),
     route("POST", "/api/accounts/{name}/password", Need::Right(Right::Accounts)),
@@ -85,10 +96,14 @@ pub(super) struct Signed {
     pub(super) csrf: String,
 }
 
-/// The largest thing a page sends is a search.
+/// The largest thing that most of a page sends is a search.
 const BODY: usize = 8 * 1024;
 
+/// Steps of a configuration: every mask and area of a camera with all its corners has 30 KiB.
+const STEPS: usize = 64 * 1024;
+
 pub(super) fn router(shared: &Shared) -> Router {
+    let steps = || DefaultBodyLimit::max(STEPS);
     let api = Router::new()
         .route("/api/hello", get(login::hello))
         .route("/api/pair", post(login::pair))
@@ -108,13 +123,21 @@ pub(super) fn router(shared: &Shared) -> Router {
         .route("/api/events", get(events::search))
         .route("/api/events/export", post(events::export))
         .route("/api/settings", get(settings::get))
-        .route("/api/settings/draft", post(settings::draft))
-        .route("/api/settings/apply", post(settings::apply))
+        .route("/api/settings/shapes", post(settings::shapes).layer(steps()))
+        .route("/api/settings/draft", post(settings::draft).layer(steps()))
+        .route("/api/settings/apply", post(settings::apply).layer(steps()))
         .route("/api/settings/confirm", post(settings::confirm))
         .route("/api/settings/undo", post(settings::undo))
         .route("/api/settings/history", get(settings::history))
         .route("/api/settings/history/{n}/draft", post(settings::draft_of))
         .route("/api/settings/history/{n}/return", post(settings::return_to))
+        .route("/api/credentials", get(credentials::list).post(credentials::add))
+        .route("/api/credentials/{hash}/change", post(credentials::change))
+        .route("/api/credentials/{hash}/block", post(credentials::block))
+        .route("/api/credentials/{hash}/unblock", post(credentials::unblock))
+        .route("/api/credentials/{hash}/remove", post(credentials::remove))
+        .route("/api/readers/{id}/enrol", post(enrol::begin))
+        .route("/api/readers/{id}/enrol/end", post(enrol::end))
         .route("/api/accounts", get(people::list).post(people::add))
         .route("/api/accounts/{name}/password", post(people::password))
         .route("/api/accounts/{name}/remove", post(people::remove))

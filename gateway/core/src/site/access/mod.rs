@@ -15,6 +15,7 @@ pub use check::Denial;
 use check::{Pin, check, pin};
 
 use super::door::Pass;
+use super::enrol::Differs;
 use super::out::{Head, Out};
 use super::{
     Answer, Card, Command, Credential, Effect, Mode, Passage, Show, Side, Site, Verb, Via,
@@ -49,6 +50,22 @@ impl Credentials {
 
     pub(super) fn count(&self) -> usize {
         self.all.len()
+    }
+
+    /// In what this list differs from the one before.
+    pub(super) fn differs(&self, before: &Self) -> Differs {
+        let only = |these: &Self, those: &Self| {
+            these.all.keys().filter(|hash| !those.all.contains_key(hash)).copied().collect()
+        };
+        let changed = self
+            .all
+            .iter()
+            .filter(|(hash, now)| before.all.get(hash).is_some_and(|then| then != *now));
+        Differs {
+            added: only(self, before),
+            removed: only(before, self),
+            changed: changed.map(|(hash, _)| *hash).collect(),
+        }
     }
 }
 

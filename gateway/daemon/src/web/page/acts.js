@@ -32,7 +32,7 @@ byId("ask-no").addEventListener("click", () => byId("ask").close());
 const blocker = (one) => `${word("kind", one.kind)} ${namedThing(one.kind, one.id)}: ${word(has(`why.${one.why}`) ? "why" : "state", one.why)}`;
 
 /** Why a wish was not fulfilled. */
-const refusal = (said) => (said.error === "refused" ? t(has(`refusal.${said.reason}`) ? `refusal.${said.reason}` : "error.refused") : why(said));
+export const refusal = (said) => (said.error === "refused" ? t(has(`refusal.${said.reason}`) ? `refusal.${said.reason}` : "error.refused") : why(said));
 
 async function arm(thing, mode) {
   const name = nameOf(thing);

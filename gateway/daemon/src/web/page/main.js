@@ -1,7 +1,9 @@
 // Puts the page together: language, theme, views; draws when something has changed.
 
 import { clear, drawCameras, refresh } from "./cameras.js";
+import { drawCards, forgetCards } from "./cards.js";
 import { byId, kept, toast } from "./dom.js";
+import { forgetShapes } from "./draw.js";
 import { fillSearch, forgetEvents, search } from "./events.js";
 import { hangUp, listen, watch } from "./live.js";
 import { get, onEnter, post, showEnter } from "./login.js";
@@ -12,7 +14,7 @@ import { drawSettings } from "./settings.js";
 import { may, state } from "./state.js";
 import { speak, speakOther, t } from "./words.js";
 
-const VIEWS = ["now", "cameras", "events", "settings", "people"];
+const VIEWS = ["now", "cameras", "events", "cards", "settings", "people"];
 
 // ---- theme ----
 
@@ -55,7 +57,10 @@ function drawAll() {
 
 function show(view) {
   const next = VIEWS.includes(view) ? view : "now";
-  if (document.body.dataset.view === "cameras" && next !== "cameras") clear();
+  const before = document.body.dataset.view;
+  if (before === "cameras" && next !== before) clear();
+  if (before === "settings" && next !== before) forgetShapes();
+  if (before === "cards" && next !== before) forgetCards();
   document.body.dataset.view = next;
   for (const name of VIEWS) byId(`view-${name}`).hidden = name !== next;
   for (const button of document.querySelectorAll("nav [data-view]")) {
@@ -65,6 +70,7 @@ function show(view) {
   history.replaceState(null, "", `#${next}`);
   if (next === "events") { fillSearch(); search(false); }
   if (next === "people") drawPeople();
+  if (next === "cards") drawCards();
   if (next === "settings") drawSettings(true);
   drawAll();
 }
@@ -76,7 +82,7 @@ function enter() {
   byId("page").hidden = false;
   for (const node of document.querySelectorAll("[data-right]")) node.hidden = !may(node.dataset.right);
   const wanted = location.hash.slice(1);
-  const allowed = { cameras: may("look"), events: may("events"), settings: may("settings") }[wanted] ?? true;
+  const allowed = { cameras: may("look"), events: may("events"), cards: may("credentials"), settings: may("settings") }[wanted] ?? true;
   show(allowed ? wanted : "now");
   listen(draw, () => leave(t("login.over")));
   byId("main").focus();
@@ -85,6 +91,8 @@ function enter() {
 function leave(why) {
   hangUp();
   clear();
+  forgetShapes();
+  forgetCards();
   Object.assign(state, { me: null, now: null, lost: 0 });
   for (const id of ["incidents", "partitions", "groups", "evidence", "camera-list", "found", "people", "names", "schedules", "holidays", "brokers", "held"]) byId(id).replaceChildren();
   showEnter(why);
@@ -100,6 +108,7 @@ const ACTS = {
     if (view === "cameras") { clear(); refresh(); }
     if (view === "events") fillSearch();
     if (view === "people") drawPeople();
+    if (view === "cards") { forgetCards(); drawCards(); }
     if (view === "settings") drawSettings(true);
     drawAll();
   },

@@ -39,6 +39,12 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         ("/settings.css", CSS, include_str!("settings.css")),
         ("/review.js", SCRIPT, include_str!("review.js")),
         ("/settings.js", SCRIPT, include_str!("settings.js")),
+        ("/draw.css", CSS, include_str!("draw.css")),
+        ("/draw.js", SCRIPT, include_str!("draw.js")),
+        ("/outline.js", SCRIPT, include_str!("outline.js")),
+        ("/stage.js", SCRIPT, include_str!("stage.js")),
+        ("/cards.js", SCRIPT, include_str!("cards.js")),
+        ("/may.js", SCRIPT, include_str!("may.js")),
         ("/people.js", SCRIPT, include_str!("people.js")),
         ("/words/en.json", JSON, words("en", include_str!("words/en.json"))),
         ("/words/zh.json", JSON, words("zh", include_str!("words/zh.json"))),
@@ -109,6 +115,10 @@ mod tests {
             "confirmed",
             "read_only",
             "rolled_back",
+            "card",
+            "pin",
+            "there",
+            "by_hand",
         ];
         let errors = errors.map(|word| format!("error.{word}"));
         let refusals = schemars::schema_for!(gatehouse_core::site::Refusal).to_value();
@@ -120,10 +130,13 @@ mod tests {
         let puts = ["not_confirmed", "undone", "restart", "start"].map(|why| format!("put.{why}"));
         let others = ["touch.broker", "touch.page", "replay.too-many", "replay.too-long"];
         let others = others.map(str::to_owned).into_iter().chain(["replay.unreadable".to_owned()]);
+        let shapes = gatehouse_config::ShapeError::ALL.map(|it| format!("shape.{}", it.as_str()));
+        let cards = ["valid", "early", "over", "blocked"].map(|state| format!("cards.is_{state}"));
         let days = ["mon", "tues", "wednes", "thurs", "fri", "satur", "sun"];
         let days = days.map(|day| format!("day.{day}day"));
         let refusals: Vec<_> =
             refusals.into_iter().chain(ways).chain(puts).chain(others).chain(days).collect();
+        let refusals = refusals.into_iter().chain(shapes).chain(cards);
         let more = events.chain(roles).chain(rights).chain(verdicts).chain(errors).chain(refusals);
         assert_eq!(page::complaints(&FILES, more), [""; 0]);
     }

@@ -8,8 +8,8 @@ import { t, word } from "./words.js";
 
 /** What each role may, for people. */
 const RIGHTS = {
-  installer: ["watch", "arm", "incidents", "look", "events", "settings", "network", "accounts"],
-  manager: ["watch", "arm", "incidents", "look", "export", "events", "settings", "accounts"],
+  installer: ["watch", "arm", "incidents", "look", "events", "settings", "masks", "credentials", "network", "accounts"],
+  manager: ["watch", "arm", "incidents", "look", "export", "events", "settings", "masks", "credentials", "accounts"],
   guard: ["watch", "arm", "incidents", "look"],
   auditor: ["watch", "events"],
 };

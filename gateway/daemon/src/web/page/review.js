@@ -7,10 +7,16 @@ import { clock, has, t, tn, word } from "./words.js";
 
 /** A place as people say it: `door.lobby.name` is the name of the door `lobby`. */
 export function placeName(place) {
-  const [table, id, ...rest] = place.split(".");
-  const kind = has(`kind.${table}`) ? word("kind", table) : word("table", table);
-  const key = rest.join(".");
-  return [id ? `${kind} ${id}` : kind, key && (has(`key.${key}`) ? t(`key.${key}`) : key)].filter(Boolean).join(": ");
+  const parts = place.split(".");
+  const said = [];
+  // Tables with their ids, and a key at the end.
+  while (!said.length || (parts.length > 1 && has(`table.${parts[0]}`))) {
+    const [table, id] = parts.splice(0, 2);
+    const kind = has(`kind.${table}`) ? word("kind", table) : word("table", table);
+    said.push(id ? `${kind} ${id}` : kind);
+  }
+  const key = parts.join(".");
+  return [said.join(" › "), key && (has(`key.${key}`) ? t(`key.${key}`) : key)].filter(Boolean).join(": ");
 }
 
 const MARKS = { new: "+", gone: "−", same: " ", gap: "…" };

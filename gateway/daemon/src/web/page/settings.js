@@ -1,6 +1,7 @@
-// The settings: names, schedules, holidays, brokers; and what held before.
+// The settings: names, schedules, holidays, what cameras hide, brokers; and what held before.
 
 import { byId, element, toast } from "./dom.js";
+import { drawShapes, shapeSteps } from "./draw.js";
 import { get, post, why } from "./login.js";
 import { heldBy, review } from "./review.js";
 import { may, state } from "./state.js";
@@ -33,6 +34,7 @@ export async function drawSettings(anew) {
     byId("names").replaceChildren(...NAMED.flatMap(names));
     list("schedules", "schedule", scheduleCard);
     list("holidays", "holiday", holidayCard);
+    drawShapes(may("masks") ? (before.tables.camera ?? []) : [], before.hash, count);
     byId("network-part").hidden = !may("network");
     list("brokers", "broker", brokerCard);
     count();
@@ -198,7 +200,7 @@ function edits() {
     const value = one.read();
     return value === null ? { do: "unset", at: one.at } : { do: "set", at: one.at, value };
   });
-  return [...steps, ...taken.map((at) => ({ do: "remove", at })), ...added.map((one) => ({ do: "add", at: [one.table], entry: one.read() }))];
+  return [...steps, ...shapeSteps(), ...taken.map((at) => ({ do: "remove", at })), ...added.map((one) => ({ do: "add", at: [one.table], entry: one.read() }))];
 }
 
 function count() {
