@@ -27,6 +27,8 @@ pub(super) struct Places {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Read,
+    /// Read, and replaced by a newer one beside it.
+    Keep,
     Drive,
 }
 
@@ -59,6 +61,7 @@ impl Places {
         for named in named(config) {
             match named.of {
                 Use::Read => places.read.extend(homes(&named.path)),
+                Use::Keep => places.write.extend(homes(&named.path)),
                 Use::Drive if places.drives(&named.path) => {}
                 Use::Drive => places.devices.extend(homes(&named.path)),
             }
@@ -75,6 +78,10 @@ impl Places {
         all.into_iter().flatten().any(|place| whole(path).starts_with(place))
     }
 
+    fn keeps(&self, path: &Path) -> bool {
+        self.write.iter().any(|place| whole(path).starts_with(place))
+    }
+
     fn drives(&self, path: &Path) -> bool {
         let all = [&self.write, &self.devices];
         all.into_iter().flatten().any(|place| whole(path).starts_with(place))
@@ -84,6 +91,7 @@ impl Places {
     pub(super) fn outside(&self, config: &Config) -> Vec<String> {
         let is_outside = |named: &Named| match named.of {
             Use::Read => !self.reads(&named.path),
+            Use::Keep => !self.keeps(&named.path),
             Use::Drive => !self.drives(&named.path),
         };
         let tell = |named: Named| format!("{} names {}", named.key, named.path.display());
@@ -132,7 +140,7 @@ fn named(config: &Config) -> Vec<Named> {
         // systemd's folder is there or is not, whatever its files are called.
         PasswordSource::Credential(_) => None,
     };
-    add("[access] credentials".into(), &config.access.credentials, Use::Read);
+    add("[access] credentials".into(), &config.access.credentials, Use::Keep);
     for broker in &config.brokers {
         let of = format!("broker {}", broker.id);
         if let Some(path) = broker.password.as_ref().and_then(secret) {
@@ -250,5 +258,9 @@ mod tests {
         assert_eq!(told, [format!("ca of broker b names {}", ca.display())]);
         let etc = config(folder.path(), Path::new("/etc/gatehouse/other/ca.pem"));
         assert_eq!(places.outside(&etc), [""; 0], "below /etc a reload may name anything");
+        let mut cards = before;
+        cards.access.credentials = "/etc/other/credentials.toml".into();
+        let told = ["[access] credentials names /etc/other/credentials.toml"];
+        assert_eq!(places.outside(&cards), told, "where it reads it may not write");
     }
 }
