@@ -12,6 +12,7 @@
 //! # Ok::<(), gatehouse_core::id::IdError>(())
 //! ```
 
+pub mod archive;
 pub mod backoff;
 pub mod checkpoint;
 pub mod codes;

@@ -8,6 +8,7 @@
 //! doors recalled, rules running, `system.started` on flash, `READY=1`; then units and uplink. A
 //! stop, in order: units, rules drained, uplink's grace, journal closed.
 
+pub mod backup;
 pub mod board;
 pub mod checkpoints;
 pub mod cli;

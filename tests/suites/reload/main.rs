@@ -3,6 +3,7 @@
 
 mod often;
 mod replay;
+mod restored;
 mod scene;
 mod transactions;
 

@@ -3,6 +3,7 @@
 //! Exit codes follow sysexits: 0, 1 (nothing found, a difference, or not running), 64 usage, 70 software, 77 a
 //! device or file may not be opened, 78 configuration.
 
+mod backup;
 mod check;
 mod config;
 mod contract;
@@ -38,6 +39,7 @@ use gatehouse_config::{Config, Credentials, LogFormat};
   gatehouse status                         what is happening now
   gatehouse doctor                         what is wrong, and what to do
   gatehouse diag                           all of it in one file, for who helps from afar
+  gatehouse backup -o box.age --new-key box.key  all settings in one sealed file
   gatehouse page                           where the web page is, and how to get in
   gatehouse events --follow                every event as it is recorded
   gatehouse events --class door --since 2h what the doors did
@@ -82,6 +84,10 @@ enum Command {
     /// Write one file for whoever helps from afar: versions, configuration, status, doctor, events, log and
     /// machine, without secrets, pictures and names.
     Diag(diag::DiagArgs),
+    /// Write what makes this box this box into one sealed file: configuration, secrets, cards, accounts.
+    Backup(backup::BackupArgs),
+    /// Look into such a file, and put it back.
+    Restore(backup::RestoreArgs),
     /// Show the page: its address, its fingerprint, and the code for the first account.
     Page(page::PageArgs),
     /// Show recorded events: query the journal, or follow it.
@@ -204,6 +210,8 @@ fn act(command: Command) -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Diag(args) => diag::diag(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Page(args) => page::page(&args),
         Command::Events(args) => events::events(&args),
         Command::Arm(args) => wish::arm(args),

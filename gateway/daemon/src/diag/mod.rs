@@ -16,19 +16,22 @@
 mod events;
 mod machine;
 mod secrets;
-mod tar;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use gatehouse_config::{Config, for_others, socket_of};
+use gatehouse_core::archive;
 use serde_json::json;
 
 use crate::clock::Clock;
 use crate::control::Report;
 use crate::doctor::{self, gateway};
 use secrets::Secrets;
+
+/// For its owner alone: somebody else decides who may read a bundle.
+const MODE: u32 = 0o600;
 
 /// How much of what goes into a bundle.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +230,9 @@ impl Bundle {
     pub fn tar(&self) -> Vec<u8> {
         let manifest = self.manifest();
         let members = self.members.iter().map(|member| (member.name, member.bytes.as_slice()));
-        tar::archive(std::iter::once(("MANIFEST", manifest.as_bytes())).chain(members))
+        let all: Vec<_> =
+            std::iter::once(("MANIFEST", manifest.as_bytes())).chain(members).collect();
+        archive::write(&all, MODE)
     }
 
     /// A name for the file, of the moment it was made.

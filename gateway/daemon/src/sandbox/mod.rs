@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use places::Places;
+pub(crate) use places::files_of;
 
 /// `off` leaves the sandbox away.
 const SWITCH: &str = "GATEHOUSE_SANDBOX";

@@ -129,6 +129,16 @@ fn homes(path: &Path) -> Vec<PathBuf> {
     homes
 }
 
+/// The files of its own that a configuration names, each with its key: no device, and no script of a simulation.
+pub(crate) fn files_of(config: &Config) -> Vec<(String, PathBuf)> {
+    let script = match &config.sim {
+        Some(Sim::Script(path)) => Some(path),
+        _ => None,
+    };
+    let own = |named: &Named| named.of != Use::Drive && Some(&named.path) != script;
+    named(config).into_iter().filter(own).map(|named| (named.key, named.path)).collect()
+}
+
 /// Every file and device that a configuration names, but what holds from the next start only.
 fn named(config: &Config) -> Vec<Named> {
     let mut all = Vec::new();

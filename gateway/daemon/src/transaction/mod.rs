@@ -25,7 +25,7 @@
 mod changes;
 mod diff;
 mod draft;
-mod files;
+pub(crate) mod files;
 mod history;
 mod keeper;
 mod who;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gatehouse_core::archive;
 use gatehouse_core::checkpoint::{from_hex, key_id, to_hex};
 use gatehouse_core::event::{self, Event};
 use gatehouse_core::id::{Id, Seq};
@@ -11,8 +12,8 @@ use serde::Serialize;
 use super::make::told;
 use super::members::Members;
 use super::{
-    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, Manifest, PICTURED, Part, Pictured, SIGNATURE,
-    pictures, tar,
+    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MODE, Manifest, PICTURED, Part, Pictured,
+    SIGNATURE, pictures,
 };
 use crate::proof::{Proof, Prover};
 use crate::retention::Stump;
@@ -77,7 +78,7 @@ pub fn check(
     signer: Option<[u8; 32]>,
     device: Option<[u8; 32]>,
 ) -> Result<Report, NotABundle> {
-    let members = tar::read(bytes).map_err(NotABundle)?;
+    let members = archive::read(bytes, MODE).map_err(NotABundle)?;
     let [
         (MANIFEST, json),
         (SIGNATURE, signature),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use gatehouse_core::archive;
 use gatehouse_core::checkpoint::{self, Checkpoint};
 use gatehouse_core::event::{self, Event};
 use gatehouse_core::id::{Id, Seq};
@@ -10,8 +11,8 @@ use gatehouse_core::topic::Address;
 
 use super::members::{Members, holds, is_taken};
 use super::{
-    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MAX_BYTES, Manifest, Own, PICTURED, Part,
-    Pictured, Pictures, SIGNATURE, pictures, tar,
+    Act, CHAIN, EVENTS, Extent, FORMAT, MANIFEST, MAX_BYTES, MODE, Manifest, Own, PICTURED, Part,
+    Pictured, Pictures, SIGNATURE, pictures,
 };
 use crate::operator::Place;
 use crate::retention;
@@ -239,8 +240,8 @@ pub(super) fn sealed(
     let mut json = serde_json::to_vec_pretty(manifest)?;
     json.push(b'\n');
     let signature = key.seal(&json);
-    let mut members: Vec<tar::Member<'_>> =
+    let mut members: Vec<archive::Member<'_>> =
         vec![(MANIFEST, &json), (SIGNATURE, &signature), (EVENTS, events), (CHAIN, chain)];
     members.extend(jpegs.iter().map(|(name, jpeg)| (name.as_str(), &jpeg[..])));
-    Ok(tar::write(&members))
+    Ok(archive::write(&members, MODE))
 }

@@ -27,7 +27,6 @@ mod check;
 mod make;
 mod members;
 mod pictures;
-mod tar;
 
 use gatehouse_core::id::{Id, Seq};
 use gatehouse_core::time::UtcMs;
@@ -36,6 +35,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{NotABundle, Report, check};
 pub use make::{MakeError, make};
 pub(crate) use members::{Members, holds, is_act};
+
+/// Whoever has a bundle may read its members, once they are unpacked.
+const MODE: u32 = 0o644;
 
 /// The first word of the manifest. Another form gets another number; this one never changes, since
 /// bundles of years ago must verify.
