@@ -23,9 +23,6 @@ fn filled_in(proposed: &str, secret: &Path) -> String {
 
 #[tokio::test]
 async fn a_camera_that_answers_is_proposed_in_lines_that_make_it_watched() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let secret = folder.path().join("gate.secret");
-    std::fs::write(&secret, "s3cret\n")?;
     let none = |_: &[String]| String::new();
     let wanted =
         Wanted { auth: Auth::Digest("guard:s3cret"), sources: &[MOVING, MOVING], config: &none };
@@ -56,6 +53,9 @@ async fn a_camera_that_answers_is_proposed_in_lines_that_make_it_watched() -> an
     assert_eq!(facts["onvif"], address);
     ensure!(proposed.contains(&format!("onvif = \"{address}\"")), "{proposed}");
 
+    // Beside the configuration: a daemon that runs opens nothing elsewhere.
+    let secret = site.gateway.config().with_file_name("gate.secret");
+    std::fs::write(&secret, "s3cret\n")?;
     let mut options = site.gateway.options().clone();
     options.extra = filled_in(&proposed, &secret);
     site.gateway.configure(options)?;

@@ -257,8 +257,9 @@ fn scores(choice: &Choice, all: &[&Clip]) -> Vec<Option<[Option<Score>; 3]>> {
                 score
             };
             let frames = choice.frames(clip);
-            let plays =
-                |scheme: &Scheme| *scheme != Scheme::All || choice.all_frames || index % 3 == 0;
+            let plays = |scheme: &Scheme| {
+                *scheme != Scheme::All || choice.all_frames || index.is_multiple_of(3)
+            };
             let by = |frames: &Vec<Frame>| {
                 SCHEMES.map(|scheme| plays(&scheme).then(|| of(frames, scheme)))
             };

@@ -16,6 +16,7 @@ mod restore;
 use std::path::{Path, PathBuf};
 
 use gatehouse_config::{Config, ConfigErrors};
+use gatehouse_core::checkpoint::to_hex;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
@@ -102,8 +103,7 @@ fn page(config: &Config) -> PathBuf {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn ended(outcome: Result<String, Refused>) -> ExitCode {
 }
 
 fn backed_up(args: &BackupArgs) -> Result<String, Refused> {
-    let made = make(&args.config.config).map_err(refused)?;
+    let made = make(&args.config.config).map_err(|error| refused(&error))?;
     let mut recipients = args.recipient.clone();
     let mut text = String::new();
     if let Some(path) = &args.new_key {
@@ -114,7 +114,8 @@ fn restored(args: &RestoreArgs) -> Result<String, Refused> {
     let sealed = std::fs::read(&args.file)
         .map_err(|error| (format!("{}: {error}", args.file.display()), EX_NOPERM))?;
     let path = &args.config.config;
-    let restore = Restore::open(&sealed, &key(&args.key)?, path).map_err(refused)?;
+    let restore =
+        Restore::open(&sealed, &key(&args.key)?, path).map_err(|error| refused(&error))?;
     let mut text = format!(
         "{}: gateway {}, made {} by version {}\n",
         args.file.display(),
@@ -122,7 +123,7 @@ fn restored(args: &RestoreArgs) -> Result<String, Refused> {
         restore.manifest.made,
         restore.manifest.version
     );
-    let places = restore.places().map_err(refused)?;
+    let places = restore.places().map_err(|error| refused(&error))?;
     for place in &places {
         let word = match place.placed {
             Placed::New => "new      ",
@@ -143,7 +144,7 @@ fn restored(args: &RestoreArgs) -> Result<String, Refused> {
             return Err((format!("{why}\n{hint}"), 1));
         }
     }
-    restore.put().map_err(refused)?;
+    restore.put().map_err(|error| refused(&error))?;
     if places.iter().any(|place| place.placed == Placed::Differs) {
         text.push_str("What stood there is beside it, as NAME.before-restore\n");
     }
@@ -181,7 +182,7 @@ fn written(path: &Path, bytes: &[u8]) -> Result<(), Refused> {
     })
 }
 
-fn refused(error: BackupError) -> Refused {
+fn refused(error: &BackupError) -> Refused {
     let code = match error {
         BackupError::File { .. } => EX_NOPERM,
         BackupError::Config(_) | BackupError::Sealed(_) | BackupError::Form(_) => EX_CONFIG,
