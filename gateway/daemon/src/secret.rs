@@ -9,9 +9,26 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use gatehouse_config::{Config, PasswordSource};
 use gatehouse_core::credential::{KEY_DIGITS, KeyError, SiteKey};
 use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::{Zeroize, Zeroizing};
+
+/// Every password that a configuration names: what it is, whose it is, and where it is read.
+pub(crate) fn passwords(
+    config: &Config,
+) -> impl Iterator<Item = (&'static str, String, &PasswordSource)> {
+    let brokers = config.brokers.iter();
+    let brokers = brokers.map(|it| ("password", format!("broker {}", it.id), it.password.as_ref()));
+    let cameras = config.cameras.iter();
+    let cameras =
+        cameras.map(|it| ("password", format!("camera {}", it.rules.id), it.password.as_ref()));
+    let evidence = ("key", "[evidence]".to_owned(), config.evidence.key.as_ref());
+    let store = config.evidence.store.as_ref().map(|store| &store.secret_key);
+    let store = ("secret key", "[evidence.store]".to_owned(), store);
+    let all = brokers.chain(cameras).chain([evidence, store]);
+    all.filter_map(|(what, of, source)| Some((what, of, source?)))
+}
 
 /// Only the daemon's user reads and writes it.
 const MODE: u32 = 0o600;

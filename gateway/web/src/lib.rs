@@ -8,6 +8,7 @@
 //! | [`secret`] | passwords (Argon2id) and tokens |
 //! | [`session`] | who is logged in |
 //! | [`lockout`] | who may try a password again, and when |
+//! | [`exposition`] | Prometheus' text format |
 //! | [`page`] | files that are served as they are, and what a page must keep to |
 //!
 //! # Limits
@@ -26,6 +27,7 @@
 //! assert_eq!(nobody.wait("op-7", here, gatehouse_core::time::Mono(0)), None);
 //! ```
 
+pub mod exposition;
 pub mod guard;
 pub mod listen;
 pub mod lockout;

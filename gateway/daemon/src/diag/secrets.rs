@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use gatehouse_config::{Config, PasswordSource};
+use gatehouse_config::Config;
+
+use crate::secret::passwords;
 
 /// Shorter values are not looked for: three letters stand in many words, which would all be stars.
 const SHORTEST: usize = 4;
@@ -31,24 +33,14 @@ impl Secrets {
     /// words for the manifest: its value cannot be recognised, and nothing of it was read.
     pub(super) fn learn(&mut self, config: &Config) -> Vec<String> {
         let mut unknown = Vec::new();
-        let mut password = |of: String, source: Option<&PasswordSource>| {
-            let Some(source) = source else { return };
+        for (what, of, source) in passwords(config) {
             match source.read() {
                 Ok(secret) if secret.expose().len() >= SHORTEST => self.add(secret.expose()),
-                Ok(_) => unknown.push(format!("{of} is too short to be looked for")),
-                Err(_) => unknown.push(format!("{of} cannot be read, so it was not looked for")),
+                Ok(_) => unknown.push(format!("the {what} of {of} is too short to be looked for")),
+                Err(_) => unknown
+                    .push(format!("the {what} of {of} cannot be read, so it was not looked for")),
             }
-        };
-        for broker in &config.brokers {
-            password(format!("the password of broker {}", broker.id), broker.password.as_ref());
         }
-        for camera in &config.cameras {
-            let of = format!("the password of camera {}", camera.rules.id);
-            password(of, camera.password.as_ref());
-        }
-        password("the key of [evidence]".into(), config.evidence.key.as_ref());
-        let store = config.evidence.store.as_ref();
-        password("the secret key of [evidence.store]".into(), store.map(|it| &it.secret_key));
         let mut files: Vec<(String, &Path)> = Vec::new();
         for broker in &config.brokers {
             let client = broker.tls.as_ref().and_then(|tls| tls.client.as_ref());

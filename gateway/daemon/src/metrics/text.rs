@@ -1,10 +1,10 @@
 //! The answer itself.
 
-use std::fmt::{Display, Write};
 use std::path::Path;
 
 use gatehouse_core::contract::{PathState, Power, PowerKind, Temperature};
 use gatehouse_core::time::ClockState;
+use gatehouse_web::exposition::{Page, decimal};
 
 use crate::board::StoreView;
 use crate::control::{Report, ThingReport};
@@ -77,71 +77,6 @@ fn camera(thing: &ThingReport) -> &'static str {
     }
 }
 
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (place, (key, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let before = if place == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{before}{key}=\"{text}\"");
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
-        self.sample(name, &[], value);
-    }
-
-    /// Nothing at all where nobody knows.
-    fn known(&mut self, name: &str, help: &str, value: Option<impl Display>) {
-        if let Some(value) = value {
-            self.gauge(name, help, value);
-        }
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.sample(name, &[], value);
-    }
-
-    /// A gauge for each of these by one label, and no family without a sample.
-    fn each<V: Display>(
-        &mut self,
-        (name, label): (&str, &str),
-        help: &str,
-        all: impl IntoIterator<Item = (String, Option<V>)>,
-    ) {
-        let mut begun = false;
-        for (of, value) in all {
-            let Some(value) = value else { continue };
-            if !std::mem::replace(&mut begun, true) {
-                self.family(name, "gauge", help);
-            }
-            self.sample(name, &[(label, &of)], value);
-        }
-    }
-}
-
-/// A whole number of parts as a decimal number, without the rounding of a float.
-fn decimal(parts: i64, unit: u64) -> String {
-    let sign = if parts < 0 { "-" } else { "" };
-    let (whole, rest) = (parts.unsigned_abs() / unit, parts.unsigned_abs() % unit);
-    if rest == 0 {
-        return format!("{sign}{whole}");
-    }
-    let digits = unit.ilog10() as usize;
-    format!("{sign}{whole}.{rest:0digits$}").trim_end_matches('0').to_owned()
-}
-
 pub(super) fn page(report: &Report, machine: &Machine) -> String {
     let mut page = Page::default();
     let name = "gatehouse_build_info";
@@ -205,7 +140,7 @@ pub(super) fn page(report: &Report, machine: &Machine) -> String {
         store(&mut page, view);
     }
     self::machine(&mut page, report, machine);
-    page.0
+    page.into_text()
 }
 
 fn sandbox(page: &mut Page, sandbox: Option<&Sandbox>) {
@@ -316,22 +251,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn parts_are_written_without_rounding() {
-        assert_eq!(decimal(500, 1_000_000), "0.0005");
-        assert_eq!(decimal(12_000, 1000), "12");
-        assert_eq!(decimal(-50, 1000), "-0.05");
-        assert_eq!(decimal(-2150, 100), "-21.5");
-        assert_eq!(decimal(999_999, 1_000_000), "0.999999");
-    }
-
-    #[test]
-    fn a_label_cannot_end_its_line() {
-        let mut page = Page::default();
-        page.sample("m", &[("path", "a\"b\\c\nd")], 1);
-        assert_eq!(page.0, "m{path=\"a\\\"b\\\\c\\nd\"} 1\n");
-    }
 
     #[test]
     fn what_happens_at_the_site_is_in_no_figure() {

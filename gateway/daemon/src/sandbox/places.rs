@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gatehouse_config::{CameraSource, Config, Device, PasswordSource, Sim};
 
+use crate::secret::passwords;
+
 /// What libraries read of the system: names and addresses, certificates, time zones, `libnss_*`; and what the
 /// kernel shows. As a whole, since what is in them is replaced by renaming, and the files of `/proc` are made
 /// anew at each look: a rule for one of them would end with it. What is secret there is kept by its own rights.
@@ -145,17 +147,15 @@ fn named(config: &Config) -> Vec<Named> {
     let mut add = |key: String, path: &Path, of: Use| {
         all.push(Named { key, path: path.to_owned(), of });
     };
-    let secret = |source: &PasswordSource| match source {
-        PasswordSource::File(path) => Some(path.clone()),
-        // systemd's folder is there or is not, whatever its files are called.
-        PasswordSource::Credential(_) => None,
-    };
+    // systemd's own folder is there or is not, whatever its files are called.
+    for (what, of, source) in passwords(config) {
+        if let PasswordSource::File(path) = source {
+            add(format!("{}-file of {of}", what.replace(' ', "-")), path, Use::Read);
+        }
+    }
     add("[access] credentials".into(), &config.access.credentials, Use::Keep);
     for broker in &config.brokers {
         let of = format!("broker {}", broker.id);
-        if let Some(path) = broker.password.as_ref().and_then(secret) {
-            add(format!("password-file of {of}"), &path, Use::Read);
-        }
         let Some(tls) = &broker.tls else { continue };
         add(format!("ca of {of}"), &tls.ca, Use::Read);
         if let Some(client) = &tls.client {
@@ -165,9 +165,6 @@ fn named(config: &Config) -> Vec<Named> {
     }
     for camera in &config.cameras {
         let of = format!("camera {}", camera.rules.id);
-        if let Some(path) = camera.password.as_ref().and_then(secret) {
-            add(format!("password-file of {of}"), &path, Use::Read);
-        }
         if let CameraSource::Device { path, .. } = &camera.source {
             add(format!("device of {of}"), path, Use::Drive);
         }
@@ -184,13 +181,7 @@ fn named(config: &Config) -> Vec<Named> {
             add(format!("key-file of {of}"), path, Use::Read);
         }
     }
-    if let Some(path) = config.evidence.key.as_ref().and_then(secret) {
-        add("key-file of [evidence]".into(), &path, Use::Read);
-    }
     if let Some(store) = &config.evidence.store {
-        if let Some(path) = secret(&store.secret_key) {
-            add("secret-key-file of [evidence.store]".into(), &path, Use::Read);
-        }
         add("ca of [evidence.store]".into(), &store.ca, Use::Read);
     }
     if let Some((certificate, key)) = config.page.as_ref().and_then(|page| page.own.as_ref()) {

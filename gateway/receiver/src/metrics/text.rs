@@ -1,7 +1,8 @@
 //! The answer itself.
 
-use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use gatehouse_web::exposition::{Page, decimal};
 
 use super::Gauges;
 use super::sums::{CAMERAS, LIVES, ROLES, Ranked, STATES, Sums};
@@ -10,65 +11,25 @@ use crate::snapshot::Link;
 
 const MICROS: u64 = 1_000_000;
 
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+/// In units of `unit`.
+fn histogram(page: &mut Page, name: &str, help: &str, of: &Histogram, unit: u64) {
+    page.family(name, "histogram", help);
+    let (below, count, sum) = of.read();
+    let bucket = format!("{name}_bucket");
+    for (bound, so_far) in below {
+        page.sample(&bucket, &[("le", &decimal(bound.into(), unit))], so_far);
     }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (place, (key, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let before = if place == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{before}{key}=\"{text}\"");
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
-        self.sample(name, &[], value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.sample(name, &[], value);
-    }
-
-    /// In units of `unit`.
-    fn histogram(&mut self, name: &str, help: &str, of: &Histogram, unit: u64) {
-        self.family(name, "histogram", help);
-        let (below, count, sum) = of.read();
-        let bucket = format!("{name}_bucket");
-        for (bound, so_far) in below {
-            self.sample(&bucket, &[("le", &decimal(bound, unit))], so_far);
-        }
-        self.sample(&bucket, &[("le", "+Inf")], count);
-        self.sample(&format!("{name}_sum"), &[], decimal(sum, unit));
-        self.sample(&format!("{name}_count"), &[], count);
-    }
-
-    fn ranked(&mut self, name: &str, labels: &[(&str, &str)], of: &Ranked, unit: u64) {
-        for (rank, value) in [("worst", of.worst), ("median", of.median)] {
-            let Some(value) = value else { continue };
-            let labels = [labels, &[("rank", rank)]].concat();
-            self.sample(name, &labels, decimal(value.into(), unit));
-        }
-    }
+    page.sample(&bucket, &[("le", "+Inf")], count);
+    page.sample(&format!("{name}_sum"), &[], decimal(sum.into(), unit));
+    page.sample(&format!("{name}_count"), &[], count);
 }
 
-/// A whole number of parts as a decimal number, without the rounding of a float.
-fn decimal(parts: u64, unit: u64) -> String {
-    let (whole, rest) = (parts / unit, parts % unit);
-    if rest == 0 {
-        return whole.to_string();
+fn ranked(page: &mut Page, name: &str, labels: &[(&str, &str)], of: &Ranked, unit: u64) {
+    for (rank, value) in [("worst", of.worst), ("median", of.median)] {
+        let Some(value) = value else { continue };
+        let labels = [labels, &[("rank", rank)]].concat();
+        page.sample(name, &labels, decimal(value.into(), unit));
     }
-    let digits = unit.ilog10() as usize;
-    format!("{whole}.{rest:0digits$}").trim_end_matches('0').to_owned()
 }
 
 pub(super) fn page(gauges: &Gauges) -> String {
@@ -142,9 +103,9 @@ pub(super) fn page(gauges: &Gauges) -> String {
     let help = "Receipts that the broker has taken.";
     page.counter("gatehouse_receipts_total", help, snapshot.receipts);
     let help = "Time from the begin of a transaction to the return of its commit.";
-    page.histogram("gatehouse_commit_seconds", help, &meter.commits, MICROS);
+    histogram(&mut page, "gatehouse_commit_seconds", help, &meter.commits, MICROS);
     let help = "Messages in one commit.";
-    page.histogram("gatehouse_commit_messages", help, &meter.messages, 1);
+    histogram(&mut page, "gatehouse_commit_messages", help, &meter.messages, 1);
 
     let name = "gatehouse_told_total";
     page.family(name, "counter", "Attempts to tell responders, by way and what came of them.");
@@ -161,7 +122,7 @@ pub(super) fn page(gauges: &Gauges) -> String {
     page.gauge("gatehouse_storms_open", help, snapshot.storms.len());
     let still: usize = snapshot.storms.iter().map(|storm| storm.open).sum();
     page.gauge("gatehouse_storm_gateways", "Gateways whose part in a storm has not ended.", still);
-    page.0
+    page.into_text()
 }
 
 /// What the gateways are and say.
@@ -194,7 +155,7 @@ fn district_of(page: &mut Page, sums: &Sums) {
     page.gauge("gatehouse_incidents_unacknowledged", help, sums.unacknowledged);
     let help = "Age of the oldest of them; 0 if there is none.";
     let oldest = u64::try_from(sums.oldest.as_millis()).unwrap_or(u64::MAX);
-    page.gauge("gatehouse_incident_unacknowledged_seconds", help, decimal(oldest, 1000));
+    page.gauge("gatehouse_incident_unacknowledged_seconds", help, decimal(oldest.into(), 1000));
 
     let name = "gatehouse_gateway_backlog_events";
     page.family(name, "gauge", "Events that wait at gateways that are heard, by their heartbeats.");
@@ -213,34 +174,13 @@ fn district_of(page: &mut Page, sums: &Sums) {
     }
     let name = "gatehouse_path_availability_ratio";
     page.family(name, "gauge", "Share of the last 7 days in which a path worked, over all paths.");
-    page.ranked(name, &[], &sums.available, 1_000_000);
+    ranked(page, name, &[], &sums.available, 1_000_000);
     let name = "gatehouse_path_transmission_seconds";
     page.family(
         name,
         "gauge",
         "From flash to receipt: the mean and the 95th percentile of a path.",
     );
-    page.ranked(name, &[("measure", "mean")], &sums.mean, 1000);
-    page.ranked(name, &[("measure", "p95")], &sums.p95, 1000);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_written_without_rounding() {
-        assert_eq!(decimal(500, MICROS), "0.0005");
-        assert_eq!(decimal(12_000_000, MICROS), "12");
-        assert_eq!(decimal(999_875, MICROS), "0.999875");
-        assert_eq!(decimal(7, 1), "7");
-        assert_eq!(decimal(1_050, 1000), "1.05");
-    }
-
-    #[test]
-    fn a_label_cannot_end_its_line() {
-        let mut page = Page::default();
-        page.sample("m", &[("host", "a\"b\\c\nd")], 1);
-        assert_eq!(page.0, "m{host=\"a\\\"b\\\\c\\nd\"} 1\n");
-    }
+    ranked(page, name, &[("measure", "mean")], &sums.mean, 1000);
+    ranked(page, name, &[("measure", "p95")], &sums.p95, 1000);
 }
