@@ -16,6 +16,8 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::sandbox::files_of;
+use crate::secret::passwords;
+use crate::unit::readers::site_key_file;
 
 /// What is in it, and its files' bytes.
 pub struct Backup {
@@ -58,6 +60,8 @@ pub fn make(path: &Path) -> Result<Backup, BackupError> {
             backup.manifest.left_out.push(format!("{}, {key}: {why}", file.display()));
         }
     }
+    let of_cards = "the site's key, by which cards are known";
+    backup.take(of_cards.into(), &site_key_file(&config))?;
     for file in in_folder(&page(&config))? {
         backup.take("the page's".into(), &file)?;
     }
@@ -144,20 +148,11 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
 
 /// What systemd gives to the service alone.
 fn credentials_of(config: &Config) -> Vec<String> {
-    let brokers =
-        config.brokers.iter().map(|broker| (format!("broker {}", broker.id), &broker.password));
-    let cameras =
-        config.cameras.iter().map(|one| (format!("camera {}", one.rules.id), &one.password));
-    let evidence = std::iter::once(("[evidence]".to_owned(), &config.evidence.key));
-    let store = config.evidence.store.as_ref().map(|store| &store.secret_key);
-    let all = brokers.chain(cameras).chain(evidence);
-    let all = all.filter_map(|(of, source)| Some((of, source.as_ref()?)));
-    all.chain(store.map(|source| ("[evidence.store]".to_owned(), source)))
-        .filter_map(|(of, source)| match source {
-            PasswordSource::Credential(name) => Some(format!(
-                "systemd credential {name}, of {of}: only systemd has it; set it again on the other box"
-            )),
-            PasswordSource::File(_) => None,
-        })
-        .collect()
+    let told = |(what, of, source)| match source {
+        &PasswordSource::Credential(ref name) => Some(format!(
+            "systemd credential {name}, the {what} of {of}: only systemd has it; set it again on the other box"
+        )),
+        PasswordSource::File(_) => None,
+    };
+    passwords(config).filter_map(told).collect()
 }

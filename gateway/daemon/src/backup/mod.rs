@@ -5,9 +5,10 @@
 //!                              checked before anything is written ◀─ opened with the key ◀─┘
 //! ```
 //!
-//! Not in it are journal and evidence, which are the record of a box and no setting, and the key that the box
-//! signs its record with: another box has another. Sealed to a public key, which anybody may have: that it opens
-//! does not say who made it. So nothing is put anywhere but in the folder of `gateway.toml` and in the page's own,
+//! The site's key goes along: without it no card of the list would be known on another box. Not in it are journal and
+//! evidence, which are the record of a box and no setting, and the key that the box signs its record with: another box
+//! has another. Sealed to a public key, which anybody may have: that it opens
+//! does not say who made it. So nothing is put anywhere but in the folder of `gateway.toml`, in the page's own and to the site's key,
 //! and whoever restores sees each file before it is replaced.
 
 mod make;
@@ -19,6 +20,8 @@ use gatehouse_config::{Config, ConfigErrors};
 use gatehouse_core::checkpoint::to_hex;
 use ring::digest;
 use serde::{Deserialize, Serialize};
+
+use crate::unit::readers::site_key_file;
 
 pub use make::{Backup, make};
 pub use restore::{Place, Placed, Restore};
@@ -86,15 +89,14 @@ pub enum BackupError {
     Form(String),
 }
 
-/// Where files may be put: below the folder of `gateway.toml`, and in the page's folder.
+/// Where files may be put: below the folder of `gateway.toml`, in the page's folder, and the site's key.
 fn is_ours(path: &Path, config_path: &Path, config: &Config) -> bool {
     let plain = path.components().all(|part| {
         matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_))
     });
     let folder = config_path.parent().unwrap_or(Path::new("/"));
-    plain
-        && path.is_absolute()
-        && (path.starts_with(folder) || path.parent() == Some(&page(config)))
+    let own = path.parent() == Some(&page(config)) || path == site_key_file(config);
+    plain && path.is_absolute() && (path.starts_with(folder) || own)
 }
 
 /// The page's own folder: accounts, certificate.

@@ -9,6 +9,8 @@ use super::*;
 
 const SECRET: &str = "correct-horse-battery";
 
+const SITE_KEY: &str = "the key by which cards are known\n";
+
 /// A box with a password, cards, an account, and an authority that lies elsewhere.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -29,6 +31,7 @@ fn folder() -> tempfile::TempDir {
     write("secrets/b", SECRET, 0o600);
     write("credentials.toml", "# Cards.\n", 0o640);
     write("state/page/accounts.toml", "# People.\n", 0o600);
+    write("state/site.key", SITE_KEY, 0o600);
     folder
 }
 
@@ -56,12 +59,14 @@ fn what_was_lost_is_back_with_its_rights_and_what_stood_there_is_beside_it() {
     std::fs::write(path("gateway.toml"), "nonsense").unwrap();
     let restore = Restore::open(&sealed, &key, &path("gateway.toml")).unwrap();
     let places: Vec<_> = restore.places().unwrap().into_iter().map(|place| place.placed).collect();
-    // The configuration, the cards, the password, the account.
-    assert_eq!(places, [Placed::Differs, Placed::Same, Placed::New, Placed::New]);
+    // The configuration, the cards, the password, the key by which cards are known, the account.
+    let lost = Placed::New;
+    assert_eq!(places, [Placed::Differs, Placed::Same, lost, lost, lost]);
     restore.put().unwrap();
     assert_eq!(std::fs::read_to_string(path("gateway.toml")).unwrap(), config);
     assert_eq!(std::fs::read_to_string(path("gateway.toml.before-restore")).unwrap(), "nonsense");
     assert_eq!(std::fs::read_to_string(path("secrets/b")).unwrap(), SECRET);
+    assert_eq!(std::fs::read_to_string(path("state/site.key")).unwrap(), SITE_KEY);
     let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("gateway.toml"), mode("secrets/b")), (0o640, 0o600));
     assert_eq!(mode("state/page/accounts.toml"), 0o600);
