@@ -148,8 +148,8 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
 
 /// What systemd gives to the service alone.
 fn credentials_of(config: &Config) -> Vec<String> {
-    let told = |(what, of, source)| match source {
-        &PasswordSource::Credential(ref name) => Some(format!(
+    let told = |(what, of, source): (&str, String, &PasswordSource)| match source {
+        PasswordSource::Credential(name) => Some(format!(
             "systemd credential {name}, the {what} of {of}: only systemd has it; set it again on the other box"
         )),
         PasswordSource::File(_) => None,
